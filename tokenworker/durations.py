@@ -1,0 +1,54 @@
+"""Every duration of tokenworker, in seconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+
+@dataclass(frozen=True)
+class Durations:
+    """How long things take; `scaled` makes a whole day pass in minutes for demos and tests."""
+
+    #: Between two ticks of beat.
+    tick: float = 5.0
+    #: How long before `expires_at` a token of stable_token is stale. WeChat hands out a new one only in the
+    #: last 300 s, so more than that asks in vain, and a few seconds less is asking in time.
+    stable_leeway: float = 295.0
+    #: One fetch, from connecting to the last byte.
+    fetch_timeout: float = 8.0
+    #: For so long both the old and the new token work after a refresh, says WeChat.
+    overlap: float = 300.0
+    #: The tick looks away from an account for so long, while its refresh is on the way.
+    grace: float = 30.0
+    #: Transient failures: the first wait, doubling up to the cap.
+    transient_wait: float = 1.0
+    transient_cap: float = 15.0
+    #: Failures that a person must mend: the first wait, doubling up to the cap.
+    operator_wait: float = 60.0
+    operator_cap: float = 1800.0
+    #: WeChat's minute, for its limit of calls a minute.
+    minute: float = 60.0
+    #: Between two attempts on a day whose quota is used up.
+    day_probe: float = 3600.0
+    #: Between two tests of one reported token.
+    probe_interval: float = 30.0
+    #: Between two forced refreshes; WeChat ignores those within 30 s.
+    force_interval: float = 35.0
+    #: A failed fetch is not repeated sooner, whoever asks for it.
+    retry_gap: float = 5.0
+    #: How often the watchdog looks, and how overdue an account must be for it to act.
+    watchdog_interval: float = 10.0
+    watchdog_overdue: float = 30.0
+    #: How long a reader trusts its own copy without asking Redis.
+    reader_copy: float = 1.0
+    #: A reader that can't reach Redis stops using its copy so long before it expires.
+    reader_margin: float = 30.0
+
+    @property
+    def lease(self) -> float:
+        """How long one process may be at a fetch: 15 s for 8 s of fetching, room for the look and the commit."""
+        return self.fetch_timeout * 15 / 8
+
+    def scaled(self, factor: float) -> Durations:
+        """Return these durations, each times `factor`."""
+        return Durations(**{field.name: getattr(self, field.name) * factor for field in fields(self)})

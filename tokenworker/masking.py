@@ -1,0 +1,41 @@
+"""What Celery shows of our tasks, in its log, its events and Flower: never a token."""
+
+from __future__ import annotations
+
+import re
+from collections import UserDict
+from typing import Any
+
+from celery.worker.request import Request
+
+#: Longer than an appid or a fingerprint, shorter than any token that WeChat ever issued.
+_TOKEN = re.compile(r"[\w-]{40,}")
+
+
+class TokenResult(UserDict[str, Any]):
+    """The result of `get_token`: whole as JSON, masked as text.
+
+    Not a dict: Celery prints the content of those, whatever their repr says.
+    """
+
+    def __repr__(self) -> str:
+        return f"<token of {self['appid']}, expires in {self['expires_in']} s>"
+
+    def __json__(self) -> dict[str, Any]:
+        return self.data
+
+
+class MaskedRequest(Request):
+    """A task request whose arguments show no token, whoever put one there."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in ("argsrepr", "kwargsrepr"):
+            masked = mask(self.request_dict.get(name) or "")
+            self.request_dict[name] = masked
+            setattr(self, f"_{name}", masked)
+
+
+def mask(text: str) -> str:
+    """Replace what may be a token."""
+    return _TOKEN.sub("***", text)

@@ -1,0 +1,143 @@
+"""When WeChat is called, and how long to wait after a failure: decisions, without any doing."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from enum import StrEnum
+
+from tokenworker.accounts import Account
+from tokenworker.durations import Durations
+from tokenworker.errors import DayLimit, FetchError, MinuteLimit, TransientError
+from tokenworker.store import BEIJING, Lease, Snapshot
+from tokenworker.tokens import AccessToken, FetchedToken
+
+_DAY = 86_400
+#: WeChat allows 20 forced refreshes a day; the rest is for people.
+_FORCED_A_DAY = 4
+#: Celery's countdown and Redis's clock may differ by so many seconds; a retry that is early by less is in time.
+_SLACK = 0.05
+
+
+class Cause(StrEnum):
+    """Why WeChat is called."""
+
+    FORCED = "forced"
+    MISSING = "there is no token"
+    OVERWRITTEN = "another program wrote a token under our key"
+    DEAD = "WeChat refused the token"
+    CLOCK = "Redis's clock went back"
+    UNSETTLED = "a fetch ended nobody knows how"
+    SUSPECT = "two fetches overlapped, or one lost its answer"
+    STALE = "it runs out soon"
+    EARLY = "asked for before its time"
+    REJECTED = "a service says that WeChat refused the token"
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What somebody asks for: nothing special, or more than what is due."""
+
+    #: The fingerprint of a token that WeChat refused.
+    rejected: str | None = None
+    early: bool = False
+    force: bool = False
+
+
+def due(snapshot: Snapshot, demand: Demand, durations: Durations, held: Lease | None = None) -> Cause | None:
+    """Say why WeChat should be called for an account, or None; `held` is the lease that the asker has."""
+    now, token = snapshot.now, snapshot.token
+    if demand.force and now - snapshot.forced_at >= durations.force_interval:
+        return Cause.FORCED
+    if token is None:
+        return Cause.MISSING
+    if token.fingerprint != snapshot.fingerprint:
+        return Cause.OVERWRITTEN
+    if token.fingerprint == snapshot.dead:
+        return Cause.DEAD
+    return _due_by_history(snapshot, durations, held) or _due_by_demand(snapshot, token, demand, durations)
+
+
+def _due_by_history(snapshot: Snapshot, durations: Durations, held: Lease | None) -> Cause | None:
+    if snapshot.fetched_at > snapshot.now + durations.tick:
+        return Cause.CLOCK
+    if snapshot.suspect is not None:
+        return Cause.SUSPECT
+    if _unsettled(snapshot, held):
+        return Cause.UNSETTLED
+    return Cause.STALE if snapshot.now >= snapshot.refresh_at else None
+
+
+def _unsettled(snapshot: Snapshot, held: Lease | None) -> bool:
+    """Say whether the fetch before this one, if any, died with its end unknown."""
+    if held:
+        return snapshot.settled != held.fencing - 1
+    return snapshot.lease_left is None and snapshot.settled != snapshot.fencing
+
+
+def _due_by_demand(snapshot: Snapshot, token: AccessToken, demand: Demand, durations: Durations) -> Cause | None:
+    # A third token within the overlap may kill the first while readers still hold it.
+    if demand.early and snapshot.now - snapshot.fetched_at >= durations.overlap:
+        return Cause.EARLY
+    if token.fingerprint in (demand.rejected, snapshot.rejected) and not _proven(snapshot, token, durations):
+        return Cause.REJECTED
+    return None
+
+
+def _proven(snapshot: Snapshot, token: AccessToken, durations: Durations) -> bool:
+    """Say whether the token was tested and found good so lately that another report changes nothing."""
+    return token.fingerprint == snapshot.proven and snapshot.now - snapshot.proven_at < durations.probe_interval
+
+
+def waits(snapshot: Snapshot, account: Account, demand: Demand, durations: Durations) -> float:
+    """Say for how many seconds an account must still rest after a failure; new settings end the rest."""
+    left = snapshot.retry_at - snapshot.now
+    if left <= _SLACK or snapshot.revision != account.revision:
+        return 0.0
+    if (demand.early or demand.force) and snapshot.now - snapshot.failed_at >= durations.retry_gap:
+        return 0.0
+    return left
+
+
+def wait_after(error: FetchError, failures: int, now: float, durations: Durations) -> float:
+    """Say how many seconds to wait after the failure number `failures` in a row.
+
+    Transient: 1, 2, 4, 8, 15, 15 … s; minute limit: the next minute; day limit: an hour, or Beijing's
+    midnight; a person must act: 60 s doubling to 30 min. A fifth more or less, so that accounts drift apart.
+    """
+    if isinstance(error, MinuteLimit):
+        return durations.minute - now % durations.minute + random.uniform(0, 0.1) * durations.minute  # noqa: S311
+    if isinstance(error, DayLimit):
+        midnight = _DAY - (now + BEIJING) % _DAY
+        return min(durations.day_probe, midnight + durations.transient_cap)
+    transient = isinstance(error, TransientError)
+    first = durations.transient_wait if transient else durations.operator_wait
+    cap = durations.transient_cap if transient else durations.operator_cap
+    return float(min(cap, first * 2 ** min(failures - 1, 32)) * random.uniform(0.8, 1.2))  # noqa: S311  no secret
+
+
+def usable(snapshot: Snapshot, rejected: str | None) -> bool:
+    """Say whether the token may be handed to a caller who was refused the token named `rejected`."""
+    token = snapshot.token
+    return token is not None and token.fingerprint == snapshot.fingerprint not in (rejected, snapshot.dead)
+
+
+def must_force(snapshot: Snapshot, cause: Cause, durations: Durations) -> bool:
+    """Say whether to kill the token before: on demand, or when WeChat hands out a dead one again and again."""
+    if cause is Cause.FORCED:
+        return True
+    rested = snapshot.now - snapshot.forced_at >= durations.force_interval
+    stuck = cause is Cause.DEAD and snapshot.stuck == snapshot.dead
+    return stuck and rested and snapshot.forced_today < _FORCED_A_DAY
+
+
+def refresh_at(account: Account, leeway: float | None, fetched: FetchedToken, taken_at: float, default: float) -> float:
+    """Say when a token fetched at `taken_at` becomes stale.
+
+    By the account's leeway, or else `leeway`, or else the endpoint's: `default` seconds for stable_token, half
+    of its life for the classic one.
+    """
+    own = default if account.endpoint == "stable_token" else fetched.expires_in / 2
+    room = fetched.expires_in - (account.leeway or leeway or own)
+    # A token that arrives stale is looked at again after a part of its life, not at once and for ever.
+    return taken_at + (room if room > 0 else fetched.expires_in / 4)

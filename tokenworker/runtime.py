@@ -1,0 +1,77 @@
+"""What a worker holds, put together once from the settings."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass
+from functools import cache
+from typing import Any
+
+from tokenworker.book import AccountBook
+from tokenworker.config import Config
+from tokenworker.durations import Durations
+from tokenworker.refresher import Refresher
+from tokenworker.store import Snapshot, TokenStore, connect
+from tokenworker.transport import Transport
+from tokenworker.wechat import WeChat
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """The accounts, the store and the refresher of this process."""
+
+    book: AccountBook
+    store: TokenStore
+    refresher: Refresher
+    durations: Durations
+
+    @classmethod
+    def from_config(cls, config: Config) -> Runtime:
+        """Put the parts together; raises `ConfigError`, and opens no connection yet."""
+        store = TokenStore(connect(config.redis_url), config.prefix)
+        wechat = WeChat(Transport(config.proxy), config.api_urls, config.durations.fetch_timeout)
+        refresher = Refresher(store, wechat, config.durations, config.leeway)
+        return cls(AccountBook(config), store, refresher, config.durations)
+
+    def reconcile(self) -> None:
+        """Bring Redis in line with the accounts file: new ones are due, changed ones too, removed ones go."""
+        change = self.book.reload()
+        for account in change.removed:
+            self.store.clear(account.appid, account.publish)
+        for account in change.changed:
+            self.store.plan(account.appid, 0)
+        if self.book.error or change.reread:
+            self.store.note_accounts_error(self.book.error, 6 * self.durations.grace)
+        # Whoever is missing here, after a FLUSHALL for example, would never be looked at again.
+        if self.store.enrolled() < len(self.book):
+            self.store.enroll(self.book.accounts)
+
+    def status(self) -> list[dict[str, Any]]:
+        """Say how each account is; no token and no secret in it."""
+        error = self.store.accounts_error()
+        return [
+            {"name": account.name, "endpoint": account.endpoint, "accounts_error": error}
+            | describe(self.store.look(account.appid))
+            for account in self.book.accounts.values()
+        ]
+
+
+def describe(snapshot: Snapshot) -> dict[str, Any]:
+    """Turn what is known of an account into plain values; the token appears by its fingerprint alone."""
+    facts = {name: value for name, value in asdict(snapshot).items() if name != "token"}
+    token = snapshot.token
+    return facts | {
+        "state": "live" if token else "no token",
+        "expires_at": token.expires_at if token else None,
+        "expires_in": round(token.expires_in(snapshot.now), 3) if token else None,
+    }
+
+
+@cache
+def runtime() -> Runtime:
+    """Return this process's runtime, made at the first call; raises `ConfigError`."""
+    return Runtime.from_config(Config.from_env())
+
+
+# A child must not share its parent's connection to WeChat: two processes would read each other's answers.
+os.register_at_fork(after_in_child=runtime.cache_clear)

@@ -1,0 +1,327 @@
+"""The token store: the only file that knows Redis and the keys in it.
+
+Of each account, `{prefix}:{APPID}:access_token` holds the bare token and lives as long as it,
+`…:state` is a hash with everything else that is known, and `…:lease` names the process that is at WeChat now.
+`{prefix}:due` is a sorted set of appids by the time to look at them next. The braces are literal: they keep
+an account's keys in one slot of a cluster. All times are epoch seconds by Redis's clock, the one clock that
+all processes share.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any, Literal, cast
+
+import redis
+from redis.backoff import ExponentialBackoff, NoBackoff
+from redis.retry import Retry
+
+from tokenworker.errors import StoreUnavailable
+from tokenworker.tokens import AccessToken
+
+#: WeChat counts its days in Beijing, eight hours ahead of UTC.
+BEIJING = 8 * 3600
+
+Commit = Literal["committed", "suspect", "refused"]
+
+
+@dataclass(frozen=True)
+class Lease:
+    """The right to make one call to WeChat for one account; `fencing` grows with each lease."""
+
+    appid: str
+    owner: str
+    fencing: int
+    taken_at: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """What the state of an account says; a field that is not there has its default."""
+
+    #: The token that we committed last; another one under the key was put there by somebody else.
+    fingerprint: str = ""
+    fetched_at: float = 0.0
+    refresh_at: float = 0.0
+    fencing: int = 0
+    #: The last lease whose end is known; when it is not the last one taken, a fetch ended nobody knows how.
+    settled: int = 0
+    #: Fetches up to this fencing number overlapped, so that nobody knows which token WeChat issued last.
+    suspect: int | None = None
+    #: Fingerprints of tokens: reported by a service; tested and found dead; tested and found good, and when.
+    rejected: str = ""
+    dead: str = ""
+    #: A dead token that WeChat handed out once more.
+    stuck: str = ""
+    proven: str = ""
+    proven_at: float = 0.0
+    failures: int = 0
+    error: str = ""
+    errcode: int | None = None
+    hint: str = ""
+    failed_at: float = 0.0
+    retry_at: float = 0.0
+    #: The account's settings at the last commit or failure.
+    revision: str = ""
+    fetches_today: int = 0
+    forced_at: float = 0.0
+    forced_today: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot(State):
+    """Everything that Redis knows of one account at the moment `now`."""
+
+    appid: str
+    now: float
+    token: AccessToken | None
+    #: Seconds that the running lease still has; None when nobody holds one.
+    lease_left: float | None
+
+
+def connect(url: str, *, timeout: float = 2.0, retries: int = 2) -> redis.Redis:
+    """Make a client that gives up in time: redis-py's own defaults hold a call for up to a minute."""
+    backoff = ExponentialBackoff(cap=0.1, base=0.02) if retries else NoBackoff()
+    return redis.Redis.from_url(
+        url,
+        socket_timeout=timeout,
+        socket_connect_timeout=timeout,
+        socket_keepalive=True,
+        health_check_interval=15,
+        retry=Retry(backoff, retries),
+    )
+
+
+class TokenStore:
+    """Reads and changes what Redis knows of the accounts; every method may raise `StoreUnavailable`."""
+
+    def __init__(self, client: redis.Redis, prefix: str = "tokenworker") -> None:
+        self._redis = client
+        self._prefix = prefix
+        self._scripts = {name: _script(client, name) for name in _SCRIPTS}
+
+    def token_key(self, appid: str) -> str:
+        """Name the key that holds the bare token."""
+        return f"{self._prefix}:{{{appid}}}:access_token"
+
+    def _keys(self, appid: str) -> tuple[str, str, str]:
+        return self.token_key(appid), f"{self._prefix}:{{{appid}}}:state", f"{self._prefix}:{{{appid}}}:lease"
+
+    @property
+    def _due(self) -> str:
+        return f"{self._prefix}:due"
+
+    @property
+    def _notice(self) -> str:
+        return f"{self._prefix}:accounts_error"
+
+    # Reading
+
+    def read(self, appid: str) -> tuple[AccessToken | None, float]:
+        """Return the live token, if any, and now; plain commands, so that a reader needs no right to scripts."""
+        key = self.token_key(appid)
+        with _translated():
+            pipe = self._redis.pipeline()
+            pipe.get(key)
+            pipe.pttl(key)
+            pipe.time()
+            value, left, time = pipe.execute()
+        now = time[0] + time[1] / 1e6
+        return _token(value, left, now), now
+
+    def look(self, appid: str) -> Snapshot:
+        """Return everything known of an account at one moment."""
+        token, state, lease = self._keys(appid)
+        now, value, left, lease_left, fields = self._run("look", [token, state, lease])
+        moment = now / 1000
+        return Snapshot(
+            appid=appid,
+            now=moment,
+            token=_token(value, left, moment),
+            lease_left=lease_left / 1000 if lease_left > 0 else None,
+            **_state(fields),
+        )
+
+    # One fetch: lease, then commit, fail or settle
+
+    def take_lease(self, appid: str, seconds: float) -> Lease | None:
+        """Take the right to make one call to WeChat for `seconds`; None when somebody has it."""
+        _, state, lease = self._keys(appid)
+        owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(8)}"
+        taken = self._run("take_lease", [state, lease], owner, int(seconds * 1000), BEIJING)
+        return Lease(appid, owner, taken[0], taken[1] / 1000) if taken else None
+
+    def commit(
+        self,
+        lease: Lease,
+        token: AccessToken,
+        *,
+        refresh_at: float,
+        revision: str,
+        publish: Iterable[str] = (),
+        forced: bool = False,
+    ) -> Commit:
+        """Make `token` the account's token, unless the lease is no longer ours: then nothing but a mark is set."""
+        fields: dict[str, object] = {
+            "fingerprint": token.fingerprint,
+            "expires_at": _stamp(token.expires_at),
+            "fetched_at": _stamp(lease.taken_at),
+            "refresh_at": _stamp(refresh_at),
+            "revision": revision,
+        }
+        if forced:
+            fields["forced_at"] = _stamp(lease.taken_at)
+        result = self._run(
+            "commit",
+            [*self._keys(lease.appid), *publish],
+            lease.owner,
+            lease.fencing,
+            token.access_token,
+            int(token.expires_at * 1000),
+            int(forced),
+            *_flat(fields),
+        )
+        commit = cast("Commit", result.decode())
+        self.plan(lease.appid, refresh_at if commit == "committed" else 0)
+        return commit
+
+    def fail(
+        self, lease: Lease, error: Mapping[str, object], *, retry_at: float, revision: str, cut: float = 0
+    ) -> None:
+        """Record a failed fetch; `cut` limits the life of the token to so many seconds, since it may be superseded."""
+        fields = {
+            **error,
+            "retry_at": _stamp(retry_at),
+            "failed_at": _stamp(lease.taken_at),
+            "revision": revision,
+        }
+        self._run("fail", self._keys(lease.appid), lease.owner, lease.fencing, int(cut * 1000), *_flat(fields))
+        self.plan(lease.appid, retry_at)
+
+    def settle(self, lease: Lease, **fields: object) -> None:
+        """End a lease under which nothing was fetched, noting `fields` in the state."""
+        _, state, key = self._keys(lease.appid)
+        self._run("settle", [state, key], lease.owner, lease.fencing, *_flat(fields))
+
+    # Reports and plans
+
+    def reject(self, appid: str, rejected: str) -> bool:
+        """Note that WeChat refused the token with this fingerprint; False when it is not the live one."""
+        token, state, _ = self._keys(appid)
+        noted = bool(self._run("reject", [token, state], rejected))
+        if noted:
+            self.plan(appid, 0)
+        return noted
+
+    def plan(self, appid: str, at: float) -> None:
+        """Look at an account next at `at`; 0 means at once."""
+        with _translated():
+            self._redis.zadd(self._due, {appid: at})
+
+    def enroll(self, appids: Iterable[str]) -> None:
+        """See to it that each account is looked at some time: those that have no time yet, at once."""
+        with _translated():
+            self._redis.zadd(self._due, dict.fromkeys(appids, 0), nx=True)
+
+    def enrolled(self) -> int:
+        """Count the accounts that have a time to be looked at."""
+        with _translated():
+            return int(self._redis.zcard(self._due))
+
+    def appids(self) -> list[str]:
+        """List the accounts that anybody keeps here."""
+        with _translated():
+            return sorted(_text(appid) for appid in cast("list[bytes]", self._redis.zrange(self._due, 0, -1)))
+
+    def take_due(self, limit: int, grace: float) -> list[str]:
+        """Take up to `limit` accounts whose time has come, and look away from them for `grace` seconds."""
+        return [_text(appid) for appid in self._run("take_due", [self._due], limit, grace)]
+
+    def due_before(self, moment: float) -> list[str]:
+        """List the accounts whose time comes before `moment`, changing nothing."""
+        with _translated():
+            appids = cast("list[bytes]", self._redis.zrangebyscore(self._due, "-inf", moment))
+        return [_text(appid) for appid in appids]
+
+    def clear(self, appid: str, publish: Iterable[str] = ()) -> None:
+        """Forget an account: its token, its copies, all that is known of it."""
+        with _translated():
+            self._redis.delete(*self._keys(appid), *publish)
+            self._redis.zrem(self._due, appid)
+
+    def note_accounts_error(self, error: str | None, seconds: float) -> None:
+        """Tell everyone who asks for the status that the accounts file can't be used; None: it can."""
+        with _translated():
+            if error:
+                self._redis.set(self._notice, error, px=int(seconds * 1000))
+            else:
+                self._redis.delete(self._notice)
+
+    def accounts_error(self) -> str | None:
+        """Return what is wrong with the accounts file, if anything."""
+        with _translated():
+            error = cast("bytes | None", self._redis.get(self._notice))
+        return _text(error) if error else None
+
+    def ping(self) -> None:
+        """Raise `StoreUnavailable` unless Redis answers."""
+        with _translated():
+            self._redis.ping()
+
+    def _run(self, name: str, keys: Iterable[str], *args: object) -> Any:
+        with _translated():
+            return self._scripts[name](keys=list(keys), args=list(args))
+
+
+_READERS: dict[str, Callable[[str], Any]] = {"float": float, "int": int, "int | None": int, "str": str}
+_SCRIPTS = ("look", "take_lease", "commit", "fail", "settle", "reject", "take_due")
+
+
+def _script(client: redis.Redis, name: str) -> Callable[..., Any]:
+    text = files("tokenworker").joinpath("lua", f"{name}.lua").read_text(encoding="utf-8")
+    return cast("Callable[..., Any]", client.register_script(text))
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except redis.RedisError as error:
+        reason = f"{type(error).__name__}: {error}"[:300]
+    else:
+        return
+    raise StoreUnavailable(reason)
+
+
+def _token(value: bytes | None, left: int, now: float) -> AccessToken | None:
+    """A key that never expires is none of ours, and nobody knows how long what it holds will work."""
+    return AccessToken(_text(value), now + left / 1000) if value and left > 0 else None
+
+
+def _state(fields: list[bytes]) -> dict[str, Any]:
+    """Read the state; fields of another version, and nonsense, count as not there."""
+    texts = {_text(key): _text(value) for key, value in zip(fields[::2], fields[1::2], strict=True)}
+    state: dict[str, Any] = {}
+    for name, kind in State.__annotations__.items():
+        with suppress(KeyError, ValueError):
+            state[name] = _READERS[kind](texts[name])
+    return state
+
+
+def _text(value: bytes) -> str:
+    return value.decode("utf-8", "surrogateescape")
+
+
+def _stamp(moment: float) -> str:
+    return f"{moment:.3f}"
+
+
+def _flat(fields: Mapping[str, object]) -> list[Any]:
+    """Lay fields out as HSET takes them; what is None is written as empty, and so reads as its default."""
+    return ["" if item is None else item for pair in fields.items() for item in pair]

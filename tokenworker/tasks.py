@@ -1,0 +1,100 @@
+"""The tasks: what other services call by name, from any Celery app, without importing this package.
+
+``app.send_task("tokenworker.get_token", queue="tokenworker").get()``
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from celery import Task, shared_task
+
+from tokenworker.errors import StoreUnavailable, TokenWorkerError, TransientError
+from tokenworker.masking import TokenResult
+from tokenworker.policy import Demand
+from tokenworker.runtime import runtime
+from tokenworker.tokens import fingerprint
+
+QUEUE = "tokenworker"
+
+#: One tick sends at most so many refreshes; the rest is due at the next one.
+_TICK_LIMIT = 500
+#: Retries of one message; after them the tick sends a new one.
+_MAX_RETRIES = 10
+
+_OPTIONS: dict[str, Any] = {
+    "queue": QUEUE,
+    "serializer": "json",
+    "Request": "tokenworker.masking:MaskedRequest",
+    # Expected failures: one line in the log and not a traceback, which says nothing about WeChat.
+    "throws": (TokenWorkerError,),
+}
+
+
+@shared_task(name="tokenworker.get_token", **_OPTIONS)
+def get_token(appid: str | None = None, rejected: str | None = None) -> TokenResult:
+    """Return `{"appid", "access_token", "expires_in"}`, the seconds that the token still works.
+
+    Fetches first when there is no live token, or when `rejected` (its fingerprint, or the token itself) names
+    the live one. Raises `TokenUnavailable`, `UnknownAccount`, `StoreUnavailable`.
+    """
+    account = runtime().book.account(appid)
+    token, now = runtime().refresher.get(account, _named(rejected))
+    facts = {"appid": account.appid, "access_token": token.access_token, "expires_in": int(token.expires_in(now))}
+    return TokenResult(facts)
+
+
+@shared_task(bind=True, name="tokenworker.refresh_token", max_retries=_MAX_RETRIES, **_OPTIONS)
+def refresh_token(
+    self: Task[Any, Any],
+    appid: str | None = None,
+    rejected: str | None = None,
+    early: bool = False,
+    force: bool = False,
+) -> dict[str, Any]:
+    """Refresh if that is due and return `{"appid", "outcome", "expires_in"}`.
+
+    `early` refreshes a token before its time; `force` is WeChat's forced refresh, for leaks. `outcome` is
+    refreshed, fresh (nothing to do), busy (somebody else is at it) or waiting (the last fetch failed, the next
+    one is not due). Retries what passes by itself; raises `FetchError` for the rest.
+    """
+    account = runtime().book.account(appid)
+    demand = Demand(_named(rejected), early, force)
+    try:
+        outcome = runtime().refresher.refresh(account, demand)
+    except (TransientError, StoreUnavailable) as error:
+        failure = error
+    else:
+        return {"appid": account.appid, "outcome": outcome.outcome, "expires_in": outcome.expires_in}
+    again = {"appid": account.appid, "rejected": demand.rejected, "early": early, "force": force}
+    raise self.retry(args=(), kwargs=again, exc=failure, countdown=_countdown(failure, self.request.retries))
+
+
+@shared_task(name="tokenworker.refresh_due_tokens", send_events=False, **_OPTIONS)
+def refresh_due_tokens() -> dict[str, int]:
+    """Send a refresh for each account that is due: the tick. Returns `{"sent": n}`."""
+    runtime().reconcile()
+    appids = runtime().store.take_due(_TICK_LIMIT, runtime().durations.grace)
+    for appid in appids:
+        refresh_token.apply_async(kwargs={"appid": appid}, ignore_result=True)
+    return {"sent": len(appids)}
+
+
+@shared_task(name="tokenworker.status", **_OPTIONS)
+def status() -> list[dict[str, Any]]:
+    """Return one dict an account, without secrets: what is under its state key, and the time it has left."""
+    return runtime().status()
+
+
+def _named(rejected: str | None) -> str | None:
+    """Take a token for its fingerprint, so that the token itself goes no further."""
+    if rejected is None or re.fullmatch("[0-9a-f]{16}", rejected):
+        return rejected
+    return fingerprint(rejected)
+
+
+def _countdown(failure: TransientError | StoreUnavailable, retries: int) -> float:
+    known = getattr(failure, "retry_in", None)
+    durations = runtime().durations
+    return float(known or min(durations.transient_cap, durations.transient_wait * 2**retries))

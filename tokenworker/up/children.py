@@ -1,0 +1,101 @@
+"""Child processes that are started in order, watched, restarted, and gone when we are gone."""
+
+from __future__ import annotations
+
+import ctypes
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+#: A child that dies sooner than this after its start has not worked at all.
+_SHORT_LIFE = 10.0
+_MAX_SHORT_LIVES = 3
+_RESTART_AFTER = 1.0
+_STOP_TIMEOUT = 15.0
+_PR_SET_PDEATHSIG = 1
+
+
+class ChildFailed(Exception):  # noqa: N818  it states a fact
+    """A child could not be started, or died again and again; `tail` is the end of its log."""
+
+    def __init__(self, name: str, log: Path) -> None:
+        super().__init__(name, log)
+        self.name = name
+        self.log = log
+
+    def __str__(self) -> str:
+        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:]
+        return f"{self.name} does not run; the end of {self.log}:\n" + "\n".join(f"    {line}" for line in lines)
+
+
+@dataclass
+class Child:
+    """One process; `ready` says whether it does its work yet."""
+
+    name: str
+    command: list[str]
+    ready: Callable[[], bool]
+    log: Path
+    environ: Mapping[str, str] = field(repr=False)
+    timeout: float = 30.0
+    _process: subprocess.Popen[bytes] | None = None
+    _started: float = 0.0
+    _short_lives: int = 0
+
+    def start(self) -> None:
+        """Start the process, in a session of its own: Ctrl-C is for us, and we stop the children in order."""
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(  # noqa: S603  our own commands
+                self.command,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                env=dict(self.environ),
+                start_new_session=True,
+                preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509  one C call, no locks
+            )
+        self._started = time.monotonic()
+
+    def wait_ready(self) -> None:
+        """Wait until it does its work; raises `ChildFailed` when it dies or takes too long."""
+        while not self.ready():
+            if not self.alive or time.monotonic() - self._started > self.timeout:
+                raise ChildFailed(self.name, self.log)
+            time.sleep(0.05)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process runs."""
+        return self._process is not None and self._process.poll() is None
+
+    def revive(self) -> bool:
+        """Start it again if it died, and say so; raises `ChildFailed` when it keeps dying."""
+        if self.alive:
+            return False
+        short = time.monotonic() - self._started < _SHORT_LIFE
+        self._short_lives = self._short_lives + 1 if short else 0
+        if self._short_lives >= _MAX_SHORT_LIVES:
+            raise ChildFailed(self.name, self.log)
+        time.sleep(_RESTART_AFTER)
+        self.start()
+        return True
+
+    def stop(self) -> None:
+        """End the process: ask, wait, then insist."""
+        if self._process is None or self._process.poll() is not None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(_STOP_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def _die_with_parent() -> None:
+    """Have Linux end the child when we are killed: a server would live on, with its port taken."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

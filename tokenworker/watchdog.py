@@ -1,0 +1,88 @@
+"""The watchdog: a thread in every worker that refreshes what beat, the queue and the other workers left undone."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import Any
+
+from celery.signals import worker_ready, worker_shutting_down
+
+from tokenworker.errors import TokenWorkerError
+from tokenworker.runtime import Runtime, runtime
+from tokenworker.store import Snapshot
+from tokenworker.tasks import QUEUE, refresh_due_tokens
+
+logger = logging.getLogger(__name__)
+
+
+class Watchdog(threading.Thread):
+    """Looks at the accounts now and then, and refreshes those that are long overdue, without beat or broker."""
+
+    def __init__(self, held: Runtime) -> None:
+        super().__init__(name="tokenworker-watchdog", daemon=True)
+        self._held = held
+        self._stopped = threading.Event()
+
+    def run(self) -> None:
+        """Look until stopped."""
+        while not self._stopped.wait(self._held.durations.watchdog_interval):
+            self.look()
+
+    def stop(self) -> None:
+        """End after the look under way."""
+        self._stopped.set()
+
+    def look(self) -> list[str]:
+        """Refresh what is overdue and return its appids; logs what goes wrong and goes on."""
+        try:
+            self._held.reconcile()
+            appids = self._overdue()
+        except TokenWorkerError as error:
+            logger.warning("the watchdog can't look: %s", error)
+            return []
+        return [appid for appid in appids if self._refresh(appid)]
+
+    def _overdue(self) -> list[str]:
+        store, durations = self._held.store, self._held.durations
+        accounts = self._held.book.accounts
+        if not accounts:
+            return []
+        now = store.look(next(iter(accounts))).now
+        # The tick has moved the accounts that it sent a refresh for by the grace; it may have got lost.
+        near = [appid for appid in store.due_before(now + durations.grace) if appid in accounts]
+        return [appid for appid in near if _overdue_by(store.look(appid)) > durations.watchdog_overdue]
+
+    def _refresh(self, appid: str) -> bool:
+        logger.warning("%s: overdue; is beat running, and does a worker take from the queue %r?", appid, QUEUE)
+        try:
+            self._held.refresher.refresh(self._held.book.account(appid))
+        except TokenWorkerError as error:
+            logger.warning("%s: the watchdog's refresh failed: %s", appid, error)
+        except Exception:
+            # Whatever it is, the next account and the next look must have their turn.
+            logger.exception("%s: the watchdog's refresh broke", appid)
+        return True
+
+
+def _overdue_by(snapshot: Snapshot) -> float:
+    return snapshot.now - max(snapshot.refresh_at, snapshot.retry_at)
+
+
+_watchdogs: list[Watchdog] = []
+
+
+@worker_ready.connect(weak=False)
+def start(sender: Any, **_: Any) -> None:
+    """Send the first refreshes at once, and begin to watch, in workers that take from our queue."""
+    if QUEUE in sender.app.amqp.queues.consume_from:
+        refresh_due_tokens.apply_async(ignore_result=True)
+        _watchdogs.append(Watchdog(runtime()))
+        _watchdogs[-1].start()
+
+
+@worker_shutting_down.connect(weak=False)
+def stop(**_: Any) -> None:
+    """End the watch."""
+    while _watchdogs:
+        _watchdogs.pop().stop()
