@@ -136,25 +136,30 @@ class Refresher:
         except FetchError as error:
             failure = error
         else:
-            token = AccessToken(fetched.access_token, lease.taken_at + fetched.expires_in)
-            if token.fingerprint != snapshot.dead:
-                done = self._commit(lease, account, token, fetched, forced=force)
-                _log_fetch(account, cause, token, fetched, snapshot, done)
-                return
-            failure = TransientError(
-                "WeChat hands out again the token that it refuses", hint="a forced refresh follows"
-            )
+            self._accept(lease, account, snapshot, cause, fetched, forced=force)
+            return
         # A token may have been issued that we never saw; a repeated stable_token call would only show it again.
         lost = failure.ambiguous and (force or account.endpoint == "token")
         self._fail(lease, account, snapshot, failure, lost=lost)
 
-    def _commit(
-        self, lease: Lease, account: Account, token: AccessToken, fetched: FetchedToken, *, forced: bool
-    ) -> str:
+    def _accept(
+        self, lease: Lease, account: Account, before: Snapshot, cause: Cause, fetched: FetchedToken, *, forced: bool
+    ) -> None:
+        token = AccessToken(fetched.access_token, lease.taken_at + fetched.expires_in)
+        if token.fingerprint == before.dead:
+            failure = TransientError(
+                "WeChat hands out again the token that it refuses", hint="a forced refresh follows"
+            )
+            self._fail(lease, account, before, failure, stuck=before.dead)
         at = refresh_at(account, self._leeway, fetched, lease.taken_at, self._durations.stable_leeway)
-        return self._store.commit(
+        done = self._store.commit(
             lease, token, refresh_at=at, revision=account.revision, publish=account.publish, forced=forced
         )
+        which = "the same token" if token.fingerprint == before.fingerprint else f"token {token.fingerprint}"
+        logger.info(
+            "%s: fetched (%s): %s, expires in %.0f s, %s", account.appid, cause, which, fetched.expires_in, done,
+            extra={"appid": account.appid, "cause": cause.name, "fingerprint": token.fingerprint, "commit": done},
+        )  # fmt: skip
 
     def _fail(
         self,
@@ -179,17 +184,6 @@ class Refresher:
         )
         logger.warning("%s: %s; next attempt in %.1f s", account.appid, error, error.retry_in)
         raise error
-
-
-def _log_fetch(
-    account: Account, cause: Cause, token: AccessToken, fetched: FetchedToken, before: Snapshot, done: str
-) -> None:
-    which = "the same token" if token.fingerprint == before.fingerprint else f"token {token.fingerprint}"
-    logger.info(
-        "%s: fetched, for %s: %s, expires in %.0f s, %s",
-        account.appid, cause, which, fetched.expires_in, done,
-        extra={"appid": account.appid, "cause": cause.name, "fingerprint": token.fingerprint, "commit": done},
-    )  # fmt: skip
 
 
 def _outcome(snapshot: Snapshot, outcome: Result, wait: float = 0.0) -> Outcome:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.resources import files
@@ -243,11 +243,24 @@ class TokenStore:
         """Take up to `limit` accounts whose time has come, and look away from them for `grace` seconds."""
         return [_text(appid) for appid in self._run("take_due", [self._due], limit, grace)]
 
-    def due_before(self, moment: float) -> list[str]:
-        """List the accounts whose time comes before `moment`, changing nothing."""
+    def due_within(self, seconds: float) -> list[str]:
+        """List the accounts whose time has come or comes within `seconds`, changing nothing."""
         with _translated():
-            appids = cast("list[bytes]", self._redis.zrangebyscore(self._due, "-inf", moment))
+            seconds_now, microseconds = cast("tuple[int, int]", self._redis.time())
+            end = seconds_now + microseconds / 1e6 + seconds
+            appids = cast("list[bytes]", self._redis.zrangebyscore(self._due, "-inf", end))
         return [_text(appid) for appid in appids]
+
+    def without_token(self, appids: Collection[str]) -> list[str]:
+        """List the accounts among `appids` that have no token, at the cost of one cheap command when there is none."""
+        keys = {appid: self.token_key(appid) for appid in appids}
+        with _translated():
+            if not keys or self._redis.exists(*keys.values()) == len(keys):
+                return []
+            pipe = self._redis.pipeline(transaction=False)
+            for key in keys.values():
+                pipe.exists(key)
+            return [appid for appid, there in zip(keys, pipe.execute(), strict=True) if not there]
 
     def clear(self, appid: str, publish: Iterable[str] = ()) -> None:
         """Forget an account: its token, its copies, all that is known of it."""
@@ -293,10 +306,7 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except redis.RedisError as error:
-        reason = f"{type(error).__name__}: {error}"[:300]
-    else:
-        return
-    raise StoreUnavailable(reason)
+        raise StoreUnavailable(f"{type(error).__name__}: {error}"[:300]) from error
 
 
 def _token(value: bytes | None, left: int, now: float) -> AccessToken | None:

@@ -66,7 +66,8 @@ def refresh_token(
     except (TransientError, StoreUnavailable) as error:
         failure = error
     else:
-        return {"appid": account.appid, "outcome": outcome.outcome, "expires_in": outcome.expires_in}
+        left = None if outcome.expires_in is None else int(outcome.expires_in)
+        return {"appid": account.appid, "outcome": outcome.outcome, "expires_in": left}
     again = {"appid": account.appid, "rejected": demand.rejected, "early": early, "force": force}
     raise self.retry(args=(), kwargs=again, exc=failure, countdown=_countdown(failure, self.request.retries))
 

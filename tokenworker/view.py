@@ -20,6 +20,9 @@ class View:
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console(highlight=False)
+        if not self._console.is_terminal:
+            # A pipe or a log file has no width; at 80 columns appids would be cut off.
+            self._console.width = 240
 
     def say(self, sentence: str) -> None:
         """Write one sentence."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from celery.signals import worker_ready, worker_shutting_down
 
+from tokenworker.durations import Durations
 from tokenworker.errors import TokenWorkerError
 from tokenworker.runtime import Runtime, runtime
 from tokenworker.store import Snapshot
@@ -34,27 +35,25 @@ class Watchdog(threading.Thread):
         self._stopped.set()
 
     def look(self) -> list[str]:
-        """Refresh what is overdue and return its appids; logs what goes wrong and goes on."""
+        """Refresh what is overdue or gone and return its appids; logs what goes wrong and goes on."""
         try:
             self._held.reconcile()
-            appids = self._overdue()
+            appids = self._neglected()
         except TokenWorkerError as error:
             logger.warning("the watchdog can't look: %s", error)
             return []
-        return [appid for appid in appids if self._refresh(appid)]
+        for appid in appids:
+            self._refresh(appid)
+        return appids
 
-    def _overdue(self) -> list[str]:
+    def _neglected(self) -> list[str]:
         store, durations = self._held.store, self._held.durations
-        accounts = self._held.book.accounts
-        if not accounts:
-            return []
-        now = store.look(next(iter(accounts))).now
-        # The tick has moved the accounts that it sent a refresh for by the grace; it may have got lost.
-        near = [appid for appid in store.due_before(now + durations.grace) if appid in accounts]
-        return [appid for appid in near if _overdue_by(store.look(appid)) > durations.watchdog_overdue]
+        # The tick has moved the accounts that it sent a refresh for by the grace; the message may have got lost.
+        near = set(store.due_within(durations.grace)) | set(store.without_token(self._held.book.accounts))
+        snapshots = [store.look(appid) for appid in sorted(near & set(self._held.book.accounts))]
+        return [snapshot.appid for snapshot in snapshots if _neglected(snapshot, durations)]
 
-    def _refresh(self, appid: str) -> bool:
-        logger.warning("%s: overdue; is beat running, and does a worker take from the queue %r?", appid, QUEUE)
+    def _refresh(self, appid: str) -> None:
         try:
             self._held.refresher.refresh(self._held.book.account(appid))
         except TokenWorkerError as error:
@@ -62,11 +61,17 @@ class Watchdog(threading.Thread):
         except Exception:
             # Whatever it is, the next account and the next look must have their turn.
             logger.exception("%s: the watchdog's refresh broke", appid)
+
+
+def _neglected(snapshot: Snapshot, durations: Durations) -> bool:
+    """Say whether a refresh should have come by now, or the token is gone before its time."""
+    if snapshot.now - max(snapshot.refresh_at, snapshot.retry_at) > durations.watchdog_overdue:
+        logger.warning("%s: overdue; is beat running, and does a worker take from %r?", snapshot.appid, QUEUE)
         return True
-
-
-def _overdue_by(snapshot: Snapshot) -> float:
-    return snapshot.now - max(snapshot.refresh_at, snapshot.retry_at)
+    gone = snapshot.token is None and snapshot.now < snapshot.refresh_at and snapshot.now >= snapshot.retry_at
+    if gone:
+        logger.warning("%s: its token is gone from Redis before its time; was it deleted or evicted?", snapshot.appid)
+    return gone
 
 
 _watchdogs: list[Watchdog] = []

@@ -1,0 +1,380 @@
+"""Refreshing on real parts: Redis, HTTP, and the sandbox in WeChat's place."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from itertools import chain
+
+import pytest
+import redis
+
+from tokenworker.accounts import Account, Secret
+from tokenworker.durations import Durations
+from tokenworker.errors import (
+    DayLimit,
+    MalformedAnswer,
+    MinuteLimit,
+    NetworkError,
+    OperatorError,
+    TokenUnavailable,
+    TransientError,
+)
+from tokenworker.policy import Demand
+from tokenworker.refresher import Refresher
+from tokenworker.sandbox import DEMO_APPID, DEMO_SECRET, Rules, Sandbox
+from tokenworker.store import TokenStore
+from tokenworker.tokens import FetchedToken, fingerprint
+from tokenworker.transport import Transport
+from tokenworker.wechat import WeChat
+
+ACCOUNT = Account(DEMO_APPID, Secret(DEMO_SECRET))
+CLASSIC = replace(ACCOUNT, endpoint="token")
+TOKEN = f"tokenworker:{{{DEMO_APPID}}}:access_token"
+STATE = f"tokenworker:{{{DEMO_APPID}}}:state"
+
+#: Quick failures and short rests; leeway and overlap as the sandbox of the tests has them.
+DURATIONS = replace(
+    Durations(),
+    stable_leeway=4.9,
+    overlap=5.0,
+    fetch_timeout=1.0,
+    transient_wait=0.15,
+    transient_cap=0.3,
+    operator_wait=0.5,
+    retry_gap=0.1,
+    force_interval=0.6,
+    probe_interval=0.3,
+)
+
+
+@pytest.fixture
+def make_refresher(store: TokenStore, sandbox: Sandbox) -> Callable[..., Refresher]:
+    def make(**changes: float) -> Refresher:
+        durations = replace(DURATIONS, **changes)
+        return Refresher(store, WeChat(Transport(), (sandbox.url,), durations.fetch_timeout), durations)
+
+    return make
+
+
+@pytest.fixture
+def refresher(make_refresher: Callable[..., Refresher]) -> Refresher:
+    return make_refresher()
+
+
+def token_of(client: redis.Redis) -> str:
+    value = client.get(TOKEN)
+    assert isinstance(value, bytes)
+    return value.decode()
+
+
+def test_a_cold_account_gets_a_token(refresher: Refresher, sandbox: Sandbox, client: redis.Redis) -> None:
+    outcome = refresher.refresh(ACCOUNT)
+
+    assert outcome.outcome == "refreshed"
+    assert outcome.expires_in == pytest.approx(20, abs=0.5)
+    assert sandbox.verdict(token_of(client)).verdict == "current"
+
+
+@pytest.mark.parametrize("account", [ACCOUNT, CLASSIC], ids=["stable", "classic"])
+def test_a_fresh_token_is_left_alone(refresher: Refresher, sandbox: Sandbox, account: Account) -> None:
+    refresher.refresh(account)
+
+    assert [refresher.refresh(account).outcome for _ in range(5)] == ["fresh"] * 5
+    assert sandbox.counts().fetches == 1
+
+
+def test_a_stale_token_is_replaced_while_it_still_works(store: TokenStore, client: redis.Redis) -> None:
+    with Sandbox(Rules(life=1, overlap=0.6)) as quick:
+        durations = replace(DURATIONS, stable_leeway=0.55)
+        refresher = Refresher(store, WeChat(Transport(), (quick.url,), 1), durations)
+        refresher.refresh(ACCOUNT)
+        old = token_of(client)
+        time.sleep(0.47)
+
+        assert refresher.refresh(ACCOUNT).outcome == "refreshed"
+        assert token_of(client) != old
+        assert quick.verdict(old).verdict == "overlap"
+
+
+@pytest.mark.parametrize("account", [ACCOUNT, CLASSIC], ids=["stable", "classic"])
+@pytest.mark.parametrize("demand", [Demand(), Demand(early=True), Demand(rejected="0" * 16)])
+def test_thirty_two_at_once_make_one_fetch(
+    make_refresher: Callable[..., Refresher], sandbox: Sandbox, account: Account, demand: Demand
+) -> None:
+    refreshers = [make_refresher() for _ in range(32)]
+    with ThreadPoolExecutor(32) as pool:
+        outcomes = list(pool.map(lambda refresher: refresher.refresh(account, demand).outcome, refreshers))
+
+    assert sandbox.counts().fetches == 1
+    assert outcomes.count("refreshed") >= 1
+    assert set(outcomes) <= {"refreshed", "fresh", "busy"}
+
+
+def test_all_who_ask_for_a_missing_token_get_the_same_one(
+    make_refresher: Callable[..., Refresher], sandbox: Sandbox
+) -> None:
+    sandbox.fault("delay", seconds=0.3)
+    refreshers = [make_refresher() for _ in range(16)]
+    with ThreadPoolExecutor(16) as pool:
+        tokens = {token.access_token for token, _ in pool.map(lambda refresher: refresher.get(CLASSIC), refreshers)}
+
+    assert len(tokens) == 1
+    assert sandbox.counts().fetches == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        ({"kind": "errcode", "errcode": -1}, TransientError),
+        ({"kind": "errcode", "errcode": 45011}, MinuteLimit),
+        ({"kind": "errcode", "errcode": 45009}, DayLimit),
+        ({"kind": "errcode", "errcode": 40125}, OperatorError),
+        ({"kind": "status", "status": 502}, MalformedAnswer),
+        ({"kind": "empty"}, MalformedAnswer),
+        ({"kind": "reset", "before": True}, NetworkError),
+        ({"kind": "truncated"}, TransientError),
+        ({"kind": "hang", "seconds": 5}, NetworkError),
+        ({"kind": "body", "body": '{"access_token": "", "expires_in": 7200}'}, MalformedAnswer),
+        ({"kind": "redirect", "location": "http://127.0.0.1:1/"}, MalformedAnswer),
+    ],
+    ids=str,
+)
+def test_a_failure_of_any_kind_leaves_a_working_token_alone(
+    make_refresher: Callable[..., Refresher],
+    sandbox: Sandbox,
+    client: redis.Redis,
+    store: TokenStore,
+    fault: dict[str, object],
+    error: type[Exception],
+) -> None:
+    refresher = make_refresher(overlap=0.0, fetch_timeout=0.3)
+    refresher.refresh(ACCOUNT)
+    before, left = token_of(client), int(client.pttl(TOKEN))
+    sandbox.fault(**fault)  # type: ignore[arg-type]
+    with pytest.raises(error) as caught:
+        refresher.refresh(ACCOUNT, Demand(early=True))
+
+    assert token_of(client) == before
+    assert int(client.pttl(TOKEN)) > left - 1500
+    assert caught.value.retry_in > 0  # type: ignore[attr-defined]
+    assert store.look(DEMO_APPID).error
+    assert DEMO_SECRET not in str(caught.value)
+
+
+def test_a_failing_account_rests_and_then_recovers(refresher: Refresher, sandbox: Sandbox, store: TokenStore) -> None:
+    sandbox.fault("errcode", errcode=-1, times=2)
+    for _ in range(2):
+        with pytest.raises(TransientError) as caught:
+            refresher.refresh(ACCOUNT)
+        assert refresher.refresh(ACCOUNT).outcome == "waiting"
+        time.sleep(caught.value.retry_in or 0)
+
+    assert refresher.refresh(ACCOUNT).outcome == "refreshed"
+    assert sandbox.counts().fetches == 3
+    assert store.look(DEMO_APPID).failures == 0
+
+
+def test_a_new_secret_ends_the_rest_at_once(refresher: Refresher) -> None:
+    wrong = replace(ACCOUNT, secret=Secret("f" * 32))
+    with pytest.raises(OperatorError, match="40125"):
+        refresher.refresh(wrong)
+
+    assert refresher.refresh(wrong).outcome == "waiting"
+    assert refresher.refresh(ACCOUNT).outcome == "refreshed"
+
+
+def test_who_asks_while_an_account_rests_hears_why_and_what_to_do(refresher: Refresher, sandbox: Sandbox) -> None:
+    sandbox.add_account(DEMO_APPID, whitelist=["203.0.113.9"])
+    for _ in range(3):
+        with pytest.raises(TokenUnavailable, match=r"add 127\.0\.0\.1 to the IP whitelist") as caught:
+            refresher.get(ACCOUNT)
+
+    assert caught.value.errcode == 40164
+    assert caught.value.retry_in
+    assert caught.value.since == pytest.approx(time.time(), abs=5)
+    assert sandbox.counts().fetches == 1
+
+
+def test_a_rejected_token_that_is_dead_is_replaced_once(
+    make_refresher: Callable[..., Refresher], sandbox: Sandbox, client: redis.Redis
+) -> None:
+    make_refresher().refresh(CLASSIC)
+    dead = token_of(client)
+    sandbox.revoke()
+    refreshers = [make_refresher() for _ in range(32)]
+    with ThreadPoolExecutor(32) as pool:
+        tokens = {t.access_token for t, _ in pool.map(lambda r: r.get(CLASSIC, fingerprint(dead)), refreshers)}
+
+    assert len(tokens) == 1
+    assert sandbox.verdict(tokens.pop()).verdict == "current"
+    assert sandbox.counts().fetches == 2
+
+
+def test_a_rejected_token_that_works_is_kept(refresher: Refresher, sandbox: Sandbox, client: redis.Redis) -> None:
+    refresher.refresh(CLASSIC)
+    good = token_of(client)
+    tokens = {refresher.get(CLASSIC, fingerprint(good))[0].access_token for _ in range(5)}
+
+    assert tokens == {good}
+    assert sandbox.counts().fetches == 1
+
+
+def test_a_report_of_an_older_token_does_nothing(refresher: Refresher, sandbox: Sandbox) -> None:
+    refresher.refresh(CLASSIC)
+
+    assert refresher.refresh(CLASSIC, Demand(rejected=fingerprint("older"))).outcome == "fresh"
+    assert sandbox.counts().fetches == 1
+
+
+def test_a_dead_token_that_wechat_hands_out_again_is_forced_out(
+    refresher: Refresher, sandbox: Sandbox, client: redis.Redis
+) -> None:
+    refresher.refresh(ACCOUNT)
+    dead = token_of(client)
+    sandbox.revoke(still_handed_out=True)
+    with pytest.raises(TransientError, match="hands out again") as caught:
+        refresher.refresh(ACCOUNT, Demand(rejected=fingerprint(dead)))
+    time.sleep(caught.value.retry_in or 0)
+
+    assert refresher.refresh(ACCOUNT).outcome == "refreshed"
+    assert sandbox.verdict(token_of(client)).verdict == "current"
+    assert sandbox.counts().forced == 1
+
+
+def test_a_token_that_somebody_else_wrote_is_replaced_and_not_handed_out(
+    refresher: Refresher, client: redis.Redis, sandbox: Sandbox
+) -> None:
+    refresher.refresh(ACCOUNT)
+    client.set(TOKEN, "theirs", px=60_000)
+
+    assert sandbox.verdict(refresher.get(ACCOUNT)[0].access_token).verdict == "current"
+    assert token_of(client) != "theirs"
+
+
+def test_the_old_token_stays_readable_during_a_fetch(
+    refresher: Refresher, client: redis.Redis, sandbox: Sandbox
+) -> None:
+    refresher.refresh(ACCOUNT)
+    old = token_of(client)
+    sandbox.fault("delay", seconds=0.3)
+    thread = threading.Thread(target=refresher.refresh, args=(ACCOUNT, Demand(force=True)))
+    thread.start()
+    time.sleep(0.15)
+    during = token_of(client)
+    thread.join()
+
+    assert during == old
+    assert token_of(client) != old
+
+
+def test_a_fetch_whose_commit_is_refused_is_healed_by_another(store: TokenStore, client: redis.Redis) -> None:
+    """The holder freezes before it sends; meanwhile somebody else refreshes; then it sends and comes back late."""
+
+    class Frozen:
+        def __init__(self, fetches: Iterator[str]) -> None:
+            self.fetches = fetches
+            self.rival: Refresher | None = None
+
+        def fetch(self, account: Account, *, force: bool = False) -> FetchedToken:
+            if self.rival:
+                rival, self.rival = self.rival, None
+                client.delete(f"tokenworker:{{{DEMO_APPID}}}:lease")
+                rival.refresh(account)
+            return FetchedToken(next(self.fetches), 20)
+
+        def is_alive(self, access_token: str) -> bool:
+            return True
+
+    issued = chain(["rival's", "late", "healing"])
+    source = Frozen(issued)
+    source.rival = Refresher(store, Frozen(issued), DURATIONS)
+    Refresher(store, source, DURATIONS).refresh(CLASSIC)
+
+    assert token_of(client) == "healing"
+    assert store.look(DEMO_APPID).suspect is None
+    assert next(issued, None) is None
+
+
+def test_a_lost_answer_of_the_classic_endpoint_cuts_the_old_life_and_fetches_again_soon(
+    make_refresher: Callable[..., Refresher], client: redis.Redis, sandbox: Sandbox
+) -> None:
+    refresher = make_refresher(overlap=2.0)
+    refresher.refresh(CLASSIC)
+    time.sleep(0.01)
+    sandbox.fault("reset")
+    with pytest.raises(NetworkError) as caught:
+        refresher.refresh(CLASSIC, Demand(force=True))
+
+    assert caught.value.ambiguous
+    assert int(client.pttl(TOKEN)) <= 2000
+    time.sleep(caught.value.retry_in or 0)
+    assert refresher.refresh(CLASSIC).outcome == "refreshed"
+    assert sandbox.verdict(token_of(client)).verdict == "current"
+
+
+def test_a_lost_answer_of_stable_token_is_simply_repeated(
+    make_refresher: Callable[..., Refresher], client: redis.Redis, sandbox: Sandbox
+) -> None:
+    refresher = make_refresher(overlap=0.0)
+    refresher.refresh(ACCOUNT)
+    sandbox.fault("reset")
+    with pytest.raises(NetworkError):
+        refresher.refresh(ACCOUNT, Demand(early=True))
+
+    assert int(client.pttl(TOKEN)) > 10_000
+
+
+def test_a_fetch_that_died_with_its_process_is_made_up_for(
+    make_refresher: Callable[..., Refresher], store: TokenStore, sandbox: Sandbox
+) -> None:
+    refresher = make_refresher()
+    refresher.refresh(CLASSIC)
+    assert store.take_lease(DEMO_APPID, 0.05)
+    time.sleep(0.08)
+
+    assert refresher.refresh(CLASSIC).outcome == "refreshed"
+    assert refresher.refresh(CLASSIC).outcome == "fresh"
+    assert sandbox.counts().fetches == 2
+
+
+def test_a_waiter_does_not_queue_up_behind_a_dead_holder(
+    make_refresher: Callable[..., Refresher], store: TokenStore
+) -> None:
+    assert store.take_lease(DEMO_APPID, 0.4)
+    began = time.monotonic()
+    token, now = make_refresher().get(ACCOUNT)
+
+    assert token.expires_in(now) > 0
+    assert time.monotonic() - began < 1
+
+
+def test_a_waiter_gives_up_in_time_with_a_reason(make_refresher: Callable[..., Refresher], store: TokenStore) -> None:
+    over = threading.Event()
+
+    def hog() -> None:
+        while not over.is_set():
+            store.take_lease(DEMO_APPID, 0.1)
+
+    thread = threading.Thread(target=hog)
+    thread.start()
+    began = time.monotonic()
+    with pytest.raises(TokenUnavailable, match="under way"):
+        make_refresher(fetch_timeout=0.2).get(ACCOUNT)
+    over.set()
+    thread.join()
+
+    assert time.monotonic() - began < 1
+
+
+def test_the_quota_ledger_counts_each_fetch(refresher: Refresher, store: TokenStore, sandbox: Sandbox) -> None:
+    sandbox.fault("errcode", errcode=-1)
+    with pytest.raises(TransientError) as caught:
+        refresher.refresh(CLASSIC)
+    time.sleep(caught.value.retry_in or 0)
+    refresher.refresh(CLASSIC)
+
+    assert store.look(DEMO_APPID).fetches_today == sandbox.counts().fetches == 2

@@ -1,0 +1,257 @@
+"""The keys in Redis, and the steps that change them together."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from traceback import format_exception
+
+import pytest
+import redis
+from conftest import RedisServer
+
+from tokenworker.errors import StoreUnavailable
+from tokenworker.store import Lease, TokenStore, connect
+from tokenworker.tokens import AccessToken, fingerprint
+
+TOKEN, STATE, LEASE = (f"tokenworker:{{wx1}}:{name}" for name in ("access_token", "state", "lease"))
+
+
+def lease_of(store: TokenStore, seconds: float = 5) -> Lease:
+    lease = store.take_lease("wx1", seconds)
+    assert lease
+    return lease
+
+
+def commit(store: TokenStore, text: str = "token", life: float = 60, lease: Lease | None = None) -> str:
+    lease = lease or lease_of(store)
+    token = AccessToken(text, lease.taken_at + life)
+    return store.commit(lease, token, refresh_at=lease.taken_at + life / 2, revision="r", publish=["YG-WECHAT-TOKEN"])
+
+
+def test_a_commit_writes_the_public_keys(store: TokenStore, client: redis.Redis) -> None:
+    lease = lease_of(store)
+
+    assert commit(store, lease=lease) == "committed"
+
+    assert client.get(TOKEN) == b"token"
+    assert 59_000 < int(client.pttl(TOKEN)) <= 60_000
+    assert client.get("YG-WECHAT-TOKEN") == b"token"
+    assert 59_000 < int(client.pttl("YG-WECHAT-TOKEN")) <= 60_000
+    state = client.hgetall(STATE)
+    assert state[b"fingerprint"] == fingerprint("token").encode()
+    assert float(state[b"expires_at"]) == pytest.approx(lease.taken_at + 60, abs=0.01)
+    assert float(state[b"refresh_at"]) == pytest.approx(lease.taken_at + 30, abs=0.01)
+    assert state[b"fencing"] == state[b"settled"] == b"1"
+    assert state[b"fetches_today"] == b"1"
+    assert b"token" not in state.values()
+    assert not client.exists(LEASE)
+    assert client.zscore("tokenworker:due", "wx1") == pytest.approx(lease.taken_at + 30, abs=0.01)
+
+
+def test_the_life_of_a_token_counts_from_before_the_request(store: TokenStore, client: redis.Redis) -> None:
+    lease = lease_of(store)
+    time.sleep(0.3)
+    commit(store, life=1, lease=lease)
+
+    assert int(client.pttl(TOKEN)) <= 700
+
+
+def test_only_one_process_gets_the_lease(store: TokenStore) -> None:
+    first = store.take_lease("wx1", 5)
+
+    assert first
+    assert store.take_lease("wx1", 5) is None
+    assert store.take_lease("wx2", 5)
+
+
+def test_a_lease_ends_by_itself_and_the_next_has_a_higher_number(store: TokenStore) -> None:
+    first = lease_of(store, 0.05)
+    time.sleep(0.08)
+    second = lease_of(store)
+
+    assert second.fencing > first.fencing
+    assert second.owner != first.owner
+
+
+def test_a_lease_longer_than_any_we_set_is_the_work_of_a_clock_and_does_not_count(
+    store: TokenStore, client: redis.Redis
+) -> None:
+    client.set(LEASE, "somebody", px=86_400_000)
+
+    assert store.take_lease("wx1", 5)
+
+
+def test_a_commit_without_the_lease_is_refused_and_leaves_a_mark(store: TokenStore, client: redis.Redis) -> None:
+    late = lease_of(store, 0.05)
+    time.sleep(0.08)
+    commit(store, "newer")
+
+    assert commit(store, "older", lease=late) == "refused"
+    assert client.get(TOKEN) == b"newer"
+    assert client.get("YG-WECHAT-TOKEN") == b"newer"
+    assert store.look("wx1").suspect == 2
+    assert client.zscore("tokenworker:due", "wx1") == 0
+
+
+def test_a_commit_that_overlapped_a_refused_one_does_not_clear_its_mark(store: TokenStore) -> None:
+    frozen = lease_of(store, 0.05)
+    time.sleep(0.08)
+    second = lease_of(store)
+
+    assert commit(store, "a", lease=frozen) == "refused"
+    assert commit(store, "b", lease=second) == "suspect"
+    assert store.look("wx1").suspect == 2
+    assert commit(store, "c") == "committed"
+    assert store.look("wx1").suspect is None
+
+
+def test_a_failure_keeps_the_token_and_says_what_happened(store: TokenStore, client: redis.Redis) -> None:
+    commit(store)
+    lease = lease_of(store)
+    store.fail(lease, {"failures": 1, "error": "no", "errcode": 40164, "hint": "do"}, retry_at=9e9, revision="r")
+    snapshot = store.look("wx1")
+
+    assert client.get(TOKEN) == b"token"
+    assert (snapshot.failures, snapshot.error, snapshot.errcode, snapshot.hint) == (1, "no", 40164, "do")
+    assert snapshot.retry_at == 9e9
+    assert snapshot.settled == snapshot.fencing == 2
+    assert snapshot.lease_left is None
+    commit(store, "next")
+    assert (store.look("wx1").failures, store.look("wx1").error, store.look("wx1").errcode) == (0, "", None)
+
+
+def test_a_lost_answer_cuts_the_life_of_the_token_but_never_lengthens_it(
+    store: TokenStore, client: redis.Redis
+) -> None:
+    commit(store, life=60)
+    store.fail(lease_of(store), {"error": "lost"}, retry_at=0, revision="r", cut=10)
+    assert 9_000 < int(client.pttl(TOKEN)) <= 10_000
+    assert store.look("wx1").suspect == 2
+
+    store.fail(lease_of(store), {"error": "lost"}, retry_at=0, revision="r", cut=30)
+    assert int(client.pttl(TOKEN)) <= 10_000
+
+
+def test_a_failure_without_the_lease_changes_nothing(store: TokenStore) -> None:
+    late = lease_of(store, 0.05)
+    time.sleep(0.08)
+    commit(store)
+    store.fail(late, {"failures": 1, "error": "no"}, retry_at=9e9, revision="r")
+
+    assert store.look("wx1").error == ""
+
+
+def test_a_lease_that_was_not_used_does_not_count_as_a_fetch(store: TokenStore) -> None:
+    store.settle(lease_of(store), rejected="")
+    snapshot = store.look("wx1")
+
+    assert snapshot.fetches_today == 0
+    assert snapshot.lease_left is None
+    assert snapshot.settled == snapshot.fencing == 1
+
+
+def test_nobody_ends_the_lease_of_another(store: TokenStore) -> None:
+    held = lease_of(store)
+    store.settle(replace(held, owner="thief"))
+
+    assert store.take_lease("wx1", 5) is None
+
+
+def test_the_published_key_may_be_of_any_type_and_never_blocks_the_token(
+    store: TokenStore, client: redis.Redis
+) -> None:
+    client.rpush("YG-WECHAT-TOKEN", "a list")
+
+    assert commit(store) == "committed"
+    assert client.get("YG-WECHAT-TOKEN") == b"token"
+
+
+def test_a_wrong_type_under_the_token_key_counts_as_no_token(store: TokenStore, client: redis.Redis) -> None:
+    client.rpush(TOKEN, "a list")
+
+    assert store.look("wx1").token is None
+    commit(store)
+    assert client.get(TOKEN) == b"token"
+
+
+def test_a_token_key_that_never_expires_is_none_of_ours(store: TokenStore, client: redis.Redis) -> None:
+    client.set(TOKEN, "left behind")
+
+    assert store.look("wx1").token is None
+    assert store.read("wx1")[0] is None
+
+
+def test_a_state_of_another_version_is_read_as_far_as_it_makes_sense(store: TokenStore, client: redis.Redis) -> None:
+    client.hset(STATE, mapping={"new_field": "x", "refresh_at": "soon", "fencing": "7", "errcode": "", "now": "1"})
+    snapshot = store.look("wx1")
+
+    assert snapshot.fencing == 7
+    assert snapshot.refresh_at == 0.0
+    assert snapshot.errcode is None
+    assert snapshot.now > 1e9
+
+
+def test_due_accounts_are_taken_once_and_come_back_after_the_grace(store: TokenStore) -> None:
+    store.enroll(["wx1", "wx2", "wx3"])
+    store.plan("wx3", 9e9)
+
+    assert sorted(store.take_due(10, 0.1)) == ["wx1", "wx2"]
+    assert store.take_due(10, 0.1) == []
+    time.sleep(0.12)
+    assert len(store.take_due(1, 60)) == 1
+    assert store.due_within(0) != []
+    assert store.enrolled() == 3
+
+
+def test_enrolling_again_does_not_change_plans(store: TokenStore, client: redis.Redis) -> None:
+    store.plan("wx1", 9e9)
+    store.enroll(["wx1"])
+
+    assert client.zscore("tokenworker:due", "wx1") == 9e9
+
+
+def test_accounts_without_a_token_are_found(store: TokenStore) -> None:
+    commit(store)
+
+    assert store.without_token(["wx1"]) == []
+    assert store.without_token(["wx1", "wx2"]) == ["wx2"]
+    assert store.without_token([]) == []
+
+
+def test_a_cleared_account_leaves_nothing_behind(store: TokenStore, client: redis.Redis) -> None:
+    commit(store)
+    store.clear("wx1", ["YG-WECHAT-TOKEN"])
+
+    assert client.keys("*") == []
+
+
+def test_looking_at_an_unknown_account_makes_no_key(store: TokenStore, client: redis.Redis) -> None:
+    assert store.look("wx9").token is None
+    assert store.read("wx9")[0] is None
+    assert not store.reject("wx9", fingerprint("x"))
+    assert client.keys("*") == []
+
+
+def test_a_snapshot_shows_no_token(store: TokenStore) -> None:
+    commit(store, "precious")
+
+    assert "precious" not in repr(store.look("wx1"))
+
+
+def test_redis_that_refuses_is_an_error_with_a_reason_within_a_second(own_server: RedisServer) -> None:
+    own_server.kill()
+    store = TokenStore(connect(own_server.url))
+    began = time.monotonic()
+    with pytest.raises(StoreUnavailable, match=f"refused|{own_server.port}"):
+        store.look("wx1")
+
+    assert time.monotonic() - began < 1
+
+
+def test_a_password_is_never_part_of_an_error(server: RedisServer) -> None:
+    store = TokenStore(connect(server.url.replace("//", "//nobody:canary-password@")))
+    with pytest.raises(StoreUnavailable) as caught:
+        store.look("wx1")
+
+    assert "canary-password" not in "".join(format_exception(caught.value))
