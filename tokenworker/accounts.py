@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import hmac
 import re
+import stat
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal, NoReturn, get_args
+from typing import Any, Literal, NoReturn, cast, get_args
 
 Endpoint = Literal["stable_token", "token"]
 
@@ -18,12 +20,24 @@ ENDPOINTS: tuple[Endpoint, ...] = get_args(Endpoint)
 #: WeChat renews a token of stable_token in its last 300 s; asking sooner brings the same one again.
 STABLE_WINDOW = 300
 
-_APPID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+#: WeChat's tokens live so many seconds; with a leeway as long, none would ever be fresh.
+_LIFE = 7200
+
+#: 32 hex digits are an AppSecret, put in the wrong place; as an appid it would stand in key names and logs.
+_APPID = re.compile(r"(?![0-9a-fA-F]{32}\Z)[A-Za-z0-9_-]{1,64}")
+#: ASCII without blanks; without quotes too, since `docker --env-file` hands those on.
+_SECRET = re.compile(r"[!#-&(-~]{1,512}")
 _FIELDS = ("appid", "secret", "secret_file", "secret_env", "name", "endpoint", "leeway", "publish")
 _SECRETS = ("secret", "secret_file", "secret_env")
-_MAX_SECRET = 512
+#: Room for 100,000 accounts; what is larger is another file, or never ends.
+_MAX_FILE = 16 * 1024 * 1024
+_MAX_SECRET_FILE = 4096
 #: Names that will stand for an SDK's own key format; nobody should come to rely on them as plain keys.
 _RESERVED = ("wechatpy", "wxjava", "easywechat", "silenceper", "powerwechat", "co-wechat-api")
+
+
+#: A field that is wrong, and the rest of the sentence about it. Values have no place in it: one may be a secret.
+Fault = tuple[str, str]
 
 
 class Secret:
@@ -72,154 +86,180 @@ class Account:
         return sha256(f"{self.endpoint}\n{self.secret.reveal()}".encode()).hexdigest()[:8]
 
 
-def load_accounts(path: Path, environ: Mapping[str, str], faults: list[str]) -> list[Account]:
-    """Read the accounts file, adding to `faults` a sentence for each thing that is wrong with it.
+def load_accounts(path: Path, environ: Mapping[str, str], faults: list[str]) -> dict[str, Account]:
+    """Read the accounts file into accounts by place, adding to `faults` a sentence for each thing wrong with it.
 
     The file is TOML, one ``[[account]]`` table each; a secret may stand in it, in a file or in a variable.
     """
-    tables = _tables(path, faults)
-    accounts = [
-        parse_account(table, f"{path}: account {number}", environ, faults)
-        for number, table in enumerate(tables, start=1)
-    ]
-    return [account for account in accounts if account]
+    accounts: dict[str, Account] = {}
+    for number, table in enumerate(_tables(path, faults), start=1):
+        found = _contradictions(table)
+        account = parse_account(table, environ, found)
+        place = f"{path}: account {number}" + (f" ({account.appid})" if account.appid else "")
+        faults.extend(f"{place}: {field} {sentence}" for field, sentence in found)
+        accounts[place] = account
+    return accounts
 
 
 def _tables(path: Path, faults: list[str]) -> list[dict[str, Any]]:
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        document = tomllib.loads(_contents(path, _MAX_FILE))
     except OSError as error:
         faults.append(f"{path}: can't be read: {error.strerror}")
     except UnicodeDecodeError:
         faults.append(f"{path}: is not UTF-8 text")
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
+        # Besides TOML's own errors: numbers of thousands of digits, brackets a thousand deep.
         faults.append(f"{path}: is not TOML: {_place(error)}")
     else:
         return _account_tables(document, path, faults)
     return []
 
 
-def _place(error: tomllib.TOMLDecodeError) -> str:
+def _contents(path: Path, limit: int) -> str:
+    """Return the text of a file; raises `OSError` also for what is no file, or too large to be the right one."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "it is not a regular file")
+    with path.open("rb") as file:
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        raise OSError(errno.EFBIG, f"it has more than {limit} bytes")
+    return content.decode("utf-8-sig")
+
+
+def _place(error: Exception) -> str:
     """Say where the fault is, but not what stands there: it may be a secret."""
-    found = re.search(r"\(at (.*)\)$", str(error))
+    found = re.search(r"\(at (line \d+, column \d+)\)$", str(error))
     return f"look at {found[1]}" if found else "look for an open quote or bracket"
 
 
 def _account_tables(document: dict[str, Any], path: Path, faults: list[str]) -> list[dict[str, Any]]:
     tables = document.pop("account", [])
-    faults.extend(f"{path}: {key!r} is unknown: only [[account]] tables belong here" for key in document)
+    faults.extend(f"{path}: {key[:40]!r} is unknown here: write [[account]] over what is one's" for key in document)
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         faults.append(f"{path}: write [[account]], with two brackets, over each account")
         return []
     return tables
 
 
-def parse_account(
-    table: Mapping[str, Any], where: str, environ: Mapping[str, str], faults: list[str]
-) -> Account | None:
-    """Make an account of a table; None, with the reasons in `faults`, when it can't be one.
+def _contradictions(table: Mapping[str, Any]) -> list[Fault]:
+    faults = [(repr(key[:40]), f"is unknown: use {', '.join(_FIELDS)}") for key in table if key not in _FIELDS]
+    if "appid" not in table:
+        faults.append(("appid", 'is missing: write appid = "wx0123456789abcdef", as WeChat shows it'))
+    secrets = [key for key in _SECRETS if key in table]
+    if not secrets:
+        faults.append(("secret", f"is missing: set one of {', '.join(_SECRETS)}"))
+    if len(secrets) > 1:
+        faults.append((" and ".join(secrets), "are set: keep one of them"))
+    return faults
 
-    `where` begins each sentence; the value of a secret is never part of one.
-    """
-    found: list[str] = [f"{key!r} is unknown: use {', '.join(_FIELDS)}" for key in table if key not in _FIELDS]
-    account = Account(
-        appid=_appid(table, found),
-        secret=_secret(table, environ, found),
-        name=_text(table, "name", found),
-        endpoint=_endpoint(table, found),
-        leeway=_leeway(table, found),
-        publish=_publish(table, found),
-        secret_file=Path(str(table["secret_file"])) if "secret_file" in table else None,
+
+def parse_account(table: Mapping[str, Any], environ: Mapping[str, str], faults: list[Fault]) -> Account:
+    """Make an account of a table; of no use when that adds to `faults`. What is not in the table is no fault."""
+    secret_file = table.get("secret_file")
+    return Account(
+        appid=_appid(table, faults),
+        secret=_secret(table, environ, faults),
+        name=_name(table, faults),
+        endpoint=_endpoint(table, faults),
+        leeway=_leeway(table, faults),
+        publish=_publish(table, faults),
+        secret_file=Path(secret_file) if isinstance(secret_file, str) else None,
     )
-    faults.extend(f"{where}: {fault}" for fault in found)
-    return None if found else account
 
 
-def _appid(table: Mapping[str, Any], faults: list[str]) -> str:
-    appid = table.get("appid")
-    if not isinstance(appid, str) or not _APPID.fullmatch(appid):
-        shown = "is missing" if appid is None else f"is {str(appid)[:80]!r}"
-        faults.append(f'appid {shown}: write it as WeChat shows it, for example "wx0123456789abcdef"')
-    return str(appid)
+def _appid(table: Mapping[str, Any], faults: list[Fault]) -> str:
+    appid = table.get("appid", "")
+    if isinstance(appid, str) and _APPID.fullmatch(appid):
+        return appid
+    if "appid" in table:
+        faults.append(("appid", "must be an appid as WeChat shows it, for example wx0123456789abcdef"))
+    return ""
 
 
-def _secret(table: Mapping[str, Any], environ: Mapping[str, str], faults: list[str]) -> Secret:
+def _secret(table: Mapping[str, Any], environ: Mapping[str, str], faults: list[Fault]) -> Secret:
     given = [key for key in _SECRETS if key in table]
     if len(given) != 1:
-        said = "none of them is set" if not given else f"{' and '.join(given)} are set"
-        faults.append(f"set exactly one of {', '.join(_SECRETS)}: {said}")
         return Secret("")
     source = table[given[0]]
     if not isinstance(source, str) or not source:
-        faults.append(f"{given[0]} must be a text that is not empty")
+        faults.append((given[0], "must be a text that is not empty"))
         return Secret("")
-    return _checked(_secret_text(given[0], source, environ, faults), given[0], faults)
+    text = _secret_text(given[0], source, environ, faults)
+    if text is not None and not _SECRET.fullmatch(text.strip()):
+        faults.append((given[0], "holds no AppSecret: WeChat's has 32 hex digits, no blanks and no quotes"))
+    return Secret((text or "").strip())
 
 
-def _secret_text(kind: str, source: str, environ: Mapping[str, str], faults: list[str]) -> str | None:
+def _secret_text(kind: str, source: str, environ: Mapping[str, str], faults: list[Fault]) -> str | None:
     if kind == "secret":
         return source
     if kind == "secret_env":
-        if source not in environ:
-            faults.append(f"secret_env names {source}, which is not set in the environment")
-        return environ.get(source)
+        return _from_environ(source, environ, faults)
+    # Whoever puts the secret where its path belongs must not find it in the log; a path has a slash.
+    shown = f"{source} " if "/" in source else ""
     try:
-        return Path(source).read_text(encoding="ascii")
+        return _contents(Path(source), _MAX_SECRET_FILE)
     except OSError as error:
-        faults.append(f"secret_file {source} can't be read: {error.strerror}")
-    except UnicodeDecodeError:
-        faults.append(f"secret_file {source} holds something that is no AppSecret: it must be plain ASCII text")
+        faults.append((kind, f"{shown}can't be read: {error.strerror}"))
+    except ValueError:
+        faults.append((kind, f"{shown}can't be read: it must be the path of a text file"))
     return None
 
 
-def _checked(text: str | None, kind: str, faults: list[str]) -> Secret:
-    if text is None:
-        return Secret("")
-    text = text.strip()
-    if not re.fullmatch(r"[!-~]+", text) or len(text) > _MAX_SECRET:
-        faults.append(f"the AppSecret from {kind} is empty, too long or has blanks in it: WeChat's has 32 hex digits")
-    return Secret(text)
+def _from_environ(variable: str, environ: Mapping[str, str], faults: list[Fault]) -> str | None:
+    if variable not in environ:
+        # As with paths: a name is shown only if it can't be the secret itself.
+        shown = variable if re.fullmatch(r"[A-Z][A-Z\d]*_[A-Z\d_]+", variable) else "a variable"
+        faults.append(("secret_env", f"names {shown} that is not set: write the name of one that holds the AppSecret"))
+    return environ.get(variable)
 
 
-def _text(table: Mapping[str, Any], key: str, faults: list[str]) -> str:
-    value = table.get(key, "")
-    if not isinstance(value, str) or not value.isprintable():
-        faults.append(f"{key} must be a text on one line")
-    return str(value)
+def _name(table: Mapping[str, Any], faults: list[Fault]) -> str:
+    name = table.get("name", "")
+    if isinstance(name, str) and name.isprintable():
+        return name
+    faults.append(("name", "must be a text on one line"))
+    return ""
 
 
-def _endpoint(table: Mapping[str, Any], faults: list[str]) -> Endpoint:
-    value = table.get("endpoint", "stable_token")
-    if value not in ENDPOINTS:
-        faults.append(f"endpoint is {str(value)[:80]!r}: write {' or '.join(ENDPOINTS)}")
-    return value if value in ENDPOINTS else "stable_token"
+def _endpoint(table: Mapping[str, Any], faults: list[Fault]) -> Endpoint:
+    endpoint = table.get("endpoint", "stable_token")
+    if endpoint in ENDPOINTS:
+        return cast(Endpoint, endpoint)
+    faults.append(("endpoint", f"must be {' or '.join(ENDPOINTS)}"))
+    # Any leeway goes with this one, so that it is not a fault too.
+    return "token"
 
 
-def _leeway(table: Mapping[str, Any], faults: list[str]) -> float | None:
-    value = table.get("leeway")
-    if value is None:
+def _leeway(table: Mapping[str, Any], faults: list[Fault]) -> float | None:
+    leeway = table.get("leeway")
+    if leeway is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
-        faults.append(f"leeway is {str(value)[:80]!r}: write seconds, more than 0")
+    if isinstance(leeway, bool) or not isinstance(leeway, int | float) or not 0 < leeway < _LIFE:
+        faults.append(("leeway", f"must be a number of seconds, more than 0 and less than {_LIFE}"))
         return None
-    if value > STABLE_WINDOW and table.get("endpoint", "stable_token") == "stable_token":
-        faults.append(
-            f"leeway is {value:g}: stable_token hands out a new token only in the last {STABLE_WINDOW} s, so write 295"
-        )
-    return float(value)
+    if leeway > STABLE_WINDOW and table.get("endpoint", "stable_token") == "stable_token":
+        reason = f"stable_token hands out a new token only in the last {STABLE_WINDOW} s"
+        faults.append(("leeway", f"is {leeway:g}: {reason}, so write 295"))
+    return float(leeway)
 
 
-def _publish(table: Mapping[str, Any], faults: list[str]) -> tuple[str, ...]:
+def _publish(table: Mapping[str, Any], faults: list[Fault]) -> tuple[str, ...]:
     keys = table.get("publish", [])
-    if not isinstance(keys, list) or not all(isinstance(key, str) and key.strip() for key in keys):
-        faults.append('publish must be a list of Redis keys, for example ["YG-WECHAT-TOKEN"]')
+    if not isinstance(keys, list) or not all(isinstance(key, str) and _is_plain(key) for key in keys):
+        faults.append(("publish", 'must be a list of Redis keys, for example ["YG-WECHAT-TOKEN"]'))
         return ()
     faults.extend(
-        f"publish: {key!r} stands for an SDK's format, which this version does not write: name a plain key"
+        ("publish", f"names {key!r}, an SDK's format, which this version does not write: name a plain key")
         for key in keys
         if key in _RESERVED
     )
     return tuple(dict.fromkeys(keys))
+
+
+def _is_plain(key: str) -> bool:
+    return key.isprintable() and key == key.strip() != ""
 
 
 def check_together(accounts: Mapping[str, Account], faults: list[str]) -> None:
@@ -227,9 +267,9 @@ def check_together(accounts: Mapping[str, Account], faults: list[str]) -> None:
 
     `accounts` maps the place where an account is configured to the account.
     """
-    _check_unique("appid", [(account.appid, place) for place, account in accounts.items()], faults)
+    _check_unique("appid", [(account.appid, place) for place, account in accounts.items() if account.appid], faults)
     published = [(key, place) for place, account in accounts.items() for key in account.publish]
-    _check_unique("the published key", published, faults)
+    _check_unique("the key of publish or WECHAT_TOKEN_KEY,", published, faults)
 
 
 def _check_unique(what: str, values: list[tuple[str, str]], faults: list[str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,8 @@ from tokenworker.config import Config
 from tokenworker.errors import ConfigError, UnknownAccount
 
 logger = logging.getLogger(__name__)
+
+_Versions = dict[Path, tuple[int, ...]]
 
 
 @dataclass(frozen=True)
@@ -26,13 +28,17 @@ class Change:
 
 
 class AccountBook:
-    """Hands out accounts by appid; a broken file leaves the accounts as they are, and its faults in `error`."""
+    """Hands out accounts by appid; a broken file leaves the accounts as they are, and its faults in `error`.
 
-    def __init__(self, config: Config) -> None:
+    `environ` stands in for the environment.
+    """
+
+    def __init__(self, config: Config, environ: Mapping[str, str] | None = None) -> None:
         self._config = config
+        self._environ = environ
         self._lock = threading.Lock()
-        self._accounts = config.accounts()
-        self._seen = self._signature()
+        self._accounts: Mapping[str, Account] = {}
+        self._accounts, self._seen = self._load()
         self._leaving: dict[str, Account] = {}
         self.error: str | None = None
 
@@ -56,40 +62,66 @@ class AccountBook:
     def reload(self) -> Change:
         """Read the files again if they changed, and say what that changed."""
         with self._lock:
-            seen = self._signature()
+            # What mends a broken file may be in another one, which we don't watch yet: so it is read at each look.
+            if self.error or _versions(self._seen) != self._seen:
+                return self._reread()
             leaving, self._leaving = self._leaving, {}
-            if seen == self._seen:
-                return Change(removed=tuple(leaving.values()))
-            self._seen = seen
-            return self._read(leaving)
+            return Change(removed=tuple(leaving.values()))
 
-    def _read(self, leaving: dict[str, Account]) -> Change:
+    def _reread(self) -> Change:
+        before = self._accounts
         try:
-            accounts = self._config.accounts()
+            self._accounts, self._seen = self._load()
         except ConfigError as error:
-            self.error = "the accounts stay as they were, since their file has faults: " + "; ".join(error.faults)
-            logger.error(self.error)  # noqa: TRY400  the faults say it all
-            self._leaving = leaving
+            self._complain(error)
             return Change(reread=True)
-        before, self._accounts, self.error = self._accounts, accounts, None
-        # A file that is being written may be half there: an account goes only if it is still gone at the next look.
-        gone = {appid: account for appid, account in {**leaving, **before}.items() if appid not in accounts}
-        self._leaving = gone
-        changed = tuple(account for account in accounts.values() if before.get(account.appid) != account)
-        logger.info(
-            "accounts read again: %d, of them %d new or changed; %d gone", len(accounts), len(changed), len(gone)
-        )
-        return Change(reread=True, changed=changed)
+        self.error = None
+        changed = tuple(account for account in self._accounts.values() if before.get(account.appid) != account)
+        logger.info("accounts read again: %d, of them %d new or changed", len(self._accounts), len(changed))
+        return Change(reread=True, changed=changed, removed=self._removed(before))
 
-    def _signature(self) -> tuple[object, ...]:
-        files = {account.secret_file for account in self._accounts.values()} | {self._config.accounts_file}
-        return tuple(_stamp(path) for path in sorted(filter(None, files)))
+    def _load(self) -> tuple[Mapping[str, Account], _Versions]:
+        """Read the accounts, and the versions of their files from before that, so that no change is missed."""
+        files = self._files(self._accounts)
+        while True:
+            seen = _versions(files)
+            accounts = self._config.accounts(self._environ)
+            named = self._files(accounts)
+            if named <= files:
+                return accounts, {path: seen[path] for path in named}
+            files = named
+
+    def _files(self, accounts: Mapping[str, Account]) -> set[Path]:
+        files = {account.secret_file for account in accounts.values()} | {self._config.accounts_file}
+        return {path for path in files if path}
+
+    def _removed(self, before: Mapping[str, Account]) -> tuple[Account, ...]:
+        """Return who is gone for good.
+
+        A file that is being written may be half there: an account goes only when the next look finds no change.
+        """
+        known = {**self._leaving, **before}
+        gone = {appid: account for appid, account in known.items() if appid not in self._accounts}
+        calm = self._accounts == before
+        self._leaving = {} if calm else gone
+        return tuple(gone.values()) if calm else ()
+
+    def _complain(self, error: ConfigError) -> None:
+        text = "the accounts stay as they were, since their file has faults: " + "; ".join(error.faults)
+        if text != self.error:
+            logger.error(text)
+        self.error = text
 
 
-def _stamp(path: Path) -> tuple[object, ...]:
+def _versions(files: Iterable[Path]) -> _Versions:
+    return {path: _stamp(path) for path in files}
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
     """Tell versions of a file apart, also those that a symbolic link or a rename put in its place."""
     try:
         status = os.stat(path)  # noqa: PTH116  a Path has no cheaper one
-    except OSError:
-        return (path,)
-    return (path, status.st_ino, status.st_size, status.st_mtime_ns)
+    except (OSError, ValueError):
+        return ()
+    # The time of the change too: archives and copies may bring the same size and the same time of writing.
+    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)

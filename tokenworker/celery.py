@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import runpy
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from celery import Celery
@@ -34,7 +35,11 @@ def settings(config: Config) -> dict[str, Any]:
 
 def _public(names: dict[str, Any]) -> dict[str, Any]:
     """Leave out what a module holds besides settings: its own names and what it imported."""
-    return {name: value for name, value in names.items() if name.islower() and name[0] != "_" and not callable(value)}
+    return {name: value for name, value in names.items() if name[0] != "_" and not _imported(value)}
+
+
+def _imported(value: object) -> bool:
+    return callable(value) or isinstance(value, ModuleType)
 
 
 def _config() -> Config:

@@ -9,15 +9,18 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from tokenworker.accounts import (
     STABLE_WINDOW,
     Account,
+    Fault,
+    Secret,
     check_together,
     load_accounts,
     parse_account,
 )
+from tokenworker.demo import DEMO_APPID, DEMO_SECRET
 from tokenworker.durations import Durations
 from tokenworker.errors import ConfigError
 
@@ -27,9 +30,26 @@ DEFAULT_API_URL = "https://api.weixin.qq.com,https://api2.weixin.qq.com"
 #: `tokenworker up` writes here where everything is, so that other commands in the same folder find it.
 RUN_FILE = Path(".tokenworker/up.json")
 
-_REDIS_SCHEMES = ("redis", "rediss", "unix")
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
-_FIELD_VARIABLES = {
+# Shapes of URLs; no message shows any part of one that is malformed, for a password may be anywhere in it.
+_USER = r"(?:[^\s/?#\[\]]*@)?"
+_HOST = r"(?:[\w.-]+|\[[\da-fA-F:.]+\])(?::\d+)?"
+_SERVER = re.compile(rf"rediss?://{_USER}{_HOST}(?:/\d*)?(?:\?[^\s#]*)?")
+_SOCKET = re.compile(rf"unix://{_USER}/[^\s?#]+(?:\?[^\s#]*)?")
+_API = re.compile(rf"https?://{_HOST}(?:/[^\s?#@]*)?", re.IGNORECASE)
+_PROXY = re.compile(rf"https?://{_USER}{_HOST}/?", re.IGNORECASE)
+#: Plain http to anything but this machine and names without a dot, such as those of containers.
+_IN_CLEAR = re.compile(r"http://(?!(?:127\.0\.0\.1|\[::1\]|[a-z_][\w-]*)(?:[:/]|$))", re.IGNORECASE)
+
+_REDIS_URLS = {
+    "redis": (_SERVER, DEFAULT_REDIS_URL),
+    "rediss": (_SERVER, "rediss://redis.example.com:6379/0"),
+    "unix": (_SOCKET, "unix:///run/redis.sock?db=0"),
+}
+
+#: The longest duration that is no mistake: a day, in seconds.
+_LONGEST = 86_400
+
+_VARIABLES = {
     "appid": "WECHAT_APPID",
     "secret": "WECHAT_SECRET",
     "secret_file": "WECHAT_SECRET_FILE",
@@ -53,6 +73,8 @@ class Config:
     leeway: float | None = None
     durations: Durations = field(default_factory=Durations)
     accounts_file: Path | None = None
+    #: A sandbox that stands in for WeChat while no account is configured.
+    sandbox: str | None = None
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Config:
@@ -82,33 +104,23 @@ def startup_faults(environ: Mapping[str, str] | None = None) -> list[str]:
 
 def _read(environ: Mapping[str, str], faults: list[str]) -> Config:
     set_ = {key: value.strip() for key, value in environ.items() if value.strip()}
-    redis_url = _redis_url(set_, faults)
+    running = {} if "REDIS_URL" in set_ else _running()
+    redis_url = _redis_url(set_.get("REDIS_URL") or running.get("redis_url", DEFAULT_REDIS_URL), faults)
     accounts_file = set_.get("TOKENWORKER_ACCOUNTS")
+    sandbox = set_.get("TOKENWORKER_SANDBOX") if not accounts_file and not _given(environ) else None
     return Config(
         redis_url=redis_url,
         broker_url=set_.get("CELERY_BROKER_URL", _for_celery(redis_url)),
         result_backend=set_.get("CELERY_RESULT_BACKEND", _for_celery(redis_url)),
-        api_urls=_api_urls(set_.get("WECHAT_API_URL", DEFAULT_API_URL), faults),
-        proxy=set_.get("WECHAT_PROXY"),
-        prefix=_prefix(set_.get("TOKENWORKER_PREFIX", "tokenworker"), faults),
-        leeway=_seconds(set_, "TOKENWORKER_LEEWAY", faults),
+        # Whatever else is set: the sandbox's account exists nowhere else.
+        api_urls=_api_urls(sandbox or set_.get("WECHAT_API_URL", DEFAULT_API_URL), faults),
+        proxy=_proxy(set_.get("WECHAT_PROXY"), faults),
+        prefix=_prefix(set_.get("TOKENWORKER_PREFIX") or running.get("prefix", "tokenworker"), faults),
+        leeway=_number(set_, "TOKENWORKER_LEEWAY", faults),
         durations=_durations(set_, faults),
         accounts_file=Path(accounts_file) if accounts_file else None,
+        sandbox=sandbox,
     )
-
-
-def _redis_url(environ: Mapping[str, str], faults: list[str]) -> str:
-    url = environ.get("REDIS_URL") or _running().get("redis_url") or DEFAULT_REDIS_URL
-    parts = urlsplit(url)
-    if parts.scheme not in _REDIS_SCHEMES:
-        faults.append("REDIS_URL must begin with redis://, rediss:// or unix://, for example " + DEFAULT_REDIS_URL)
-    elif parts.scheme == "unix" and not parts.path:
-        faults.append("REDIS_URL names no socket: write unix:///path/to/redis.sock")
-    elif parts.scheme != "unix" and not parts.hostname:
-        faults.append("REDIS_URL names no host: write for example " + DEFAULT_REDIS_URL)
-    if "ssl_cert_reqs=none" in url.lower():
-        faults.append("REDIS_URL switches certificates off: name the authority with ssl_ca_certs=/path/ca.pem instead")
-    return url
 
 
 def _running() -> dict[str, str]:
@@ -116,36 +128,72 @@ def _running() -> dict[str, str]:
     try:
         running = json.loads(RUN_FILE.read_text(encoding="utf-8"))
         os.kill(running["pid"], 0)
-    except (OSError, ValueError, KeyError, TypeError):
+        return {name: str(running[name]) for name in ("redis_url", "prefix")}
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
         return {}
-    return dict(running)
+
+
+def _redis_url(url: str, faults: list[str]) -> str:
+    """Return the URL, or the default in place of one that is at fault."""
+    scheme = url.partition("://")[0]
+    if scheme not in _REDIS_URLS:
+        faults.append("REDIS_URL must begin with redis://, rediss:// or unix://, for example " + DEFAULT_REDIS_URL)
+        return DEFAULT_REDIS_URL
+    shape, example = _REDIS_URLS[scheme]
+    if not _fits(shape, url):
+        faults.append(f"REDIS_URL is malformed: write for example {example}; in a password, %-encode what is special")
+        return DEFAULT_REDIS_URL
+    options = dict(parse_qsl(urlsplit(url).query))
+    if not options.get("db", "0").isdecimal():
+        faults.append("REDIS_URL has a db that is no number: write for example db=0")
+    if options.get("ssl_cert_reqs", "required") != "required":
+        faults.append("REDIS_URL must leave ssl_cert_reqs out; for an authority of your own: ssl_ca_certs=/path/ca.pem")
+    return url
+
+
+def _fits(shape: re.Pattern[str], url: str) -> bool:
+    try:
+        # Python checks addresses in brackets and the range of the port, and shows the URL in its errors.
+        sound = urlsplit(url).port != 0
+    except ValueError:
+        return False
+    return sound and url.isascii() and shape.fullmatch(url) is not None
 
 
 def _for_celery(redis_url: str) -> str:
-    """Celery calls redis-py's unix:// scheme redis+socket://, and its database virtual_host."""
-    if not redis_url.startswith("unix:"):
-        return redis_url
-    return re.sub(r"([?&])db=", r"\1virtual_host=", redis_url.replace("unix:", "redis+socket:", 1))
+    """Say in Celery's words where Redis is.
+
+    Its broker takes no other parameters than these, and checks a certificate only when told to.
+    """
+    url = urlsplit(redis_url)
+    options = dict(parse_qsl(url.query))
+    user = quote(options.get("username", ""), safe="")
+    password = quote(options.get("password", ""), safe="")
+    server = url.netloc if "@" in url.netloc or not password else f"{user}:{password}@{url.netloc}"
+    if url.scheme == "unix":
+        return f"redis+socket://{server}{url.path}?virtual_host={options.get('db', '0')}"
+    tls = {name: value for name, value in options.items() if name.startswith("ssl_")}
+    tls |= {"ssl_cert_reqs": "required"} if url.scheme == "rediss" else {}
+    where = f"{url.scheme}://{server}/{options.get('db') or url.path.strip('/') or '0'}"
+    return f"{where}?{urlencode(tls, safe='/')}" if tls else where
 
 
 def _api_urls(text: str, faults: list[str]) -> tuple[str, ...]:
     urls = tuple(url.strip().rstrip("/") for url in text.split(",") if url.strip())
-    for url in urls:
-        _check_api_url(url, faults)
-    if not urls:
-        faults.append(f"WECHAT_API_URL names no host: leave it unset for {DEFAULT_API_URL}")
+    if not urls or not all(_fits(_API, url) for url in urls):
+        faults.append(f"WECHAT_API_URL is malformed: write for example {DEFAULT_API_URL}, without user and query")
+    if any(_IN_CLEAR.match(url) for url in urls):
+        faults.append(
+            "WECHAT_API_URL would send the AppSecret in clear text: write https://, for http:// is only for this"
+            " machine and for hosts without a dot"
+        )
     return urls
 
 
-def _check_api_url(url: str, faults: list[str]) -> None:
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    if parts.scheme not in ("http", "https") or not host:
-        faults.append(f"WECHAT_API_URL has {parts.scheme or 'no scheme'!r}: write https://host, several with commas")
-    elif parts.scheme == "http" and host not in _LOOPBACK and "." in host:
-        faults.append(f"WECHAT_API_URL would send the AppSecret to {host} in clear text: write https://{host}")
-    if parts.username or parts.query or parts.fragment:
-        faults.append("WECHAT_API_URL takes a scheme, a host, a port and a path, and nothing else")
+def _proxy(url: str | None, faults: list[str]) -> str | None:
+    if url and not _fits(_PROXY, url):
+        faults.append("WECHAT_PROXY is malformed: write for example http://proxy.example.com:3128")
+    return url
 
 
 def _prefix(prefix: str, faults: list[str]) -> str:
@@ -154,7 +202,7 @@ def _prefix(prefix: str, faults: list[str]) -> str:
     return prefix
 
 
-def _seconds(environ: Mapping[str, str], variable: str, faults: list[str]) -> float | None:
+def _number(environ: Mapping[str, str], variable: str, faults: list[str]) -> float | None:
     text = environ.get(variable)
     if text is None:
         return None
@@ -162,71 +210,82 @@ def _seconds(environ: Mapping[str, str], variable: str, faults: list[str]) -> fl
         value = float(text)
     except ValueError:
         value = math.nan
-    if not (math.isfinite(value) and value > 0):
-        faults.append(f"{variable} is {text[:40]!r}: write seconds, more than 0, for example 5 or 0.5")
-        return None
-    return value
+    if 0 < value <= _LONGEST:
+        return value
+    faults.append(f"{variable} is {text[:40]!r}: write a number, more than 0 and at most {_LONGEST}, such as 5 or 0.5")
+    return None
 
 
 def _durations(environ: Mapping[str, str], faults: list[str]) -> Durations:
-    durations = Durations().scaled(_seconds(environ, "TOKENWORKER_TIME_SCALE", faults) or 1)
+    durations = Durations().scaled(_number(environ, "TOKENWORKER_TIME_SCALE", faults) or 1)
     given = {
-        "tick": _seconds(environ, "TOKENWORKER_TICK", faults),
-        "fetch_timeout": _seconds(environ, "TOKENWORKER_FETCH_TIMEOUT", faults),
+        "tick": _number(environ, "TOKENWORKER_TICK", faults),
+        "fetch_timeout": _number(environ, "TOKENWORKER_FETCH_TIMEOUT", faults),
     }
     return replace(durations, **{name: value for name, value in given.items() if value is not None})
 
 
 def _accounts(config: Config, environ: Mapping[str, str], faults: list[str]) -> dict[str, Account]:
-    places: dict[str, Account] = {}
-    single = _single_account(environ, faults)
-    if single:
-        places["WECHAT_APPID"] = single
+    found: list[str] = []
+    if config.sandbox:
+        return {DEMO_APPID: Account(DEMO_APPID, Secret(DEMO_SECRET), name="sandbox")}
+    places = _single_account(environ, found)
     if config.accounts_file:
-        listed = load_accounts(config.accounts_file, environ, faults)
-        places |= {f"{config.accounts_file}: account {n} ({a.appid})": a for n, a in enumerate(listed, start=1)}
-    check_together(places, faults)
-    _check_leeway(config, places, faults)
-    if not places and not faults:
-        faults.append("no account: set WECHAT_APPID and WECHAT_SECRET, or TOKENWORKER_ACCOUNTS to a file of accounts")
+        places |= load_accounts(config.accounts_file, environ, found)
+    check_together(places, found)
+    _check_leeway(config, places, found)
+    _check_published(config, places, found)
+    if not places and not found:
+        found.append(_no_account(config))
+    faults.extend(found)
     return {account.appid: account for account in places.values()}
 
 
-def _single_account(environ: Mapping[str, str], faults: list[str]) -> Account | None:
-    given = {key: environ[name].strip() for key, name in _FIELD_VARIABLES.items() if environ.get(name, "").strip()}
+def _no_account(config: Config) -> str:
+    if config.accounts_file:
+        return f"{config.accounts_file}: lists no account: write [[account]] with appid and secret for each"
+    return "no account: set WECHAT_APPID and WECHAT_SECRET, or TOKENWORKER_ACCOUNTS to a file of accounts"
+
+
+def _single_account(environ: Mapping[str, str], faults: list[str]) -> dict[str, Account]:
+    """Return the account of the variables by its place; empty when there is none."""
+    given = _given(environ)
     if not given:
-        return None
-    secrets = [_FIELD_VARIABLES[key] for key in ("secret", "secret_file") if key in given]
+        return {}
     if "appid" not in given:
-        names = ", ".join(_FIELD_VARIABLES[key] for key in given)
+        names = ", ".join(_VARIABLES[field] for field in given)
         faults.append(f"WECHAT_APPID is missing, but {names} is set: set WECHAT_APPID too, or none of them")
-    elif len(secrets) != 1:
-        said = "both are" if secrets else "neither is"
+    if ("secret" in given) == ("secret_file" in given):
+        said = "both are" if "secret" in given else "neither is"
         faults.append(f"set either WECHAT_SECRET or WECHAT_SECRET_FILE for WECHAT_APPID: {said} set")
-    else:
-        return _parse_single(given, environ, faults)
-    return None
+    found: list[Fault] = []
+    table = {field: [text] if field == "publish" else text for field, text in given.items()}
+    account = parse_account(table, environ, found)
+    faults.extend(f"{_VARIABLES[field]} {sentence}" for field, sentence in found)
+    return {"WECHAT_APPID": account}
 
 
-def _parse_single(given: dict[str, str], environ: Mapping[str, str], faults: list[str]) -> Account | None:
-    table: dict[str, object] = dict(given)
-    if "publish" in given:
-        table["publish"] = [given["publish"]]
-    found: list[str] = []
-    account = parse_account(table, "", environ, found)
-    words = "|".join(sorted(_FIELD_VARIABLES, key=len, reverse=True))
-    faults.extend(
-        re.sub(rf"\b({words})\b", lambda match: _FIELD_VARIABLES[match[1]], fault.removeprefix(": ")) for fault in found
-    )
-    return account
+def _given(environ: Mapping[str, str]) -> dict[str, str]:
+    return {field: environ[name].strip() for field, name in _VARIABLES.items() if environ.get(name, "").strip()}
 
 
 def _check_leeway(config: Config, places: Mapping[str, Account], faults: list[str]) -> None:
     if config.leeway is None or config.leeway <= STABLE_WINDOW:
         return
+    late = [place for place, account in places.items() if account.endpoint == "stable_token" and not account.leeway]
+    if late:
+        others = f" and {len(late) - 1} more" if late[1:] else ""
+        faults.append(
+            f"TOKENWORKER_LEEWAY is {config.leeway:g}, but {late[0]}{others} has the endpoint stable_token, which hands"
+            f" out a new token only in the last {STABLE_WINDOW} s: write 295, or a leeway or another endpoint there"
+        )
+
+
+def _check_published(config: Config, places: Mapping[str, Account], faults: list[str]) -> None:
+    # A token written over the queue or an account's state would stop the whole service.
     faults.extend(
-        f"TOKENWORKER_LEEWAY is {config.leeway:g}, but {place} uses stable_token, which hands out a new token only in"
-        f' the last {STABLE_WINDOW} s: set leeway = 295 on that account, or endpoint = "token"'
+        f"{place}: the key {key!r} of publish or WECHAT_TOKEN_KEY is one of tokenworker's own: choose another"
         for place, account in places.items()
-        if account.endpoint == "stable_token" and account.leeway is None
+        for key in account.publish
+        if key == "tokenworker" or key.startswith(f"{config.prefix}:")
     )

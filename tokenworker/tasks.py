@@ -23,16 +23,21 @@ _TICK_LIMIT = 500
 #: Retries of one message; after them the tick sends a new one.
 _MAX_RETRIES = 10
 
-_OPTIONS: dict[str, Any] = {
-    "queue": QUEUE,
-    "serializer": "json",
-    "Request": "tokenworker.masking:MaskedRequest",
+
+class TokenTask(Task[Any, Any]):
+    """A task on our queue, in whatever app it is loaded into, that shows no token."""
+
+    Request = "tokenworker.masking:MaskedRequest"
+    serializer = "json"
     # Expected failures: one line in the log and not a traceback, which says nothing about WeChat.
-    "throws": (TokenWorkerError,),
-}
+    throws = (TokenWorkerError,)
+
+    def apply_async(self, *args: Any, **options: Any) -> Any:
+        """Send the task to our queue, unless told otherwise."""
+        return super().apply_async(*args, **{"queue": QUEUE, **options})
 
 
-@shared_task(name="tokenworker.get_token", **_OPTIONS)
+@shared_task(name="tokenworker.get_token", base=TokenTask)
 def get_token(appid: str | None = None, rejected: str | None = None) -> TokenResult:
     """Return `{"appid", "access_token", "expires_in"}`, the seconds that the token still works.
 
@@ -45,9 +50,9 @@ def get_token(appid: str | None = None, rejected: str | None = None) -> TokenRes
     return TokenResult(facts)
 
 
-@shared_task(bind=True, name="tokenworker.refresh_token", max_retries=_MAX_RETRIES, **_OPTIONS)
+@shared_task(bind=True, name="tokenworker.refresh_token", max_retries=_MAX_RETRIES, base=TokenTask)
 def refresh_token(
-    self: Task[Any, Any],
+    self: TokenTask,
     appid: str | None = None,
     rejected: str | None = None,
     early: bool = False,
@@ -72,7 +77,7 @@ def refresh_token(
     raise self.retry(args=(), kwargs=again, exc=failure, countdown=_countdown(failure, self.request.retries))
 
 
-@shared_task(name="tokenworker.refresh_due_tokens", send_events=False, **_OPTIONS)
+@shared_task(name="tokenworker.refresh_due_tokens", send_events=False, base=TokenTask)
 def refresh_due_tokens() -> dict[str, int]:
     """Send a refresh for each account that is due: the tick. Returns `{"sent": n}`."""
     runtime().reconcile()
@@ -82,7 +87,7 @@ def refresh_due_tokens() -> dict[str, int]:
     return {"sent": len(appids)}
 
 
-@shared_task(name="tokenworker.status", **_OPTIONS)
+@shared_task(name="tokenworker.status", base=TokenTask)
 def status() -> list[dict[str, Any]]:
     """Return one dict an account, without secrets: what is under its state key, and the time it has left."""
     return runtime().status()

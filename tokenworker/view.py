@@ -41,7 +41,7 @@ class View:
     ) -> None:
         """Say where everything is."""
         if sandbox_url:
-            self._console.rule("SANDBOX: no account is configured, so these tokens are made up", style="bold yellow")
+            self._console.print("SANDBOX: no account is configured, so these tokens are made up.", style="bold yellow")
             self.say("Set WECHAT_APPID and WECHAT_SECRET for the real WeChat.")
         self.say(f"Redis    {_without_password(redis_url)}" + ("  (embedded: for trying out)" if embedded else ""))
         self.say(f"Flower   {flower_url}")

@@ -8,17 +8,16 @@ from typing import Any
 
 from celery.signals import worker_ready, worker_shutting_down
 
-from tokenworker.durations import Durations
 from tokenworker.errors import TokenWorkerError
+from tokenworker.policy import Demand, waits
 from tokenworker.runtime import Runtime, runtime
-from tokenworker.store import Snapshot
 from tokenworker.tasks import QUEUE, refresh_due_tokens
 
 logger = logging.getLogger(__name__)
 
 
 class Watchdog(threading.Thread):
-    """Looks at the accounts now and then, and refreshes those that are long overdue, without beat or broker."""
+    """Looks at the accounts now and then, and refreshes those that are neglected, without beat or broker."""
 
     def __init__(self, held: Runtime) -> None:
         super().__init__(name="tokenworker-watchdog", daemon=True)
@@ -35,10 +34,10 @@ class Watchdog(threading.Thread):
         self._stopped.set()
 
     def look(self) -> list[str]:
-        """Refresh what is overdue or gone and return its appids; logs what goes wrong and goes on."""
+        """Refresh what is neglected and return its appids; logs what goes wrong and goes on."""
         try:
             self._held.reconcile()
-            appids = self._neglected()
+            appids = [appid for appid in self._candidates() if self._is_neglected(appid)]
         except TokenWorkerError as error:
             logger.warning("the watchdog can't look: %s", error)
             return []
@@ -46,12 +45,23 @@ class Watchdog(threading.Thread):
             self._refresh(appid)
         return appids
 
-    def _neglected(self) -> list[str]:
-        store, durations = self._held.store, self._held.durations
+    def _candidates(self) -> list[str]:
+        store, grace = self._held.store, self._held.durations.grace
         # The tick has moved the accounts that it sent a refresh for by the grace; the message may have got lost.
-        near = set(store.due_within(durations.grace)) | set(store.without_token(self._held.book.accounts))
-        snapshots = [store.look(appid) for appid in sorted(near & set(self._held.book.accounts))]
-        return [snapshot.appid for snapshot in snapshots if _neglected(snapshot, durations)]
+        return sorted({*store.due_within(grace), *store.without_token(self._held.book.accounts)})
+
+    def _is_neglected(self, appid: str) -> bool:
+        account = self._held.book.accounts.get(appid)
+        snapshot = self._held.store.look(appid)
+        if account is None or snapshot.lease_left or waits(snapshot, account, Demand(), self._held.durations):
+            return False
+        if snapshot.token is None:
+            logger.warning("%s: there is no token, and nobody is fetching one", appid)
+        elif snapshot.now - snapshot.refresh_at > self._held.durations.watchdog_overdue:
+            logger.warning("%s: overdue; is beat running, and does a worker take from %r?", appid, QUEUE)
+        else:
+            return False
+        return True
 
     def _refresh(self, appid: str) -> None:
         try:
@@ -61,17 +71,6 @@ class Watchdog(threading.Thread):
         except Exception:
             # Whatever it is, the next account and the next look must have their turn.
             logger.exception("%s: the watchdog's refresh broke", appid)
-
-
-def _neglected(snapshot: Snapshot, durations: Durations) -> bool:
-    """Say whether a refresh should have come by now, or the token is gone before its time."""
-    if snapshot.now - max(snapshot.refresh_at, snapshot.retry_at) > durations.watchdog_overdue:
-        logger.warning("%s: overdue; is beat running, and does a worker take from %r?", snapshot.appid, QUEUE)
-        return True
-    gone = snapshot.token is None and snapshot.now < snapshot.refresh_at and snapshot.now >= snapshot.retry_at
-    if gone:
-        logger.warning("%s: its token is gone from Redis before its time; was it deleted or evicted?", snapshot.appid)
-    return gone
 
 
 _watchdogs: list[Watchdog] = []

@@ -7,14 +7,14 @@ its users saw on the wire.
 from __future__ import annotations
 
 import json
-import math
 import re
 import time
 from collections.abc import Callable
+from ipaddress import ip_address
 from typing import Any, NoReturn, Protocol
-from urllib.parse import quote_plus
+from urllib.parse import quote, quote_plus
 
-from tokenworker.accounts import Account
+from tokenworker.accounts import Account, Secret
 from tokenworker.errors import (
     DayLimit,
     FetchError,
@@ -43,6 +43,10 @@ _ADMIN = "ask the account's admin to confirm this server in WeChat, or add its I
 _WHITELIST = "add {ip} to the IP whitelist of this account in WeChat's console"
 _CONSOLE = "log in to WeChat's console and read the notice there"
 _BUG = "this is a fault in tokenworker: please report it"
+_UNKNOWN_IP = "this server's public IP"
+
+#: What WeChat says when it is busy.
+_BUSY = (-1, -1000)
 
 _CODES: dict[int, tuple[type[FetchError], str]] = {
     -1: (TransientError, ""),
@@ -103,35 +107,34 @@ class WeChat:
         self._urls = urls
         self._timeout = timeout
         self._clock = clock
-        self._first = 0
-        self._rests_until = 0.0
+        #: The host to begin with, and until when.
+        self._preferred = (0, 0.0)
 
     def fetch(self, account: Account, *, force: bool = False) -> FetchedToken:
         """Ask WeChat for a token; `force` kills the one before and needs stable_token.
 
         Raises a `FetchError`: of a class by errcode, or `NetworkError`, or `MalformedAnswer`.
         """
-        credentials = {
-            "grant_type": "client_credential",
-            "appid": account.appid,
-            "secret": account.secret.reveal(),
-        }
+        content = {"grant_type": "client_credential", "appid": account.appid, "secret": account.secret}
         if account.endpoint == "token":
-            answer = self._call("GET", "/cgi-bin/token", repeatable=False, params=credentials)
+            answer = self._call("GET", "/cgi-bin/token", repeatable=False, params=content)
         else:
-            content = {**credentials, "force_refresh": force}
+            content["force_refresh"] = force
             answer = self._call("POST", "/cgi-bin/stable_token", repeatable=not force, json=content)
-        return _token(_document(answer, account.secret.reveal()))
+        return _token(answer, account.secret)
 
     def is_alive(self, access_token: str) -> bool:
         """Try a token on the cheapest call there is, /cgi-bin/get_api_domain_ip.
 
         Raises a `FetchError` when WeChat's answer says nothing about the token.
         """
-        answer = self._call("GET", "/cgi-bin/get_api_domain_ip", repeatable=True, params={"access_token": access_token})
-        errcode = _json(answer).get("errcode", 0)
-        if errcode in (-1, -1000):
-            _raise_errcode({"errcode": errcode, "errmsg": "system error"}, access_token)
+        params = {"access_token": Secret(access_token)}
+        document = _json(self._call("GET", "/cgi-bin/get_api_domain_ip", repeatable=True, params=params))
+        errcode = _errcode(document)
+        if errcode in _BUSY:
+            raise TransientError(f"WeChat answered {errcode}", errcode)
+        if errcode == 0 and "ip_list" not in document:
+            _refuse("neither an ip_list nor an errcode")
         return errcode not in DEAD_TOKEN
 
     def _call(self, method: str, path: str, *, repeatable: bool, **content: Any) -> Answer:
@@ -141,46 +144,41 @@ class WeChat:
         """
         deadline = self._clock() + self._timeout
         order = self._order()
+        ambiguous, reasons = False, []
         for position, number in enumerate(order):
+            url = self._urls[number]
             left = max(0.001, deadline - self._clock())
-            share = left / (len(order) - position) if repeatable else left
+            share = left / (len(order) - position)
+            timeout = share if repeatable else left
             try:
-                return self._transport.call(method, self._urls[number] + path, timeout=share, **content)
+                return self._transport.call(method, url + path, timeout=timeout, connect_timeout=share, **content)
             except NetworkError as error:
-                failure = error
-            self._rest(number)
-            if failure.ambiguous and not repeatable:
+                reasons.append(f"{url}: {error.reason}")
+                ambiguous = ambiguous or error.ambiguous
+            self._begin_with((number + 1) % len(order))
+            if ambiguous and not repeatable:
                 break
-        raise NetworkError(f"{self._urls[number]}: {failure.reason}", ambiguous=failure.ambiguous)
+        raise NetworkError("; ".join(reasons), ambiguous=ambiguous)
 
     def _order(self) -> list[int]:
-        if self._clock() >= self._rests_until:
-            self._first = 0
-        return [*range(self._first, len(self._urls)), *range(self._first)]
+        first, until = self._preferred
+        if self._clock() >= until:
+            first = 0
+        return [*range(first, len(self._urls)), *range(first)]
 
-    def _rest(self, number: int) -> None:
-        """Begin with the host after this one for a while."""
-        self._first = (number + 1) % len(self._urls)
-        self._rests_until = self._clock() + _FAILED_HOST_REST
-
-
-def _document(answer: Answer, secret: str) -> dict[str, Any]:
-    """Read an answer to a fetch; what is none of WeChat's is ambiguous, for a token may have been issued."""
-    document = _json(answer)
-    if document.get("errcode", 0) != 0:
-        _raise_errcode(document, secret)
-    return document
+    def _begin_with(self, number: int) -> None:
+        self._preferred = (number, self._clock() + _FAILED_HOST_REST)
 
 
 def _json(answer: Answer) -> dict[str, Any]:
     if answer.status != 200:  # noqa: PLR2004  WeChat answers everything with 200, errors too
         _refuse(f"HTTP status {answer.status} instead of 200")
+    if not answer.body:
+        _refuse("an empty body")
     try:
         document = json.loads(answer.body.decode("utf-8"), parse_constant=_no_number)
     except (ValueError, RecursionError):
         document = None
-    if not answer.body:
-        _refuse("an empty body")
     if not isinstance(document, dict):
         _refuse("a body that is no JSON object")
     return document
@@ -191,39 +189,49 @@ def _no_number(constant: str) -> NoReturn:
 
 
 def _refuse(what: str) -> NoReturn:
+    """Refuse what is none of WeChat's; a token may have been issued all the same."""
     raise MalformedAnswer(
         f"not WeChat's answer: {what}", hint="is a proxy or a captive portal in between?", ambiguous=True
     )
 
 
-def _token(document: dict[str, Any]) -> FetchedToken:
-    token, expires_in = document.get("access_token"), document.get("expires_in")
-    if not isinstance(token, str) or not re.fullmatch(r"[!-~]+", token) or len(token) > MAX_TOKEN:
+def _errcode(document: dict[str, Any]) -> int:
+    errcode = document.get("errcode", 0)
+    if isinstance(errcode, bool) or not isinstance(errcode, int):
+        _refuse(f"an errcode that is {_kind(errcode)}")
+    return errcode
+
+
+def _token(answer: Answer, secret: Secret) -> FetchedToken:
+    document = _json(answer)
+    errcode = _errcode(document)
+    if errcode != 0:
+        raise _error(errcode, _clean(document.get("errmsg"), secret))
+    token = document.get("access_token")
+    if not isinstance(token, str):
         _refuse(f"an access_token that is {_kind(token)}")
-    if isinstance(expires_in, bool) or not isinstance(expires_in, int | float):
-        _refuse(f"an expires_in that is {_kind(expires_in)}")
-    if not (math.isfinite(expires_in) and 0 < expires_in <= MAX_EXPIRES_IN):
-        _refuse(f"an expires_in that is not between 1 and {MAX_EXPIRES_IN}")
-    return FetchedToken(token, float(expires_in))
+    if not re.fullmatch(rf"[!-~]{{1,{MAX_TOKEN}}}", token):
+        _refuse("an access_token that is empty, too long or has characters that no token has")
+    return FetchedToken(token, _expires_in(document.get("expires_in")))
+
+
+def _expires_in(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        _refuse(f"an expires_in that is {_kind(value)}")
+    if not 0 < value <= MAX_EXPIRES_IN:
+        _refuse(f"an expires_in that is not above 0 and at most {MAX_EXPIRES_IN}")
+    return float(value)
 
 
 def _kind(value: object) -> str:
     """Describe a value without showing it."""
-    if value is None:
-        return "missing"
-    if isinstance(value, str):
-        return f"a text of {len(value)} characters" + (", some not allowed" if value else "")
-    return f"a {type(value).__name__}"
+    return "missing" if value is None else f"a {type(value).__name__}"
 
 
-def _raise_errcode(document: dict[str, Any], secret: str) -> NoReturn:
-    errcode = document["errcode"]
-    if isinstance(errcode, bool) or not isinstance(errcode, int):
-        _refuse(f"an errcode that is {_kind(errcode)}")
-    errmsg = _clean(document.get("errmsg"), secret)
+def _error(errcode: int, errmsg: str) -> FetchError:
     kind, hint = _CODES.get(errcode, (OperatorError, "look the code up among WeChat's global return codes"))
     rid = re.search(r"rid: ([0-9a-f]+(?:-[0-9a-f]+)*)", errmsg)
-    raise kind(
+    return kind(
         f"WeChat answered {errcode} {errmsg}".strip(),
         errcode,
         errmsg,
@@ -232,13 +240,19 @@ def _raise_errcode(document: dict[str, Any], secret: str) -> NoReturn:
     )
 
 
-def _clean(errmsg: object, secret: str) -> str:
+def _clean(errmsg: object, secret: Secret) -> str:
     """Keep what a person can read, and nothing that an answer may have echoed."""
-    text = errmsg if isinstance(errmsg, str) else ""
-    text = re.sub(r"\s+", " ", text).strip().replace(secret, "***").replace(quote_plus(secret), "***")
-    return "".join(char for char in text if char.isprintable())[:300]
+    text = " ".join(errmsg.split()) if isinstance(errmsg, str) else ""
+    text = "".join(char for char in text if char.isprintable())
+    value = secret.reveal()
+    for form in (value, quote_plus(value), quote(value, safe="")):
+        text = text.replace(form, "***")
+    return text[:300]
 
 
 def _ip(errmsg: str) -> str:
     found = re.search(r"(?:invalid ip|requestIP:?) ([0-9a-fA-F.:]+)", errmsg)
-    return found[1].rstrip(".,:") if found else "this server's public IP"
+    try:
+        return str(ip_address(found[1].rstrip(".,:"))) if found else _UNKNOWN_IP
+    except ValueError:
+        return _UNKNOWN_IP

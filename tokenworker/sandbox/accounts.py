@@ -6,13 +6,10 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from .errors import InputError
-from .rules import Rules
-from .slots import ClassicSlot, Slot, StableSlot
-from .tokens import ENDPOINTS, Endpoint, Mint, Verdict
-
-DEMO_APPID = "wx0123456789abcdef"
-DEMO_SECRET = "0123456789abcdef0123456789abcdef"  # noqa: S105  opens nothing but this sandbox
+from tokenworker.sandbox.errors import InputError
+from tokenworker.sandbox.rules import Rules
+from tokenworker.sandbox.slots import ClassicSlot, Slot, StableSlot
+from tokenworker.sandbox.tokens import ENDPOINTS, Endpoint, Mint, Verdict
 
 _APPID = re.compile(r"wx[0-9a-f]{16}")
 

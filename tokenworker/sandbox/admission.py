@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from .accounts import Account, is_appid
-from .errors import refusal
+from tokenworker.sandbox.accounts import Account, is_appid
+from tokenworker.sandbox.errors import refusal
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,11 @@
 from dataclasses import asdict
 from typing import Any
 
-from .accounts import Account
-from .errors import InputError, UnknownAccountError
-from .exchange import Exchange
-from .faults import Fault
-from .tokens import ENDPOINTS
+from tokenworker.sandbox.accounts import Account
+from tokenworker.sandbox.errors import InputError, UnknownAccountError
+from tokenworker.sandbox.exchange import Exchange
+from tokenworker.sandbox.faults import Fault
+from tokenworker.sandbox.tokens import ENDPOINTS
 
 _WHAT = "A look-alike of api.weixin.qq.com for trying out and for tests. WeChat takes no token from here."
 

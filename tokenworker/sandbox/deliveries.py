@@ -7,9 +7,9 @@ from typing import Any
 
 from tornado.iostream import StreamClosedError
 
-from .errors import WeChatError
-from .exchange import JSON_TYPE, Exchange
-from .faults import Fault, Kind
+from tokenworker.sandbox.errors import WeChatError
+from tokenworker.sandbox.exchange import JSON_TYPE, Exchange
+from tokenworker.sandbox.faults import Fault, Kind
 
 Process = Callable[[], dict[str, Any]]
 Delivery = Callable[[Exchange, Fault, Process], Awaitable[None]]

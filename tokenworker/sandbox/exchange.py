@@ -13,9 +13,9 @@ from tornado.http1connection import HTTP1Connection
 from tornado.iostream import IOStream
 from tornado.web import HTTPError, RequestHandler
 
-from .errors import InputError
-from .faults import FaultBox
-from .platform import Platform
+from tokenworker.sandbox.errors import InputError
+from tokenworker.sandbox.faults import FaultBox
+from tokenworker.sandbox.platform import Platform
 
 # WeChat says "encoding" where the standard says "charset".
 JSON_TYPE = "application/json; encoding=utf-8"

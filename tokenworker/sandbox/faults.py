@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
-from .errors import InputError
+from tokenworker.sandbox.errors import InputError
 
 Kind = Literal[
     "errcode",  # refuse with `errcode`, worded by `errmsg` or as WeChat does

@@ -5,11 +5,11 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 
-from .accounts import Account, Counts, read_whitelist
-from .admission import Claim, admit
-from .errors import InputError, UnknownAccountError, WeChatError, refusal
-from .rules import Rules
-from .tokens import Endpoint, Grant, Mint, Verdict, fingerprint
+from tokenworker.sandbox.accounts import Account, Counts, read_whitelist
+from tokenworker.sandbox.admission import Claim, admit
+from tokenworker.sandbox.errors import InputError, UnknownAccountError, WeChatError, refusal
+from tokenworker.sandbox.rules import Rules
+from tokenworker.sandbox.tokens import Endpoint, Grant, Mint, Verdict, fingerprint
 
 
 class Platform:

@@ -1,6 +1,6 @@
 """Call limits over fixed windows."""
 
-from .errors import refusal
+from tokenworker.sandbox.errors import refusal
 
 
 class Quota:

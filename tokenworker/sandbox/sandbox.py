@@ -6,12 +6,13 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Self
 
-from .accounts import DEMO_APPID, DEMO_SECRET, Counts
-from .faults import Fault, FaultBox, Kind
-from .platform import Platform
-from .rules import Rules
-from .server import HOST, listen, make_app, serve_on
-from .tokens import Endpoint, Mint, Verdict
+from tokenworker.demo import DEMO_APPID, DEMO_SECRET
+from tokenworker.sandbox.accounts import Counts
+from tokenworker.sandbox.faults import Fault, FaultBox, Kind
+from tokenworker.sandbox.platform import Platform
+from tokenworker.sandbox.rules import Rules
+from tokenworker.sandbox.server import HOST, listen, make_app, serve_on
+from tokenworker.sandbox.tokens import Endpoint, Mint, Verdict
 
 
 class Sandbox:

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from tornado.httpserver import HTTPServer
 from tornado.web import Application
 
-from . import control, wechat
-from .faults import FaultBox
-from .platform import Platform
+from tokenworker.sandbox import control, wechat
+from tokenworker.sandbox.faults import FaultBox
+from tokenworker.sandbox.platform import Platform
 
 HOST = "127.0.0.1"
 

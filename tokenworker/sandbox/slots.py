@@ -3,10 +3,19 @@
 from collections import Counter
 from typing import ClassVar
 
-from .errors import refusal
-from .quotas import Quota
-from .rules import Rules
-from .tokens import Endpoint, Grant, IssuedToken, Mint, Verdict, fingerprint, new_access_token, whole_seconds
+from tokenworker.sandbox.errors import refusal
+from tokenworker.sandbox.quotas import Quota
+from tokenworker.sandbox.rules import Rules
+from tokenworker.sandbox.tokens import (
+    Endpoint,
+    Grant,
+    IssuedToken,
+    Mint,
+    Verdict,
+    fingerprint,
+    new_access_token,
+    whole_seconds,
+)
 
 
 class Slot:

@@ -4,12 +4,12 @@ from dataclasses import asdict
 from functools import cached_property
 from typing import Any, ClassVar
 
-from .deliveries import deliver, encode, envelope
-from .errors import WeChatError
-from .exchange import Exchange
-from .faults import FaultBox
-from .platform import Platform
-from .tokens import Endpoint
+from tokenworker.sandbox.deliveries import deliver, encode, envelope
+from tokenworker.sandbox.errors import WeChatError
+from tokenworker.sandbox.exchange import Exchange
+from tokenworker.sandbox.faults import FaultBox
+from tokenworker.sandbox.platform import Platform
+from tokenworker.sandbox.tokens import Endpoint
 
 
 class WeChatCall(Exchange):

@@ -6,7 +6,6 @@ import os
 import signal
 import time
 from contextlib import ExitStack
-from pathlib import Path
 from types import FrameType
 
 from tokenworker.config import RUN_FILE
@@ -32,8 +31,9 @@ def run(ports: Ports, view: View) -> None:
     signal.signal(signal.SIGTERM, _interrupt)
     with ExitStack() as stack:
         try:
-            for child in plan.children:
-                _start(child, view, stack)
+            for server in plan.servers:
+                _start([server], view, stack)
+            _start(plan.clients, view, stack)
             write_run_file(RUN_FILE, plan)
             stack.callback(RUN_FILE.unlink, missing_ok=True)
             view.show_places(plan.redis_url, plan.flower_url, plan.sandbox_url, folder, embedded=plan.embedded)
@@ -49,19 +49,21 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _start(child: Child, view: View, stack: ExitStack) -> None:
-    with view.step(child.name):
+def _start(children: list[Child], view: View, stack: ExitStack) -> None:
+    for child in children:
         child.log.write_bytes(b"")
         child.start()
         stack.callback(child.stop)
-        child.wait_ready()
+    for child in children:
+        with view.step(child.name):
+            child.wait_ready()
 
 
 def _watch(plan: Plan, view: View) -> None:
     store = TokenStore(connect(plan.redis_url, timeout=0.5, retries=0), plan.config.prefix)
     with view.live() as show:
         while True:
-            for child in plan.children:
+            for child in [*plan.servers, *plan.clients]:
                 if child.revive():
                     view.say(f"{child.name} had died and was started again; see {child.log}")
             show(*_look(store))
@@ -73,8 +75,3 @@ def _look(store: TokenStore) -> tuple[list[dict[str, object]], str | None]:
         return [describe(store.look(appid)) for appid in store.appids()], store.accounts_error()
     except StoreUnavailable as error:
         return [], str(error)
-
-
-def state_folder() -> Path:
-    """Return the folder for data, logs and the run file."""
-    return RUN_FILE.parent

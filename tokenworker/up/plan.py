@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import sys
 import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from tokenworker.config import Config, startup_faults
 from tokenworker.errors import ConfigError, StoreUnavailable
-from tokenworker.sandbox import DEMO_APPID, DEMO_SECRET
 from tokenworker.store import TokenStore, connect
 from tokenworker.up.children import Child
 from tokenworker.up.embedded import server_command
 
-#: In the sandbox of `up` a token lives a minute, and our own times shrink with it: leeway 14.75 s, overlap 15 s.
-_DEMO_SCALE = "0.05"
-_DEMO_LIFE = "60"
-_DEMO_TICK = "1"
+#: In the sandbox of `up` a token lives a minute, and all other times shrink to a twentieth: the overlap to 15 s.
+_DEMO_SCALE = 0.05
+_DEMO_LIFE = 60
+_DEMO_TICK = 1
 
 _FLOWER_COLUMNS = "name,kwargs,state,result,received,runtime,worker"
 
@@ -51,9 +52,11 @@ class PortTaken(Exception):  # noqa: N818  it states a fact
 
 @dataclass(frozen=True)
 class Plan:
-    """The children in the order of their start, and where things will be."""
+    """What runs, and where it will be."""
 
-    children: list[Child]
+    #: What the others need, one after the other; then those others, all at once.
+    servers: list[Child]
+    clients: list[Child]
     redis_url: str
     flower_url: str
     sandbox_url: str | None
@@ -81,11 +84,13 @@ def make_plan(environ: Mapping[str, str], folder: Path, ports: Ports) -> Plan:
     _check_free({"flower": ports.flower} | ({"sandbox": ports.sandbox} if sandbox else {}))
     if not embedded:
         TokenStore(connect(config.redis_url), config.prefix).ping()
+    make = partial(_child, env, folder)
     return Plan(
-        children=_children(env, folder, ports, config, embedded=embedded, sandbox=sandbox),
+        servers=_servers(make, ports, config, env, folder, embedded=embedded, sandbox=sandbox),
+        clients=_clients(make, ports, folder),
         redis_url=config.redis_url,
         flower_url=f"http://127.0.0.1:{ports.flower}",
-        sandbox_url=env["WECHAT_API_URL"] if sandbox else None,
+        sandbox_url=env["TOKENWORKER_SANDBOX"] if sandbox else None,
         embedded=embedded,
         config=config,
     )
@@ -93,14 +98,11 @@ def make_plan(environ: Mapping[str, str], folder: Path, ports: Ports) -> Plan:
 
 def _demo(env: dict[str, str], ports: Ports) -> dict[str, str]:
     demo = {
-        "WECHAT_APPID": DEMO_APPID,
-        "WECHAT_SECRET": DEMO_SECRET,
-        "TOKENWORKER_TIME_SCALE": _DEMO_SCALE,
-        "TOKENWORKER_TICK": _DEMO_TICK,
+        "TOKENWORKER_TIME_SCALE": str(_DEMO_SCALE),
+        "TOKENWORKER_TICK": str(_DEMO_TICK),
         "TOKENWORKER_FETCH_TIMEOUT": "8",
     }
-    # Whatever WECHAT_API_URL says: the demo account exists nowhere else.
-    return demo | env | {"WECHAT_API_URL": f"http://127.0.0.1:{ports.sandbox}"}
+    return demo | env | {"TOKENWORKER_SANDBOX": f"http://127.0.0.1:{ports.sandbox}"}
 
 
 def _check_free(ports: Mapping[str, int]) -> None:
@@ -117,29 +119,43 @@ def _check_free(ports: Mapping[str, int]) -> None:
             raise PortTaken(service, port)
 
 
-def _children(
-    env: dict[str, str], folder: Path, ports: Ports, config: Config, *, embedded: bool, sandbox: bool
-) -> list[Child]:
-    def child(name: str, command: list[str], ready: Callable[[], bool]) -> Child:
-        return Child(name, command, ready, folder / f"{name}.log", env)
+def _child(env: dict[str, str], folder: Path, name: str, command: list[str], ready: Callable[[], bool]) -> Child:
+    return Child(name, command, ready, folder / f"{name}.log", env)
 
-    store = TokenStore(connect(config.redis_url, timeout=0.5, retries=0), config.prefix)
-    children = []
+
+def _servers(
+    make: Callable[..., Child],
+    ports: Ports,
+    config: Config,
+    env: dict[str, str],
+    folder: Path,
+    *,
+    embedded: bool,
+    sandbox: bool,
+) -> list[Child]:
+    servers = []
     if embedded:
         data = folder / "redis"
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        children.append(child("redis", server_command(ports.redis, data), lambda: _answers(store)))
+        store = TokenStore(connect(config.redis_url, timeout=0.5, retries=0), config.prefix)
+        servers.append(make("redis", server_command(ports.redis, data), lambda: _answers(store)))
     if sandbox:
-        command = _python("tokenworker.cli", "sandbox", f"--port={ports.sandbox}")
-        command += [f"--time-scale={_DEMO_SCALE}", f"--life={_DEMO_LIFE}"]
-        children.append(child("sandbox", command, lambda: _serves(f"{env['WECHAT_API_URL']}/sandbox/")))
-    worker = _celery("worker", "--loglevel=INFO", "--hostname=worker@%h")
-    children.append(child("worker", worker, lambda: _logged(folder / "worker.log", b" ready.")))
-    children.append(child("beat", _celery("beat", "--loglevel=WARNING"), lambda: True))
+        scale = float(env["TOKENWORKER_TIME_SCALE"])
+        command = _python("tokenworker.cli", "sandbox", f"--port={ports.sandbox}", f"--time-scale={scale}")
+        command.append(f"--life={_DEMO_LIFE * scale / _DEMO_SCALE}")
+        servers.append(make("sandbox", command, lambda: _serves(f"http://127.0.0.1:{ports.sandbox}/sandbox/")))
+    return servers
+
+
+def _clients(make: Callable[..., Child], ports: Ports, folder: Path) -> list[Child]:
+    worker = _celery("worker", "--loglevel=INFO", "--hostname=worker@%h", "--without-mingle", "--without-gossip")
     flower = _celery("flower", "--address=127.0.0.1", f"--port={ports.flower}", f"--tasks-columns={_FLOWER_COLUMNS}")
     flower += ["--natural-time=True", "--logging=warning"]
-    children.append(child("flower", flower, lambda: _serves(f"http://127.0.0.1:{ports.flower}/healthcheck")))
-    return children
+    return [
+        make("worker", worker, lambda: _logged(folder / "worker.log", b" ready.")),
+        make("beat", _celery("beat", "--loglevel=WARNING"), lambda: True),
+        make("flower", flower, lambda: _serves(f"http://127.0.0.1:{ports.flower}/healthcheck")),
+    ]
 
 
 def _python(module: str, *arguments: str) -> list[str]:
@@ -172,5 +188,6 @@ def _logged(log: Path, words: bytes) -> bool:
 
 def write_run_file(path: Path, plan: Plan) -> None:
     """Tell other commands in this folder where everything is."""
-    path.write_text(f'{{"pid": {os.getpid()}, "redis_url": "{plan.redis_url}", "prefix": "{plan.config.prefix}"}}\n')
-    path.chmod(0o600)
+    running = {"pid": os.getpid(), "redis_url": plan.redis_url, "prefix": plan.config.prefix}
+    path.touch(mode=0o600)
+    path.write_text(json.dumps(running) + "\n", encoding="utf-8")

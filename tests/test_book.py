@@ -1,0 +1,438 @@
+"""The account book: what it notices of its files, and what it does not believe at once."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tokenworker.accounts import Account, Secret
+from tokenworker.book import AccountBook, Change
+from tokenworker.config import Config
+from tokenworker.errors import ConfigError, UnknownAccount
+
+CANARY = "c0ffee11c0ffee22c0ffee33c0ffee44"
+OTHER = "deadbeefdeadbeefdeadbeefdeadbeef"
+
+
+def text(*appids: str, secret: str = f'secret = "{CANARY}"') -> str:
+    return "".join(f'[[account]]\nappid = "{appid}"\n{secret}\n' for appid in appids)
+
+
+def settle() -> None:
+    """Let the clock that stamps files tick, as long as 10 ms, so that a file of the same length looks another."""
+    time.sleep(0.011)
+
+
+def open_book(file: Path, **environ: str) -> AccountBook:
+    return AccountBook(Config(accounts_file=file), environ)
+
+
+def appids(accounts: tuple[Account, ...]) -> list[str]:
+    return [account.appid for account in accounts]
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "accounts.toml"
+
+
+@pytest.fixture
+def book(file: Path) -> AccountBook:
+    """A book with the accounts a and b."""
+    file.write_text(text("a", "b"))
+    return open_book(file)
+
+
+# Handing out accounts.
+
+
+def test_a_book_hands_out_accounts_by_appid(book: AccountBook) -> None:
+    assert book.account("b") == Account("b", Secret(CANARY))
+    assert list(book.accounts) == ["a", "b"]
+    assert len(book) == 2
+
+
+def test_the_only_account_needs_no_appid(file: Path) -> None:
+    file.write_text(text("a"))
+
+    assert open_book(file).account().appid == "a"
+
+
+def test_without_appid_several_accounts_are_an_error(book: AccountBook) -> None:
+    with pytest.raises(UnknownAccount, match="2 accounts are configured: say which appid you mean"):
+        book.account()
+
+
+@pytest.mark.parametrize("appid", ["c", "", "A", "a ", "{a}", "c" * 200])
+def test_an_appid_that_is_not_configured_is_an_error_that_names_it(appid: str, book: AccountBook) -> None:
+    with pytest.raises(UnknownAccount) as caught:
+        book.account(appid)
+    assert caught.value.appid == appid
+    assert str(caught.value).startswith(f"{appid!r} is not among the 2 configured accounts: add it")
+
+
+def test_a_book_does_not_open_on_a_broken_file(file: Path) -> None:
+    file.write_text(text("a", "a"))
+
+    with pytest.raises(ConfigError, match="twice"):
+        open_book(file)
+
+
+def test_a_book_also_holds_the_account_of_the_environment(file: Path) -> None:
+    file.write_text(text("a"))
+    book = open_book(file, WECHAT_APPID="single", WECHAT_SECRET=CANARY)
+    file.write_text(text("a", "b"))
+    book.reload()
+
+    assert list(book.accounts) == ["single", "a", "b"]
+
+
+def test_a_book_without_any_file_never_changes() -> None:
+    book = AccountBook(Config(), {"WECHAT_APPID": "single", "WECHAT_SECRET": CANARY})
+
+    assert book.reload() == Change()
+    assert book.account().appid == "single"
+
+
+# Noticing changes.
+
+
+def rewrite(file: Path, content: str) -> None:
+    file.write_text(content)
+
+
+def replace(file: Path, content: str) -> None:
+    """Write a new file and rename it over the old one, as editors and Ansible do."""
+    new = file.with_suffix(".new")
+    new.write_text(content)
+    new.rename(file)
+
+
+def remove_and_write(file: Path, content: str) -> None:
+    file.unlink()
+    file.write_text(content)
+
+
+def copy_with_times(file: Path, content: str) -> None:
+    """Copy another file over it, with the times that the old one had, as `cp -p` and archives do."""
+    times = file.stat()
+    other = file.with_suffix(".other")
+    other.write_text(content)
+    os.utime(other, ns=(times.st_atime_ns, times.st_mtime_ns))
+    shutil.copy2(other, file)
+
+
+WAYS = [rewrite, replace, remove_and_write, copy_with_times]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_changed_file_is_read_again(way: Callable[[Path, str], None], file: Path, book: AccountBook) -> None:
+    way(file, text("a", "c", "b"))
+
+    assert book.reload() == Change(reread=True, changed=(Account("c", Secret(CANARY)),))
+    assert list(book.accounts) == ["a", "c", "b"]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_new_secret_of_the_same_length_is_a_change(
+    way: Callable[[Path, str], None], file: Path, book: AccountBook
+) -> None:
+    settle()
+    way(file, text("a", "b", secret=f'secret = "{OTHER}"'))
+
+    assert appids(book.reload().changed) == ["a", "b"]
+    assert book.account("a").secret.reveal() == OTHER
+
+
+def test_any_other_field_is_a_change_too(file: Path, book: AccountBook) -> None:
+    file.write_text(text("a") + text("b") + 'publish = ["K"]\n')
+
+    assert appids(book.reload().changed) == ["b"]
+    assert book.account("b").publish == ("K",)
+
+
+def test_a_file_that_did_not_change_is_not_read_again(book: AccountBook) -> None:
+    before = book.accounts
+
+    assert [book.reload() for _ in range(3)] == [Change()] * 3
+    assert book.accounts is before
+
+
+def test_each_change_is_told_once(file: Path, book: AccountBook) -> None:
+    file.write_text(text("a", "b", "c"))
+
+    assert [appids(book.reload().changed) for _ in range(3)] == [["c"], [], []]
+
+
+def test_a_touched_file_changes_nothing(file: Path, book: AccountBook) -> None:
+    settle()
+    file.touch()
+
+    assert book.reload() == Change(reread=True)
+
+
+def test_a_swapped_symbolic_link_to_a_folder_is_a_change(tmp_path: Path) -> None:
+    """Kubernetes swaps `..data`, two links behind the file's name."""
+    for version, names in {"..1": ["a"], "..2": ["a", "b"]}.items():
+        (tmp_path / version).mkdir()
+        (tmp_path / version / "accounts.toml").write_text(text(*names))
+    (tmp_path / "..data").symlink_to("..1")
+    (tmp_path / "accounts.toml").symlink_to("..data/accounts.toml")
+    book = open_book(tmp_path / "accounts.toml")
+    (tmp_path / "..new").symlink_to("..2")
+    (tmp_path / "..new").rename(tmp_path / "..data")
+
+    assert appids(book.reload().changed) == ["b"]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_new_secret_in_a_secret_file_is_a_change(
+    way: Callable[[Path, str], None], file: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "secret").write_text(CANARY)
+    file.write_text(text("a") + text("b", secret=f'secret_file = "{tmp_path}/secret"'))
+    book = open_book(file)
+    settle()
+    way(tmp_path / "secret", OTHER)
+
+    assert appids(book.reload().changed) == ["b"]
+    assert book.reload() == Change()
+    assert book.account("b").secret.reveal() == OTHER
+
+
+def test_a_secret_file_named_later_is_watched_too(file: Path, tmp_path: Path, book: AccountBook) -> None:
+    (tmp_path / "secret").write_text(CANARY)
+    file.write_text(text("a") + text("b", secret=f'secret_file = "{tmp_path}/secret"'))
+    settle()
+    book.reload()
+    assert book.reload() == Change()
+    (tmp_path / "secret").write_text(OTHER)
+
+    assert appids(book.reload().changed) == ["b"]
+
+
+def test_the_secret_file_of_the_environment_is_watched(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text(CANARY)
+    settle()
+    book = AccountBook(Config(), {"WECHAT_APPID": "single", "WECHAT_SECRET_FILE": str(secret)})
+    secret.write_text(OTHER)
+
+    assert appids(book.reload().changed) == ["single"]
+
+
+class Meddled(Config):
+    """Settings whose accounts file or secret file is written anew the moment after it was read."""
+
+    def accounts(self, environ: Mapping[str, str] | None = None) -> dict[str, Account]:
+        accounts = super().accounts(environ)
+        for account in accounts.values():
+            if account.secret_file and account.secret.reveal() == CANARY:
+                account.secret_file.write_text(OTHER)
+        if self.accounts_file and len(accounts) == 1:
+            self.accounts_file.write_text(self.accounts_file.read_text() + text("late"))
+        return accounts
+
+
+def test_a_change_that_falls_into_the_reading_is_not_missed(file: Path, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text(CANARY)
+    file.write_text(text("a", secret=f'secret_file = "{tmp_path}/secret"'))
+    settle()
+    book = AccountBook(Meddled(accounts_file=file), {})
+    for _ in range(2):
+        book.reload()
+
+    assert list(book.accounts) == ["a", "late"]
+    assert book.account("a").secret.reveal() == OTHER
+
+
+# Broken files.
+
+BROKEN = [
+    "",
+    "[[account]",
+    f'[[account]]\nappid = "a"\nsecret = {CANARY}',
+    text("a", "a"),
+    text("a", "b") + f'sercet = "{CANARY}"',
+    text("a", secret='secret_file = "/nowhere/secret"'),
+]
+
+
+@pytest.mark.parametrize("content", BROKEN)
+def test_a_broken_file_keeps_the_accounts_and_says_so(content: str, file: Path, book: AccountBook) -> None:
+    before = book.accounts
+    file.write_text(content)
+
+    assert book.reload() == Change(reread=True)
+    assert book.accounts == before
+    assert book.error
+    assert str(file) in book.error
+    assert CANARY not in book.error
+
+
+def test_a_file_that_vanished_keeps_the_accounts(file: Path, book: AccountBook) -> None:
+    file.unlink()
+    book.reload()
+
+    assert list(book.accounts) == ["a", "b"]
+    assert book.error
+    assert "No such file" in book.error
+
+
+@pytest.mark.parametrize("content", BROKEN)
+def test_a_repaired_file_clears_the_error(content: str, file: Path, book: AccountBook) -> None:
+    file.write_text(content)
+    book.reload()
+    file.write_text(text("a", "b", "c"))
+
+    assert appids(book.reload().changed) == ["c"]
+    assert book.error is None
+    assert book.reload() == Change()
+
+
+def test_a_file_that_is_repaired_elsewhere_clears_the_error(file: Path, tmp_path: Path, book: AccountBook) -> None:
+    file.write_text(text("a") + text("b", secret=f'secret_file = "{tmp_path}/secret"'))
+    book.reload()
+    assert book.error
+    (tmp_path / "secret").write_text(OTHER)
+
+    assert appids(book.reload().changed) == ["b"]
+    assert book.error is None
+
+
+def test_a_fault_is_logged_once_however_often_one_looks(
+    file: Path, book: AccountBook, caplog: pytest.LogCaptureFixture
+) -> None:
+    file.write_text("[[account]")
+    for _ in range(3):
+        book.reload()
+    file.write_text("account = 1")
+    book.reload()
+
+    logged = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+    assert len(logged) == 2
+    assert logged[-1] == book.error
+
+
+# Removed accounts.
+
+
+def test_an_account_that_is_still_gone_at_the_second_look_is_removed(file: Path, book: AccountBook) -> None:
+    file.write_text(text("a"))
+
+    assert [appids(book.reload().removed) for _ in range(3)] == [[], ["b"], []]
+
+
+def test_a_removed_account_is_unknown_at_once(file: Path, book: AccountBook) -> None:
+    file.write_text(text("a"))
+    book.reload()
+
+    with pytest.raises(UnknownAccount):
+        book.account("b")
+
+
+def test_an_account_that_is_back_at_the_second_look_is_not_removed(file: Path, book: AccountBook) -> None:
+    file.write_text(text("a"))
+    book.reload()
+    file.write_text(text("a", "b"))
+
+    assert book.reload() == Change(reread=True, changed=(Account("b", Secret(CANARY)),))
+    assert book.reload() == Change()
+
+
+def test_nobody_is_removed_while_the_file_still_grows(file: Path, book: AccountBook) -> None:
+    removed = []
+    for names in ["a"], ["a", "c"], ["a", "c", "d"]:
+        file.write_text(text(*names))
+        removed += appids(book.reload().removed)
+    assert removed == []
+
+    assert appids(book.reload().removed) == ["b"]
+
+
+def test_nobody_is_removed_while_the_file_is_broken(file: Path, book: AccountBook) -> None:
+    file.write_text(text("a"))
+    book.reload()
+    file.write_text("[[account]")
+    assert [book.reload().removed for _ in range(3)] == [(), (), ()]
+    file.write_text(text("a"))
+
+    assert appids(book.reload().removed) == ["b"]
+    assert book.reload() == Change()
+
+
+def test_an_account_is_removed_at_the_second_look_also_when_its_file_was_touched(file: Path, book: AccountBook) -> None:
+    file.write_text(text("a"))
+    book.reload()
+    settle()
+    file.touch()
+
+    assert book.reload() == Change(reread=True, removed=(Account("b", Secret(CANARY)),))
+    assert book.reload() == Change()
+
+
+def test_an_account_is_removed_at_the_second_look_also_when_secret_files_come_and_go(
+    file: Path, tmp_path: Path
+) -> None:
+    for name in "abc":
+        (tmp_path / name).write_text(CANARY)
+    tables = {name: text(name, secret=f'secret_file = "{tmp_path}/{name}"') for name in "abc"}
+    file.write_text(tables["a"] + tables["b"])
+    book = open_book(file)
+    file.write_text(tables["a"] + tables["c"])
+
+    assert appids(book.reload().changed) == ["c"]
+    assert appids(book.reload().removed) == ["b"]
+
+
+def test_a_removed_account_is_told_as_it_was_configured_last(file: Path, book: AccountBook) -> None:
+    """Its published keys must be cleared too."""
+    file.write_text(text("a", "b") + 'publish = ["K"]\n')
+    book.reload()
+    file.write_text(text("a"))
+    book.reload()
+
+    (removed,) = book.reload().removed
+    assert removed.publish == ("K",)
+
+
+# Several threads.
+
+
+def test_threads_that_look_at_once_are_told_each_change_once(file: Path, book: AccountBook) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        for number in range(6):
+            names = ["a", f"new{number}"]
+            replace(file, text(*names))
+            first = list(pool.map(lambda _: book.reload(), range(16)))
+
+            assert [appid for change in first for appid in appids(change.changed)] == [f"new{number}"]
+            gone = "b" if number == 0 else f"new{number - 1}"
+            assert [appid for change in first for appid in appids(change.removed)] == [gone]
+            assert list(book.accounts) == names
+
+
+def test_a_thread_never_sees_a_book_without_an_account_that_stays(file: Path, book: AccountBook) -> None:
+    over = threading.Event()
+
+    def read_on() -> None:
+        while not over.is_set():
+            book.account("a")
+
+    with ThreadPoolExecutor(4) as pool, ExitStack() as at_the_end:
+        at_the_end.callback(over.set)
+        readers = [pool.submit(read_on) for _ in range(4)]
+        for number in range(6):
+            replace(file, text("a", f"new{number}"))
+            book.reload()
+
+    assert [reader.exception() for reader in readers] == [None] * 4

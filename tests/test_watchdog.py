@@ -1,0 +1,174 @@
+"""The watchdog refreshes what everybody else left undone."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import redis
+from conftest import RedisServer
+
+from tokenworker.config import Config
+from tokenworker.durations import Durations
+from tokenworker.runtime import Runtime
+from tokenworker.sandbox import DEMO_APPID, DEMO_SECRET, Sandbox
+from tokenworker.tokens import AccessToken
+from tokenworker.watchdog import Watchdog
+
+KEY = f"tokenworker:{{{DEMO_APPID}}}:access_token"
+
+ACCOUNT = f'[[account]]\nappid = "{DEMO_APPID}"\nsecret = "{DEMO_SECRET}"\n'
+SECOND = f'[[account]]\nappid = "wx00000000000000bb"\nsecret = "{DEMO_SECRET}"\n'
+
+
+@pytest.fixture
+def accounts(tmp_path: Path) -> Path:
+    path = tmp_path / "accounts.toml"
+    path.write_text(ACCOUNT)
+    return path
+
+
+@pytest.fixture
+def held(server: RedisServer, sandbox: Sandbox, accounts: Path, monkeypatch: pytest.MonkeyPatch) -> Runtime:
+    for name in ("WECHAT_APPID", "WECHAT_SECRET"):
+        monkeypatch.delenv(name, raising=False)
+    durations = replace(Durations(), stable_leeway=4.9, watchdog_overdue=0.2, grace=1.0, fetch_timeout=1.0)
+    config = Config(redis_url=server.url, api_urls=(sandbox.url,), durations=durations, accounts_file=accounts)
+    return Runtime.from_config(config)
+
+
+@pytest.fixture
+def watchdog(held: Runtime) -> Watchdog:
+    return Watchdog(held)
+
+
+def test_it_fetches_the_first_token_without_beat_or_broker(watchdog: Watchdog, client: redis.Redis) -> None:
+    assert watchdog.look() == [DEMO_APPID]
+    assert client.exists(KEY)
+
+
+def test_it_leaves_alone_what_is_fresh(watchdog: Watchdog, sandbox: Sandbox) -> None:
+    watchdog.look()
+
+    assert watchdog.look() == []
+    assert sandbox.counts().fetches == 1
+
+
+def test_it_gives_the_others_a_while_to_do_it(held: Runtime, watchdog: Watchdog) -> None:
+    lease = held.store.take_lease(DEMO_APPID, 1)
+    assert lease
+    token = AccessToken("token", lease.taken_at + 60)
+    held.store.commit(lease, token, refresh_at=lease.taken_at + 0.1, revision=held.book.account().revision)
+    time.sleep(0.2)
+    assert watchdog.look() == []
+    time.sleep(0.15)
+
+    assert watchdog.look() == [DEMO_APPID]
+
+
+def test_it_refreshes_what_the_tick_sent_and_nobody_did(watchdog: Watchdog, held: Runtime) -> None:
+    held.reconcile()
+    assert held.store.take_due(10, held.durations.grace) == [DEMO_APPID]
+
+    assert watchdog.look() == [DEMO_APPID]
+
+
+def test_it_brings_back_a_token_that_was_deleted(watchdog: Watchdog, client: redis.Redis) -> None:
+    watchdog.look()
+    client.delete(KEY)
+
+    assert watchdog.look() == [DEMO_APPID]
+    assert client.exists(KEY)
+
+
+def test_after_flushall_every_account_comes_back(watchdog: Watchdog, client: redis.Redis) -> None:
+    watchdog.look()
+    client.flushall()
+
+    assert watchdog.look() == [DEMO_APPID]
+    assert client.exists(KEY)
+
+
+def test_it_does_not_hammer_an_account_that_rests_after_a_failure(watchdog: Watchdog, sandbox: Sandbox) -> None:
+    sandbox.add_account(DEMO_APPID, frozen=True)
+    watchdog.look()
+
+    assert [watchdog.look() for _ in range(3)] == [[], [], []]
+    assert sandbox.counts().fetches == 1
+
+
+def test_one_accounts_trouble_does_not_stop_the_others(watchdog: Watchdog, accounts: Path, client: redis.Redis) -> None:
+    accounts.write_text(SECOND + ACCOUNT)
+
+    assert watchdog.look() == ["wx00000000000000bb", DEMO_APPID]
+    assert client.exists(KEY)
+
+
+def test_without_redis_it_goes_on_watching(own_server: RedisServer, accounts: Path) -> None:
+    own_server.kill()
+    watchdog = Watchdog(Runtime.from_config(Config(redis_url=own_server.url, accounts_file=accounts)))
+
+    assert watchdog.look() == []
+
+
+def test_an_account_that_is_added_gets_a_token_at_the_next_look(
+    watchdog: Watchdog, accounts: Path, client: redis.Redis, sandbox: Sandbox
+) -> None:
+    watchdog.look()
+    sandbox.add_account("wx00000000000000bb", DEMO_SECRET)
+    accounts.write_text(ACCOUNT + SECOND)
+
+    assert watchdog.look() == ["wx00000000000000bb"]
+    assert client.exists("tokenworker:{wx00000000000000bb}:access_token")
+
+
+def test_an_account_that_is_removed_is_gone_after_two_looks(
+    watchdog: Watchdog, accounts: Path, client: redis.Redis, sandbox: Sandbox
+) -> None:
+    sandbox.add_account("wx00000000000000bb", DEMO_SECRET)
+    accounts.write_text(ACCOUNT + SECOND)
+    watchdog.look()
+    accounts.write_text(ACCOUNT)
+    watchdog.look()
+    watchdog.look()
+
+    assert [key for key in client.keys("*") if b"bb" in key] == []
+    assert client.zrange("tokenworker:due", 0, -1) == [DEMO_APPID.encode()]
+
+
+def test_a_broken_accounts_file_keeps_the_accounts_and_shows_in_the_status(
+    watchdog: Watchdog, held: Runtime, accounts: Path
+) -> None:
+    watchdog.look()
+    accounts.write_text("[[account]\n")
+    watchdog.look()
+    [row] = held.status()
+
+    assert row["state"] == "live"
+    assert str(accounts) in row["accounts_error"]
+    accounts.write_text(ACCOUNT)
+    watchdog.look()
+    assert held.status()[0]["accounts_error"] is None
+
+
+def test_a_corrected_secret_ends_the_rest(watchdog: Watchdog, accounts: Path, client: redis.Redis) -> None:
+    accounts.write_text(ACCOUNT.replace(DEMO_SECRET, "f" * 32))
+    watchdog.look()
+    assert not client.exists(KEY)
+    accounts.write_text(ACCOUNT)
+    watchdog.look()
+
+    assert client.exists(KEY)
+
+
+def test_the_status_shows_no_token_and_no_secret(watchdog: Watchdog, held: Runtime, client: redis.Redis) -> None:
+    watchdog.look()
+    shown = repr(held.status())
+
+    token = client.get(KEY)
+    assert isinstance(token, bytes)
+    assert token.decode() not in shown
+    assert DEMO_SECRET not in shown
+    assert "fingerprint" in shown
