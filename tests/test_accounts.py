@@ -78,10 +78,10 @@ def test_all_fields_are_read(file: Path, tmp_path: Path) -> None:
     secret.write_text(CANARY)
     file.write_text(
         f'[[account]]\nappid = "{APPID}"\nsecret_file = "{secret}"\nname = "shop"\nendpoint = "token"\n'
-        'leeway = 1800\npublish = ["YG-WECHAT-TOKEN", "other",]\n'
+        'leeway = 1800\npublish = ["YG-WECHAT-TOKEN", "other",]\nquota = 200\n'
     )
 
-    expected = Account(APPID, Secret(CANARY), "shop", "token", 1800.0, ("YG-WECHAT-TOKEN", "other"), secret)
+    expected = Account(APPID, Secret(CANARY), "shop", "token", 1800.0, ("YG-WECHAT-TOKEN", "other"), secret, 200)
     assert account(file) == expected
 
 
@@ -135,6 +135,16 @@ def test_a_leeway_of_the_classic_endpoint_may_be_longer(leeway: float, write: Ca
 @pytest.mark.parametrize("appid", ["wx0123456789abcdef", "w", "a-b_C9", "x" * 64])
 def test_letters_digits_hyphens_and_underscores_make_an_appid(appid: str, write: Callable[..., Path]) -> None:
     assert account(write(f'appid = "{appid}"')).appid == appid
+
+
+@pytest.mark.parametrize(
+    ("lines", "quota"),
+    [([], 500_000), (['endpoint = "token"'], 2_000), (["quota = 1"], 1), (["quota = 1000000000"], 1_000_000_000)],
+)
+def test_the_quota_is_that_of_the_endpoint_unless_the_account_has_its_own(
+    lines: list[str], quota: int, write: Callable[..., Path]
+) -> None:
+    assert account(write(*lines)).daily_quota == quota
 
 
 def test_a_key_published_twice_by_one_account_counts_once(write: Callable[..., Path]) -> None:
@@ -350,6 +360,11 @@ def test_what_is_not_under_double_brackets_is_refused(text: str, named: str, fil
         ),
         (["leeway = 301"], "leeway is 301: stable_token"),
         (["leeway = 3600", 'endpoint = "stable_token"'], "leeway is 3600: stable_token"),
+        # Quotas.
+        *[
+            ([f"quota = {quota}"], "quota must be")
+            for quota in ["0", "-1", "1.5", "true", '"200"', "1_000_000_001", f"0x{'f' * 5000}", f'["{CANARY}"]']
+        ],
         # Keys to publish under.
         *[
             ([f"publish = {keys}"], "publish must be a list of Redis keys")

@@ -231,28 +231,26 @@ def test_the_secret_file_of_the_environment_is_watched(tmp_path: Path) -> None:
 
 
 class Meddled(Config):
-    """Settings whose accounts file or secret file is written anew the moment after it was read."""
+    """Settings whose files change the moment after they were read, until there are five accounts."""
 
     def accounts(self, environ: Mapping[str, str] | None = None) -> dict[str, Account]:
         accounts = super().accounts(environ)
-        for account in accounts.values():
-            if account.secret_file and account.secret.reveal() == CANARY:
-                account.secret_file.write_text(OTHER)
-        if self.accounts_file and len(accounts) == 1:
-            self.accounts_file.write_text(self.accounts_file.read_text() + text("late"))
+        secret_file = accounts["a"].secret_file
+        if len(accounts) < 5 and self.accounts_file and secret_file:
+            replace(self.accounts_file, self.accounts_file.read_text() + text(f"late{len(accounts)}"))
+            replace(secret_file, f"{len(accounts):032}")
         return accounts
 
 
 def test_a_change_that_falls_into_the_reading_is_not_missed(file: Path, tmp_path: Path) -> None:
     (tmp_path / "secret").write_text(CANARY)
     file.write_text(text("a", secret=f'secret_file = "{tmp_path}/secret"'))
-    settle()
     book = AccountBook(Meddled(accounts_file=file), {})
-    for _ in range(2):
-        book.reload()
+    while book.reload() != Change():
+        pass
 
-    assert list(book.accounts) == ["a", "late"]
-    assert book.account("a").secret.reveal() == OTHER
+    assert list(book.accounts) == ["a", "late1", "late2", "late3", "late4"]
+    assert book.account("a").secret.reveal() == f"{4:032}"
 
 
 # Broken files.
@@ -306,6 +304,20 @@ def test_a_file_that_is_repaired_elsewhere_clears_the_error(file: Path, tmp_path
     (tmp_path / "secret").write_text(OTHER)
 
     assert appids(book.reload().changed) == ["b"]
+    assert book.error is None
+
+
+def test_a_file_that_comes_back_as_it_was_clears_the_error(tmp_path: Path) -> None:
+    """A volume that was away for a while brings the very same files back."""
+    (tmp_path / "volume").mkdir()
+    (tmp_path / "volume" / "accounts.toml").write_text(text("a"))
+    book = open_book(tmp_path / "volume" / "accounts.toml")
+    (tmp_path / "volume").rename(tmp_path / "away")
+    book.reload()
+    assert book.error
+    (tmp_path / "away").rename(tmp_path / "volume")
+
+    assert book.reload() == Change(reread=True)
     assert book.error is None
 
 
@@ -408,16 +420,26 @@ def test_a_removed_account_is_told_as_it_was_configured_last(file: Path, book: A
 # Several threads.
 
 
-def test_threads_that_look_at_once_are_told_each_change_once(file: Path, book: AccountBook) -> None:
+def test_threads_that_look_at_once_are_told_each_change_once(file: Path) -> None:
+    # Enough accounts that one thread is still reading when the next one looks.
+    stay = [f"a{number}" for number in range(100)]
+    file.write_text(text(*stay))
+    book = open_book(file)
+    together = threading.Barrier(8)
+
+    def look() -> Change:
+        together.wait()
+        return book.reload()
+
     with ThreadPoolExecutor(8) as pool:
         for number in range(6):
-            names = ["a", f"new{number}"]
+            names = [*stay, f"new{number}"]
             replace(file, text(*names))
-            first = list(pool.map(lambda _: book.reload(), range(16)))
+            changes = [found.result() for found in [pool.submit(look) for _ in range(8)]]
 
-            assert [appid for change in first for appid in appids(change.changed)] == [f"new{number}"]
-            gone = "b" if number == 0 else f"new{number - 1}"
-            assert [appid for change in first for appid in appids(change.removed)] == [gone]
+            assert [appid for change in changes for appid in appids(change.changed)] == [f"new{number}"]
+            gone = [f"new{number - 1}"] if number else []
+            assert [appid for change in changes for appid in appids(change.removed)] == gone
             assert list(book.accounts) == names
 
 
@@ -425,7 +447,7 @@ def test_a_thread_never_sees_a_book_without_an_account_that_stays(file: Path, bo
     over = threading.Event()
 
     def read_on() -> None:
-        while not over.is_set():
+        while not over.wait(0.0001):
             book.account("a")
 
     with ThreadPoolExecutor(4) as pool, ExitStack() as at_the_end:

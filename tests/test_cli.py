@@ -25,7 +25,7 @@ def put(store: TokenStore, appid: str = "wx1") -> None:
     lease = store.take_lease(appid, 5)
     assert lease
     token = AccessToken(f"token-of-{appid}", lease.taken_at + 100)
-    store.commit(lease, token, refresh_at=lease.taken_at + 50, revision="")
+    store.commit(lease, token, refresh_at=lease.taken_at + 50)
 
 
 def ends_with_one_sentence(result: Result) -> bool:

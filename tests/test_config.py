@@ -20,11 +20,12 @@ from conftest import wait_for
 
 from tokenworker.accounts import Account, Secret
 from tokenworker.config import RUN_FILE, Config, startup_faults
+from tokenworker.demo import DEMO_APPID, DEMO_SECRET
 from tokenworker.durations import Durations
 from tokenworker.errors import ConfigError
 from tokenworker.up.embedded import server_command
 
-APPID = "wx0123456789abcdef"
+APPID = "wxfedcba9876543210"
 #: Looks like an AppSecret; no message, repr or traceback may hold it, nor a part of it.
 CANARY = "c0ffee11c0ffee22c0ffee33c0ffee44"
 CANARY_PARTS = [CANARY[at : at + 8] for at in range(0, 32, 8)]
@@ -91,7 +92,10 @@ VARIABLES = [
     "TOKENWORKER_TICK",
     "TOKENWORKER_FETCH_TIMEOUT",
     "TOKENWORKER_TIME_SCALE",
+    "TOKENWORKER_FETCH_RATE",
+    "TOKENWORKER_FETCH_CONCURRENCY",
     "TOKENWORKER_ACCOUNTS",
+    "TOKENWORKER_SANDBOX",
 ]
 
 
@@ -106,7 +110,10 @@ VARIABLES = [
         ("prefix", "tokenworker"),
         ("leeway", None),
         ("durations", Durations(tick=5, fetch_timeout=8, stable_leeway=295)),
+        ("fetch_rate", 20),
+        ("fetch_concurrency", 8),
         ("accounts_file", None),
+        ("sandbox", None),
     ],
 )
 @pytest.mark.parametrize("blank", [None, "", "  "])
@@ -152,6 +159,8 @@ def test_a_setting_that_is_unset_or_blank_has_its_default(name: str, expected: o
         ("TOKENWORKER_TICK", "86400", "durations", Durations(tick=86400)),
         ("TOKENWORKER_FETCH_TIMEOUT", " 2.5 ", "durations", Durations(fetch_timeout=2.5)),
         ("TOKENWORKER_TIME_SCALE", "1", "durations", Durations()),
+        ("TOKENWORKER_FETCH_RATE", "0.5", "fetch_rate", 0.5),
+        ("TOKENWORKER_FETCH_CONCURRENCY", "1", "fetch_concurrency", 1),
         ("TOKENWORKER_ACCOUNTS", "etc/accounts.toml", "accounts_file", Path("etc/accounts.toml")),
     ],
 )
@@ -246,7 +255,7 @@ EXAMPLE = "redis://127.0.0.1:6379/0"
             ]
         ],
         *[
-            ("WECHAT_API_URL", url, "write for example https://api.weixin.qq.com,https://api2.weixin.qq.com")
+            ("WECHAT_API_URL", url, "write https://host or https://host:port/path, several with commas")
             for url in [
                 ",",
                 "api.weixin.qq.com",
@@ -264,6 +273,7 @@ EXAMPLE = "redis://127.0.0.1:6379/0"
                 f"https://:{CANARY}@api.weixin.qq.com",
                 f"https://{CANARY}@api.weixin.qq.com",
                 f"https://user:{CANARY}/@api.weixin.qq.com",
+                f"https://user/{CANARY}@api.weixin.qq.com",
                 f"https://user:{CANARY[:9]}#{CANARY}@api.weixin.qq.com",
                 f"http://user:{CANARY}@localhost",
                 f"https://api.weixin.qq.com?secret={CANARY}",
@@ -316,8 +326,13 @@ EXAMPLE = "redis://127.0.0.1:6379/0"
                 "TOKENWORKER_LEEWAY",
                 "TOKENWORKER_FETCH_TIMEOUT",
                 "TOKENWORKER_TIME_SCALE",
+                "TOKENWORKER_FETCH_RATE",
             ]
             for value in ["0", "-1", "nan", "inf", "-inf", "5s", "5,5", '"5"', "True", "1e400", "86400.1", "0x10", "½"]
+        ],
+        *[
+            ("TOKENWORKER_FETCH_CONCURRENCY", value, "write a whole number, 1 or more")
+            for value in ["0", "-1", "1.5", "nan", "x", "٣", "1_0", "9" * 5000]
         ],
     ],
 )
@@ -532,6 +547,33 @@ def test_a_broken_run_file_counts_for_nothing(content: bytes) -> None:
     RUN_FILE.write_bytes(content)
 
     assert Config.from_env({}) == Config()
+
+
+# The sandbox.
+
+SANDBOX = {"TOKENWORKER_SANDBOX": "http://127.0.0.1:8788"}
+
+
+def test_a_sandbox_stands_in_for_wechat_while_there_is_no_account() -> None:
+    config = Config.from_env({**SANDBOX, "WECHAT_API_URL": "https://wx.example.com"})
+
+    assert config.api_urls == ("http://127.0.0.1:8788",)
+    assert config.accounts({}) == {DEMO_APPID: Account(DEMO_APPID, Secret(DEMO_SECRET), name="sandbox")}
+
+
+@pytest.mark.parametrize("account", [SINGLE, {"WECHAT_SECRET": CANARY}, {"TOKENWORKER_ACCOUNTS": "/x"}])
+def test_a_sandbox_never_hears_of_an_account(account: dict[str, str]) -> None:
+    config = Config.from_env({**SANDBOX, **account})
+
+    assert config.sandbox is None
+    assert config.api_urls == Config().api_urls
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:8788", f"http://u:{CANARY}@127.0.0.1", "http://sandbox.example.com"])
+def test_a_url_of_a_sandbox_that_can_not_be_used_is_refused_by_name(url: str) -> None:
+    (fault,) = faults(TOKENWORKER_SANDBOX=url)
+
+    assert fault.startswith("TOKENWORKER_SANDBOX")
 
 
 # The account of the environment.

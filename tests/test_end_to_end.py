@@ -263,3 +263,18 @@ def test_a_foreign_worker_on_another_queue_leaves_our_tasks_alone(stack: Stack, 
         stack.worker()
 
         assert result.get(timeout=10)["appid"] == DEMO_APPID
+
+
+def test_the_leak_command_kills_a_leaked_token(
+    make_stack: Callable[..., Stack], server: RedisServer, client: redis.Redis
+) -> None:
+    with Sandbox(Rules(life=20, overlap=10, force_interval=0.3)) as sandbox:
+        stack = make_stack(server, sandbox, TOKENWORKER_TIME_SCALE="0.01")
+        stack.worker()
+        leaked = token_bytes(client).decode()
+        process = stack.run("tokenworker.cli", "leak")
+
+        assert process.wait(20) == 0
+        assert "The leaked token is dead" in stack.log(1)
+        assert sandbox.verdict(leaked).verdict == "superseded"
+        assert sandbox.verdict(token_bytes(client).decode()).verdict == "current"

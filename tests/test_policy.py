@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from zlib import crc32
 
 import pytest
 
 from tokenworker.accounts import Account, Endpoint, Secret
 from tokenworker.durations import Durations
 from tokenworker.errors import DayLimit, FetchError, MinuteLimit, NetworkError, OperatorError
-from tokenworker.policy import Cause, Demand, due, must_force, refresh_at, usable, wait_after, waits
+from tokenworker.policy import (
+    Cause,
+    Demand,
+    budget,
+    due,
+    foreign,
+    must_force,
+    refresh_at,
+    usable,
+    wait_after,
+    waits,
+)
 from tokenworker.store import Lease, Snapshot
 from tokenworker.tokens import AccessToken, FetchedToken, fingerprint
 
 DURATIONS = Durations()
 ACCOUNT = Account("wx1", Secret("s"))
 NAME = fingerprint("token")
+#: An appid whose hash is nearly 0, so that it is spread by nothing.
+UNSPREAD = min((f"wx{n}" for n in range(10_000)), key=lambda appid: crc32(appid.encode()))
 FRESH = Snapshot(
     appid="wx1",
     now=1000.0,
@@ -50,8 +64,8 @@ def test_nothing_is_due_while_the_token_is_fresh() -> None:
         ({"fetched_at": 1005.001}, Cause.CLOCK),
         ({"rejected": NAME}, Cause.REJECTED),
         ({"rejected": fingerprint("another")}, None),
-        ({"rejected": NAME, "proven": NAME, "proven_at": 970.001}, None),
-        ({"rejected": NAME, "proven": NAME, "proven_at": 970.0}, Cause.REJECTED),
+        ({"rejected": NAME, "proven": NAME, "tested_at": 970.001}, None),
+        ({"rejected": NAME, "proven": NAME, "tested_at": 970.0}, Cause.REJECTED),
     ],
 )
 def test_what_is_known_of_an_account_decides(changes: dict[str, object], cause: Cause | None) -> None:
@@ -95,10 +109,69 @@ def test_who_holds_the_lease_sees_how_the_one_before_ended(settled: int, cause: 
         ({"retry_at": 1010.0, "failed_at": 995.001}, Demand(early=True), 10.0),
         ({"retry_at": 1010.0, "failed_at": 995.0}, Demand(force=True), 0.0),
         ({"retry_at": 1010.0, "failed_at": 995.0}, Demand(rejected=NAME), 10.0),
+        ({"retry_at": 1000.0 + 1.5 * 3600}, Demand(), 5400.0),
+        ({"retry_at": 1000.1 + 1.5 * 3600}, Demand(), 0.0),
     ],
 )
 def test_after_a_failure_an_account_rests(changes: dict[str, object], demand: Demand, left: float) -> None:
-    assert waits(replace(FRESH, **changes), ACCOUNT, demand, DURATIONS) == pytest.approx(left)  # type: ignore[arg-type]
+    snapshot = replace(FRESH, **changes)  # type: ignore[arg-type]
+
+    assert waits(snapshot, ACCOUNT, demand, Cause.STALE, DURATIONS) == pytest.approx(left)
+
+
+@pytest.mark.parametrize(
+    ("changes", "left"),
+    [
+        ({"tested_at": 990.0}, 20.0),
+        ({"tested_at": 970.0}, 0.0),
+        ({"tested_at": 1001.0}, 0.0),
+        ({"tested_at": 990.0, "deaths": 3, "deaths_since": 900.0}, 20.0),
+        ({"tested_at": 990.0, "deaths": 4, "deaths_since": 900.0}, 590.0),
+        ({"tested_at": 990.0, "deaths": 4, "deaths_since": 1000.0 - 3600}, 20.0),
+    ],
+)
+def test_reports_cause_one_call_in_a_while_and_fewer_when_the_account_is_contested(
+    changes: dict[str, object], left: float
+) -> None:
+    snapshot = replace(FRESH, **changes)  # type: ignore[arg-type]
+
+    assert waits(snapshot, ACCOUNT, Demand(), Cause.REJECTED, DURATIONS) == pytest.approx(left)
+    assert waits(snapshot, ACCOUNT, Demand(), Cause.DEAD, DURATIONS) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("changes", "endpoint", "cause", "foreign_"),
+    [
+        ({}, "stable_token", Cause.EARLY, True),
+        ({}, "token", Cause.EARLY, False),
+        ({}, "stable_token", Cause.FORCED, False),
+        ({"now": 7700.001}, "stable_token", Cause.EARLY, False),
+        ({"token": None}, "stable_token", Cause.EARLY, False),
+        ({"token": AccessToken("theirs", 8000.0)}, "stable_token", Cause.EARLY, False),
+    ],
+)
+def test_another_stable_token_before_its_time_is_the_work_of_somebody_else(
+    changes: dict[str, object], endpoint: Endpoint, cause: Cause, foreign_: bool
+) -> None:
+    snapshot, account = replace(FRESH, **changes), replace(ACCOUNT, endpoint=endpoint)  # type: ignore[arg-type]
+
+    assert foreign(snapshot, account, FetchedToken("another", 7200), cause, DURATIONS) is foreign_
+    assert not foreign(snapshot, account, FetchedToken("token", 7200), cause, DURATIONS)
+
+
+@pytest.mark.parametrize(("account", "most"), [(ACCOUNT, 475_000), (replace(ACCOUNT, endpoint="token"), 1900)])
+def test_a_part_of_the_quota_is_left_to_people(account: Account, most: int) -> None:
+    assert budget(account) == most
+    assert budget(replace(account, quota=200)) == 190
+
+
+def test_accounts_fetched_together_do_not_become_stale_together() -> None:
+    fetched = FetchedToken("t", 7200)
+    moments = [refresh_at(replace(ACCOUNT, appid=f"wx{n}"), None, fetched, 0.0, 295.0) for n in range(1000)]
+
+    assert min(moments) >= 6905
+    assert max(moments) <= 6905 + 0.07 * 295
+    assert len({int(moment) for moment in moments}) >= 20
 
 
 @pytest.mark.parametrize(
@@ -141,7 +214,7 @@ def test_the_day_limit_waits_an_hour_or_until_midnight_in_beijing(now: float, wa
         ("stable_token", None, 200.0, 7200, 7000),
         ("stable_token", 100.0, 200.0, 7200, 7100),
         ("stable_token", None, None, 296, 1),
-        ("stable_token", None, None, 295, 73.75),
+        ("stable_token", None, None, 294.9, 73.725),
         ("token", None, None, 7200, 3600),
         ("token", 1000.0, None, 7200, 6200),
         ("token", None, 200.0, 7200, 7000),
@@ -151,9 +224,9 @@ def test_the_day_limit_waits_an_hour_or_until_midnight_in_beijing(now: float, wa
 def test_a_token_is_stale_one_leeway_before_its_end(
     endpoint: Endpoint, own: float | None, common: float | None, life: float, at: float
 ) -> None:
-    account = replace(ACCOUNT, endpoint=endpoint, leeway=own)
+    account = replace(ACCOUNT, appid=UNSPREAD, endpoint=endpoint, leeway=own)
 
-    assert refresh_at(account, common, FetchedToken("t", life), 0.0, 295.0) == at
+    assert refresh_at(account, common, FetchedToken("t", life), 0.0, 295.0) == pytest.approx(at, abs=0.2)
 
 
 @pytest.mark.parametrize(

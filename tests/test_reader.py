@@ -19,7 +19,7 @@ from tokenworker.tokens import AccessToken, fingerprint
 def put(store: TokenStore, text: str = "token", life: float = 100) -> None:
     lease = store.take_lease("wx1", 5)
     assert lease
-    store.commit(lease, AccessToken(text, lease.taken_at + life), refresh_at=lease.taken_at + life / 2, revision="")
+    store.commit(lease, AccessToken(text, lease.taken_at + life), refresh_at=lease.taken_at + life / 2)
 
 
 class Clock:
@@ -91,7 +91,7 @@ def test_without_redis_and_without_a_copy_it_says_so_quickly(own_server: RedisSe
 def test_it_says_why_there_is_no_token(store: TokenStore, server: RedisServer) -> None:
     lease = store.take_lease("wx1", 5)
     assert lease
-    store.fail(lease, {"error": "WeChat answered 40164", "errcode": 40164, "hint": "add it"}, retry_at=9e9, revision="")
+    store.fail(lease, retry_at=9e9, error="WeChat answered 40164", errcode=40164, hint="add it")
     with TokenReader(server.url) as reader, pytest.raises(TokenUnavailable, match="add it") as caught:
         reader.get_token("wx1")
 

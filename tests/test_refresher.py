@@ -13,6 +13,7 @@ import pytest
 import redis
 
 from tokenworker.accounts import Account, Secret
+from tokenworker.attempts import Attempts, Limits
 from tokenworker.durations import Durations
 from tokenworker.errors import (
     DayLimit,
@@ -25,11 +26,12 @@ from tokenworker.errors import (
 )
 from tokenworker.policy import Demand
 from tokenworker.refresher import Refresher
+from tokenworker.runtime import describe
 from tokenworker.sandbox import DEMO_APPID, DEMO_SECRET, Rules, Sandbox
 from tokenworker.store import TokenStore
 from tokenworker.tokens import FetchedToken, fingerprint
 from tokenworker.transport import Transport
-from tokenworker.wechat import WeChat
+from tokenworker.wechat import Source, WeChat
 
 ACCOUNT = Account(DEMO_APPID, Secret(DEMO_SECRET))
 CLASSIC = replace(ACCOUNT, endpoint="token")
@@ -47,15 +49,19 @@ DURATIONS = replace(
     operator_wait=0.5,
     retry_gap=0.1,
     force_interval=0.6,
-    probe_interval=0.3,
+    report_interval=0.3,
 )
+
+
+def refresher_for(store: TokenStore, source: Source, durations: Durations, limits: Limits | None = None) -> Refresher:
+    return Refresher(store, Attempts(store, source, durations, limits=limits), durations)
 
 
 @pytest.fixture
 def make_refresher(store: TokenStore, sandbox: Sandbox) -> Callable[..., Refresher]:
     def make(**changes: float) -> Refresher:
         durations = replace(DURATIONS, **changes)
-        return Refresher(store, WeChat(Transport(), (sandbox.url,), durations.fetch_timeout), durations)
+        return refresher_for(store, WeChat(Transport(), (sandbox.url,), durations.fetch_timeout), durations)
 
     return make
 
@@ -90,7 +96,7 @@ def test_a_fresh_token_is_left_alone(refresher: Refresher, sandbox: Sandbox, acc
 def test_a_stale_token_is_replaced_while_it_still_works(store: TokenStore, client: redis.Redis) -> None:
     with Sandbox(Rules(life=1, overlap=0.6)) as quick:
         durations = replace(DURATIONS, stable_leeway=0.55)
-        refresher = Refresher(store, WeChat(Transport(), (quick.url,), 1), durations)
+        refresher = refresher_for(store, WeChat(Transport(), (quick.url,), 1), durations)
         refresher.refresh(ACCOUNT)
         old = token_of(client)
         time.sleep(0.47)
@@ -291,8 +297,8 @@ def test_a_fetch_whose_commit_is_refused_is_healed_by_another(store: TokenStore,
 
     issued = chain(["rival's", "late", "healing"])
     source = Frozen(issued)
-    source.rival = Refresher(store, Frozen(issued), DURATIONS)
-    Refresher(store, source, DURATIONS).refresh(CLASSIC)
+    source.rival = refresher_for(store, Frozen(issued), DURATIONS)
+    refresher_for(store, source, DURATIONS).refresh(CLASSIC)
 
     assert token_of(client) == "healing"
     assert store.look(DEMO_APPID).suspect is None
@@ -370,7 +376,7 @@ def test_a_waiter_gives_up_in_time_with_a_reason(make_refresher: Callable[..., R
     assert time.monotonic() - began < 1
 
 
-def test_the_quota_ledger_counts_each_fetch(refresher: Refresher, store: TokenStore, sandbox: Sandbox) -> None:
+def test_the_ledger_counts_each_fetch(refresher: Refresher, store: TokenStore, sandbox: Sandbox) -> None:
     sandbox.fault("errcode", errcode=-1)
     with pytest.raises(TransientError) as caught:
         refresher.refresh(CLASSIC)
@@ -378,3 +384,119 @@ def test_the_quota_ledger_counts_each_fetch(refresher: Refresher, store: TokenSt
     refresher.refresh(CLASSIC)
 
     assert store.look(DEMO_APPID).fetches_today == sandbox.counts().fetches == 2
+
+
+def test_the_ledger_stops_before_the_quota_is_gone(
+    make_refresher: Callable[..., Refresher], sandbox: Sandbox, client: redis.Redis
+) -> None:
+    small = replace(CLASSIC, quota=4)
+    refresher = make_refresher(force_interval=0.0, day_probe=0.2)
+    for _ in range(3):
+        refresher.refresh(small, Demand(force=True))
+    before = token_of(client)
+    with pytest.raises(DayLimit, match="no fetches left") as caught:
+        refresher.refresh(small, Demand(force=True))
+
+    assert sandbox.counts().fetches == 3
+    assert token_of(client) == before
+    time.sleep(caught.value.retry_in or 0)
+    client.hset(STATE, "day", "19000")
+    assert refresher.refresh(small, Demand(force=True)).outcome == "refreshed"
+
+
+def test_forced_refreshes_keep_their_distance_and_their_number(
+    make_refresher: Callable[..., Refresher], sandbox: Sandbox, client: redis.Redis
+) -> None:
+    refresher = make_refresher()
+    outcomes = [refresher.refresh(ACCOUNT, Demand(force=True)).outcome for _ in range(50)]
+    assert outcomes == ["refreshed"] + ["fresh"] * 49
+    client.hset(STATE, mapping={"forced_today": "20", "forced_at": "0"})
+    with pytest.raises(DayLimit, match="no forced refreshes left"):
+        refresher.refresh(ACCOUNT, Demand(force=True))
+
+    assert sandbox.counts().forced == 1
+
+
+def test_a_hostile_reporter_causes_one_test_in_a_while_and_no_fetch(
+    make_refresher: Callable[..., Refresher], sandbox: Sandbox, client: redis.Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("WARNING")
+    refresher = make_refresher(report_interval=0.4)
+    refresher.refresh(CLASSIC)
+    live = Demand(rejected=fingerprint(token_of(client)))
+    began = time.monotonic()
+    while time.monotonic() - began < 1:
+        assert refresher.refresh(CLASSIC, live).outcome == "fresh"
+
+    assert 2 <= sum("was reported" in record.message for record in caplog.records) <= 3
+    assert sandbox.counts().fetches == 1
+
+
+def test_a_second_death_within_the_interval_is_looked_at_when_it_is_over(
+    make_refresher: Callable[..., Refresher], sandbox: Sandbox, client: redis.Redis
+) -> None:
+    refresher = make_refresher(report_interval=0.5)
+    refresher.refresh(CLASSIC)
+    for outcome in ("refreshed", "waiting"):
+        dead = token_of(client)
+        sandbox.revoke()
+        assert refresher.refresh(CLASSIC, Demand(rejected=fingerprint(dead))).outcome == outcome
+    with pytest.raises(TokenUnavailable, match="too early to test it again"):
+        make_refresher(report_interval=60, fetch_timeout=0.1).get(CLASSIC, fingerprint(dead))
+    time.sleep(0.5)
+
+    # The report was noted: nobody need repeat it.
+    assert refresher.refresh(CLASSIC).outcome == "refreshed"
+    assert sandbox.verdict(token_of(client)).works
+
+
+def test_tokens_that_keep_dying_early_make_an_account_contested(
+    make_refresher: Callable[..., Refresher],
+    sandbox: Sandbox,
+    client: redis.Redis,
+    store: TokenStore,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    refresher = make_refresher(report_interval=0.0, contested_interval=1.5)
+    refresher.refresh(CLASSIC)
+    for number in range(1, 5):
+        sandbox.revoke()
+        refresher.refresh(CLASSIC, Demand(rejected=fingerprint(token_of(client))))
+        assert store.look(DEMO_APPID).deaths == number
+    assert f"another program fetches tokens for {DEMO_APPID}" in caplog.text
+    assert describe(store.look(DEMO_APPID), DURATIONS)["state"] == "contested"
+    sandbox.revoke()
+    report = Demand(rejected=fingerprint(token_of(client)))
+
+    assert refresher.refresh(CLASSIC, report).outcome == "waiting"
+    assert sandbox.counts().fetches == 5
+    time.sleep(1.5)
+    assert refresher.refresh(CLASSIC, report).outcome == "refreshed"
+
+
+def test_a_check_that_finds_another_stable_token_tells_of_somebody_elses_force(
+    make_refresher: Callable[..., Refresher], sandbox: Sandbox, store: TokenStore
+) -> None:
+    refresher = make_refresher(overlap=0.05)
+    refresher.refresh(ACCOUNT)
+    time.sleep(0.1)
+    sandbox.platform.mint_stable(DEMO_APPID, DEMO_SECRET, "client_credential", "127.0.0.1", force_refresh=True)
+    refresher.refresh(ACCOUNT, Demand(early=True))
+
+    assert store.look(DEMO_APPID).deaths == 1
+
+
+def test_a_herd_is_let_in_at_a_limited_rate(store: TokenStore, sandbox: Sandbox) -> None:
+    accounts = [Account(f"wx{number:016x}", Secret(DEMO_SECRET)) for number in range(20)]
+    for account in accounts:
+        sandbox.add_account(account.appid, DEMO_SECRET)
+    limits = Limits(rate=40, concurrency=4)
+    refresher = refresher_for(store, WeChat(Transport(), (sandbox.url,), 1), DURATIONS, limits)
+    began = time.monotonic()
+    with ThreadPoolExecutor(20) as pool:
+        tokens = list(pool.map(lambda account: refresher.get(account)[0].access_token, accounts))
+    spent = time.monotonic() - began
+
+    assert len(set(tokens)) == 20
+    assert spent >= (20 - 4 - 1) / 40
+    assert all(sandbox.counts(account.appid).fetches == 1 for account in accounts)

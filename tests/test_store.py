@@ -26,7 +26,7 @@ def lease_of(store: TokenStore, seconds: float = 5) -> Lease:
 def commit(store: TokenStore, text: str = "token", life: float = 60, lease: Lease | None = None) -> str:
     lease = lease or lease_of(store)
     token = AccessToken(text, lease.taken_at + life)
-    return store.commit(lease, token, refresh_at=lease.taken_at + life / 2, revision="r", publish=["YG-WECHAT-TOKEN"])
+    return store.commit(lease, token, refresh_at=lease.taken_at + life / 2, publish=["YG-WECHAT-TOKEN"], revision="r")
 
 
 def test_a_commit_writes_the_public_keys(store: TokenStore, client: redis.Redis) -> None:
@@ -43,7 +43,6 @@ def test_a_commit_writes_the_public_keys(store: TokenStore, client: redis.Redis)
     assert float(state[b"expires_at"]) == pytest.approx(lease.taken_at + 60, abs=0.01)
     assert float(state[b"refresh_at"]) == pytest.approx(lease.taken_at + 30, abs=0.01)
     assert state[b"fencing"] == state[b"settled"] == b"1"
-    assert state[b"fetches_today"] == b"1"
     assert b"token" not in state.values()
     assert not client.exists(LEASE)
     assert client.zscore("tokenworker:due", "wx1") == pytest.approx(lease.taken_at + 30, abs=0.01)
@@ -109,7 +108,7 @@ def test_a_commit_that_overlapped_a_refused_one_does_not_clear_its_mark(store: T
 def test_a_failure_keeps_the_token_and_says_what_happened(store: TokenStore, client: redis.Redis) -> None:
     commit(store)
     lease = lease_of(store)
-    store.fail(lease, {"failures": 1, "error": "no", "errcode": 40164, "hint": "do"}, retry_at=9e9, revision="r")
+    store.fail(lease, retry_at=9e9, failures=1, error="no", errcode=40164, hint="do")
     snapshot = store.look("wx1")
 
     assert client.get(TOKEN) == b"token"
@@ -125,11 +124,11 @@ def test_a_lost_answer_cuts_the_life_of_the_token_but_never_lengthens_it(
     store: TokenStore, client: redis.Redis
 ) -> None:
     commit(store, life=60)
-    store.fail(lease_of(store), {"error": "lost"}, retry_at=0, revision="r", cut=10)
+    store.fail(lease_of(store), retry_at=0, cut=10, error="lost")
     assert 9_000 < int(client.pttl(TOKEN)) <= 10_000
     assert store.look("wx1").suspect == 2
 
-    store.fail(lease_of(store), {"error": "lost"}, retry_at=0, revision="r", cut=30)
+    store.fail(lease_of(store), retry_at=0, cut=30, error="lost")
     assert int(client.pttl(TOKEN)) <= 10_000
 
 
@@ -137,18 +136,89 @@ def test_a_failure_without_the_lease_changes_nothing(store: TokenStore) -> None:
     late = lease_of(store, 0.05)
     time.sleep(0.08)
     commit(store)
-    store.fail(late, {"failures": 1, "error": "no"}, retry_at=9e9, revision="r")
+    store.fail(late, retry_at=9e9, failures=1, error="no")
 
     assert store.look("wx1").error == ""
 
 
-def test_a_lease_that_was_not_used_does_not_count_as_a_fetch(store: TokenStore) -> None:
+def begin(store: TokenStore, lease: Lease, budget: int = 10, forced_budget: int = 2, *, forced: bool = False) -> str:
+    return store.begin(lease, forced=forced, budget=budget, forced_budget=forced_budget)
+
+
+def test_the_ledger_counts_what_begins_and_ends_with_the_budget(store: TokenStore) -> None:
+    lease = lease_of(store)
+
+    assert [begin(store, lease, 3) for _ in range(5)] == ["ok"] * 3 + ["no fetches left"] * 2
+    assert store.look("wx1").fetches_today == 3
+
+
+def test_forced_refreshes_have_a_budget_of_their_own(store: TokenStore) -> None:
+    lease = lease_of(store)
+
+    assert [begin(store, lease, forced=True) for _ in range(3)] == ["ok", "ok", "no forced refreshes left"]
+    assert begin(store, lease) == "ok"
+    snapshot = store.look("wx1")
+    assert (snapshot.fetches_today, snapshot.forced_today) == (3, 2)
+    assert snapshot.forced_at == pytest.approx(snapshot.now, abs=1)
+
+
+def test_the_ledger_begins_anew_each_day(store: TokenStore, client: redis.Redis) -> None:
+    lease = lease_of(store)
+    begin(store, lease, 1)
+    client.hset(STATE, "day", "19000")
+
+    assert begin(store, lease, 1) == "ok"
+    assert store.look("wx1").fetches_today == 1
+
+
+def test_nothing_begins_without_the_lease(store: TokenStore) -> None:
+    late = lease_of(store, 0.05)
+    time.sleep(0.08)
+    assert begin(store, late) == "lost"
+    lease_of(store)
+
+    assert begin(store, late) == "lost"
+    assert store.look("wx1").fetches_today == 0
+
+
+def test_a_settled_lease_is_over(store: TokenStore) -> None:
     store.settle(lease_of(store), rejected="")
     snapshot = store.look("wx1")
 
-    assert snapshot.fetches_today == 0
     assert snapshot.lease_left is None
     assert snapshot.settled == snapshot.fencing == 1
+
+
+def test_only_so_many_calls_are_under_way_at_once(store: TokenStore) -> None:
+    waits = [store.admit(f"wx{n}", rate=1000, concurrency=3, seconds=0.1) for n in range(4)]
+
+    assert waits[:3] == [0, 0, 0]
+    assert waits[3] > 0
+    store.leave("wx0")
+    assert store.admit("wx3", rate=1000, concurrency=3, seconds=0.1) == 0
+    time.sleep(0.12)
+    assert store.admit("wx4", rate=1000, concurrency=3, seconds=0.1) == 0
+
+
+def test_calls_begin_at_a_limited_rate_after_a_burst(store: TokenStore) -> None:
+    began = time.monotonic()
+    admitted = 0
+    while (spent := time.monotonic() - began) < 0.5:
+        if store.admit("wx1", rate=50, concurrency=5, seconds=1) == 0:
+            admitted += 1
+            store.leave("wx1")
+        time.sleep(0.002)
+
+    assert 5 + 50 * spent * 0.6 <= admitted <= 6 + 50 * spent
+
+
+def test_every_account_can_be_had_fetched_again_once(store: TokenStore) -> None:
+    commit(store)
+
+    assert store.suspect(["wx1"], 60)
+    assert not store.suspect(["wx1"], 60)
+    assert store.look("wx1").suspect == 1
+    assert store.take_due(1, 60) == ["wx1"]
 
 
 def test_nobody_ends_the_lease_of_another(store: TokenStore) -> None:

@@ -56,7 +56,7 @@ ODD_SECRET = "s+e/c r%e=t&'\"\\é"
 TOKEN = "97_" + "tOk-en_" * 19
 
 #: Seconds, the deadline of the fetches that meet it.
-DEADLINE = 0.4
+DEADLINE = 0.2
 AMPLE = 5.0
 
 ENDPOINTS: tuple[Endpoint, ...] = ("stable_token", "token")
@@ -391,10 +391,9 @@ MALFORMED = [
 ]
 
 
-@pytest.mark.parametrize("endpoint", ENDPOINTS)
 @pytest.mark.parametrize(("reply", "what"), MALFORMED)
-def test_what_is_no_answer_of_wechats_is_refused(endpoint: Endpoint, reply: bytes, what: str) -> None:
-    error = fetch_error(reply, endpoint)
+def test_what_is_no_answer_of_wechats_is_refused(reply: bytes, what: str) -> None:
+    error = fetch_error(reply)
     assert type(error) is MalformedAnswer
     assert what in error.reason
     assert error.hint == "is a proxy or a captive portal in between?"
@@ -448,7 +447,7 @@ def test_any_answer_gives_a_token_or_a_fetch_error() -> None:
             assert fetched.access_token.isprintable()
             assert 0 < fetched.expires_in <= MAX_EXPIRES_IN
 
-    feed(use, 150)
+    feed(use, 100)
 
 
 def test_any_answer_to_the_test_of_a_token_is_yes_or_no_or_a_fetch_error() -> None:
@@ -456,7 +455,7 @@ def test_any_answer_to_the_test_of_a_token_is_yes_or_no_or_a_fetch_error() -> No
         with suppress(FetchError):
             assert keeper.is_alive(TOKEN) in (True, False)
 
-    feed(use, 75)
+    feed(use, 50)
 
 
 # Whether a token lives
@@ -551,8 +550,8 @@ AMBIGUOUS = [pytest.param(hang, id="silence"), pytest.param(hang_up, id="closed"
 def test_the_next_host_is_asked_for_a_stable_token_even_after_an_ambiguous_failure(reply: Reply) -> None:
     with Server(reply) as first, Server(GOOD) as second:
         started = time.monotonic()
-        assert wechat(first.url, second.url, timeout=DEADLINE).fetch(account()).access_token == TOKEN
-    assert time.monotonic() - started < DEADLINE + 0.5
+        assert wechat(first.url, second.url, timeout=3 * DEADLINE).fetch(account()).access_token == TOKEN
+    assert time.monotonic() - started < 3 * DEADLINE + 0.5
     assert (len(first.requests), len(second.requests)) == (1, 1)
 
 
@@ -587,7 +586,7 @@ def test_no_other_host_is_asked_once_one_has_answered(endpoint: Endpoint, reply:
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
 def test_a_host_that_takes_no_connection_leaves_time_for_the_next(endpoint: Endpoint, black_hole_url: str) -> None:
     with Server(GOOD) as second:
-        assert wechat(black_hole_url, second.url, timeout=DEADLINE).fetch(account(endpoint)).access_token == TOKEN
+        assert wechat(black_hole_url, second.url, timeout=3 * DEADLINE).fetch(account(endpoint)).access_token == TOKEN
 
 
 @pytest.fixture
@@ -600,8 +599,8 @@ def black_hole_url() -> Iterator[str]:
 def test_all_hosts_together_meet_the_deadline(endpoint: Endpoint, black_hole_url: str) -> None:
     started = time.monotonic()
     with Server(hang) as last, pytest.raises(NetworkError) as caught:
-        wechat(black_hole_url, black_hole_url, last.url, timeout=DEADLINE).fetch(account(endpoint))
-    assert time.monotonic() - started < DEADLINE + 0.5
+        wechat(black_hole_url, black_hole_url, last.url, timeout=3 * DEADLINE).fetch(account(endpoint))
+    assert time.monotonic() - started < 3 * DEADLINE + 0.5
     assert caught.value.ambiguous
     assert len(last.requests) == 1
 
@@ -743,7 +742,7 @@ def test_nobody_is_shown_a_secret_or_a_token(
     texts: list[str] = []
     local: list[str] = []
     with Server(ANSWERED.get(fault, GOOD)) as server:
-        keeper = wechat(UNREACHABLE.get(fault, server.url), timeout=DEADLINE / 2)
+        keeper = wechat(UNREACHABLE.get(fault, server.url), timeout=DEADLINE)
         for call in (lambda: keeper.fetch(account(endpoint, secret)), lambda: keeper.is_alive(TOKEN)):
             try:
                 texts.append(repr(call()))

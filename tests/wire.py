@@ -188,9 +188,9 @@ class Server:
 
 
 def read_request(stream: BinaryIO) -> Request | None:
-    """Read a request; None when the caller has hung up."""
+    """Read a request; None when the caller has hung up, or speaks something else."""
     words = stream.readline().decode("latin-1").split()
-    if not words:
+    if len(words) != 3 or not words[2].startswith("HTTP/"):
         return None
     headers: dict[str, str] = {}
     while line := stream.readline().strip().decode("latin-1"):

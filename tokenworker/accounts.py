@@ -27,11 +27,14 @@ _LIFE = 7200
 _APPID = re.compile(r"(?![0-9a-fA-F]{32}\Z)[A-Za-z0-9_-]{1,64}")
 #: ASCII without blanks; without quotes too, since `docker --env-file` hands those on.
 _SECRET = re.compile(r"[!#-&(-~]{1,512}")
-_FIELDS = ("appid", "secret", "secret_file", "secret_env", "name", "endpoint", "leeway", "publish")
+_FIELDS = ("appid", "secret", "secret_file", "secret_env", "name", "endpoint", "leeway", "publish", "quota")
 _SECRETS = ("secret", "secret_file", "secret_env")
 #: Room for 100,000 accounts; what is larger is another file, or never ends.
 _MAX_FILE = 16 * 1024 * 1024
 _MAX_SECRET_FILE = 4096
+#: The largest quota that is no mistake.
+_MOST = 1_000_000_000
+_QUOTAS: dict[Endpoint, int] = {"stable_token": 500_000, "token": 2_000}
 #: Names that will stand for an SDK's own key format; nobody should come to rely on them as plain keys.
 _RESERVED = ("wechatpy", "wxjava", "easywechat", "silenceper", "powerwechat", "co-wechat-api")
 
@@ -79,6 +82,13 @@ class Account:
     publish: tuple[str, ...] = ()
     #: Where the secret was read from; read again when that file changes.
     secret_file: Path | None = None
+    #: Fetches a day that WeChat allows; None means what it allows by default.
+    quota: int | None = None
+
+    @property
+    def daily_quota(self) -> int:
+        """Fetches a day that WeChat allows: 2,000 classic ones for a new account, 500,000 of stable_token."""
+        return self.quota or _QUOTAS[self.endpoint]
 
     @property
     def revision(self) -> str:
@@ -165,6 +175,7 @@ def parse_account(table: Mapping[str, Any], environ: Mapping[str, str], faults: 
         leeway=_leeway(table, faults),
         publish=_publish(table, faults),
         secret_file=Path(secret_file) if isinstance(secret_file, str) else None,
+        quota=_quota(table, faults),
     )
 
 
@@ -243,6 +254,14 @@ def _leeway(table: Mapping[str, Any], faults: list[Fault]) -> float | None:
         reason = f"stable_token hands out a new token only in the last {STABLE_WINDOW} s"
         faults.append(("leeway", f"is {leeway:g}: {reason}, so write 295"))
     return float(leeway)
+
+
+def _quota(table: Mapping[str, Any], faults: list[Fault]) -> int | None:
+    quota = table.get("quota")
+    if quota is None or (type(quota) is int and 0 < quota <= _MOST):
+        return quota
+    faults.append(("quota", "must be the fetches a day that WeChat allows this account, for example 200"))
+    return None
 
 
 def _publish(table: Mapping[str, Any], faults: list[Fault]) -> tuple[str, ...]:

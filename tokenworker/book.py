@@ -62,7 +62,7 @@ class AccountBook:
     def reload(self) -> Change:
         """Read the files again if they changed, and say what that changed."""
         with self._lock:
-            # What mends a broken file may be in another one, which we don't watch yet: so it is read at each look.
+            # A broken file is read at each look: what mends it may be another file, which we don't watch yet.
             if self.error or _versions(self._seen) != self._seen:
                 return self._reread()
             leaving, self._leaving = self._leaving, {}
@@ -86,10 +86,9 @@ class AccountBook:
         while True:
             seen = _versions(files)
             accounts = self._config.accounts(self._environ)
-            named = self._files(accounts)
-            if named <= files:
-                return accounts, {path: seen[path] for path in named}
-            files = named
+            if self._files(accounts) <= files:
+                return accounts, seen
+            files = self._files(accounts)
 
     def _files(self, accounts: Mapping[str, Account]) -> set[Path]:
         files = {account.secret_file for account in accounts.values()} | {self._config.accounts_file}
@@ -100,7 +99,7 @@ class AccountBook:
 
         A file that is being written may be half there: an account goes only when the next look finds no change.
         """
-        known = {**self._leaving, **before}
+        known = self._leaving | dict(before)
         gone = {appid: account for appid, account in known.items() if appid not in self._accounts}
         calm = self._accounts == before
         self._leaving = {} if calm else gone

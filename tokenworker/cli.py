@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from contextlib import closing
 from typing import Any, NoReturn
 
@@ -61,7 +62,7 @@ def status(as_json: bool) -> None:
     from tokenworker.runtime import describe  # noqa: PLC0415
 
     with closing(_Store()) as held:
-        rows = [describe(held.store.look(appid)) for appid in held.store.appids()]
+        rows = [describe(held.store.look(appid), held.durations) for appid in held.store.appids()]
         error = held.store.accounts_error()
     if as_json:
         click.echo("\n".join(json.dumps(row | {"accounts_error": error}) for row in rows))
@@ -88,16 +89,26 @@ def get(appid: str | None) -> None:
 @click.option("--timeout", default=30.0, show_default=True, help="Seconds to wait for a worker.")
 def refresh(appid: str | None, force: bool, timeout: float) -> None:
     """Have a worker refresh the token of APPID now."""
-    from celery.exceptions import TimeoutError as NoWorker  # noqa: PLC0415
+    click.echo(json.dumps(_refresh(appid, timeout, early=True, force=force)))
 
-    from tokenworker.tasks import refresh_token  # noqa: PLC0415
 
-    _load_app()
-    result = refresh_token.apply_async(kwargs={"appid": appid, "early": True, "force": force})
-    try:
-        click.echo(json.dumps(result.get(timeout=timeout)))
-    except NoWorker:
-        _fail(f"no worker answered within {timeout:g} s: is one running, on the queue tokenworker?")
+@main.command()
+@click.argument("appid", required=False)
+@click.option("--timeout", default=30.0, show_default=True, help="Seconds to wait for a worker.")
+def leak(appid: str | None, timeout: float) -> None:
+    """Kill a token of APPID that leaked: two forced refreshes, as WeChat says, more than 30 s apart.
+
+    The first makes a new token and leaves the leaked one alive as the one before; the second kills that.
+    """
+    rest = Config.from_env().durations.force_interval
+    for step in ("first", "second"):
+        outcome = _refresh(appid, timeout, force=True)["outcome"]
+        if outcome != "refreshed":
+            _fail(f"the {step} of two forced refreshes was not made ({outcome}): wait {rest:g} s and start again")
+        if step == "first":
+            click.echo(f"The first of two forced refreshes is done; the second comes in {rest:g} s.")
+            time.sleep(rest)
+    click.echo("The leaked token is dead. Now find the leak, and consider a new AppSecret.")
 
 
 @main.command()
@@ -141,6 +152,7 @@ class _Store:
         config = Config.from_env()
         self._client = connect(config.redis_url)
         self.store = TokenStore(self._client, config.prefix)
+        self.durations = config.durations
 
     def only(self, appid: str | None) -> str:
         """Return the appid, or that of the only account that is kept here; raises `UnknownAccount`."""
@@ -155,11 +167,19 @@ class _Store:
         self._client.close()
 
 
-def _load_app() -> None:
-    """Make our Celery app the current one, which the tasks are sent through."""
+def _refresh(appid: str | None, timeout: float, **demand: bool) -> dict[str, Any]:
+    """Have a worker refresh, and return what it says."""
+    from celery.exceptions import TimeoutError as NoWorker  # noqa: PLC0415
+
     from tokenworker.celery import app  # noqa: PLC0415
+    from tokenworker.tasks import refresh_token  # noqa: PLC0415
 
     app.set_current()
+    result = refresh_token.apply_async(kwargs={"appid": appid, **demand})
+    try:
+        return dict(result.get(timeout=timeout))
+    except NoWorker:
+        _fail(f"no worker answered within {timeout:g} s: is one running, on the queue tokenworker?")
 
 
 if __name__ == "__main__":

@@ -72,6 +72,9 @@ class Config:
     #: For accounts that name none of their own; None means the default of the endpoint.
     leeway: float | None = None
     durations: Durations = field(default_factory=Durations)
+    #: Calls to WeChat that all workers together may begin a second, and have under way at once.
+    fetch_rate: float = 20.0
+    fetch_concurrency: int = 8
     accounts_file: Path | None = None
     #: A sandbox that stands in for WeChat while no account is configured.
     sandbox: str | None = None
@@ -113,11 +116,13 @@ def _read(environ: Mapping[str, str], faults: list[str]) -> Config:
         broker_url=set_.get("CELERY_BROKER_URL", _for_celery(redis_url)),
         result_backend=set_.get("CELERY_RESULT_BACKEND", _for_celery(redis_url)),
         # Whatever else is set: the sandbox's account exists nowhere else.
-        api_urls=_api_urls(sandbox or set_.get("WECHAT_API_URL", DEFAULT_API_URL), faults),
+        api_urls=_api_urls(set_, "TOKENWORKER_SANDBOX" if sandbox else "WECHAT_API_URL", faults),
         proxy=_proxy(set_.get("WECHAT_PROXY"), faults),
         prefix=_prefix(set_.get("TOKENWORKER_PREFIX") or running.get("prefix", "tokenworker"), faults),
         leeway=_number(set_, "TOKENWORKER_LEEWAY", faults),
         durations=_durations(set_, faults),
+        fetch_rate=_number(set_, "TOKENWORKER_FETCH_RATE", faults) or Config.fetch_rate,
+        fetch_concurrency=_count(set_, "TOKENWORKER_FETCH_CONCURRENCY", faults) or Config.fetch_concurrency,
         accounts_file=Path(accounts_file) if accounts_file else None,
         sandbox=sandbox,
     )
@@ -178,13 +183,14 @@ def _for_celery(redis_url: str) -> str:
     return f"{where}?{urlencode(tls, safe='/')}" if tls else where
 
 
-def _api_urls(text: str, faults: list[str]) -> tuple[str, ...]:
+def _api_urls(environ: Mapping[str, str], variable: str, faults: list[str]) -> tuple[str, ...]:
+    text = environ.get(variable, DEFAULT_API_URL)
     urls = tuple(url.strip().rstrip("/") for url in text.split(",") if url.strip())
     if not urls or not all(_fits(_API, url) for url in urls):
-        faults.append(f"WECHAT_API_URL is malformed: write for example {DEFAULT_API_URL}, without user and query")
+        faults.append(f"{variable} is malformed: write https://host or https://host:port/path, several with commas")
     if any(_IN_CLEAR.match(url) for url in urls):
         faults.append(
-            "WECHAT_API_URL would send the AppSecret in clear text: write https://, for http:// is only for this"
+            f"{variable} would send the AppSecret in clear text: write https://, for http:// is only for this"
             " machine and for hosts without a dot"
         )
     return urls
@@ -216,6 +222,14 @@ def _number(environ: Mapping[str, str], variable: str, faults: list[str]) -> flo
     return None
 
 
+def _count(environ: Mapping[str, str], variable: str, faults: list[str]) -> int | None:
+    text = environ.get(variable)
+    if text is None or re.fullmatch("[1-9][0-9]{0,5}", text):
+        return None if text is None else int(text)
+    faults.append(f"{variable} is {text[:40]!r}: write a whole number, 1 or more")
+    return None
+
+
 def _durations(environ: Mapping[str, str], faults: list[str]) -> Durations:
     durations = Durations().scaled(_number(environ, "TOKENWORKER_TIME_SCALE", faults) or 1)
     given = {
@@ -226,9 +240,9 @@ def _durations(environ: Mapping[str, str], faults: list[str]) -> Durations:
 
 
 def _accounts(config: Config, environ: Mapping[str, str], faults: list[str]) -> dict[str, Account]:
-    found: list[str] = []
     if config.sandbox:
         return {DEMO_APPID: Account(DEMO_APPID, Secret(DEMO_SECRET), name="sandbox")}
+    found: list[str] = []
     places = _single_account(environ, found)
     if config.accounts_file:
         places |= load_accounts(config.accounts_file, environ, found)

@@ -30,8 +30,11 @@ class Durations:
     minute: float = 60.0
     #: Between two attempts on a day whose quota is used up.
     day_probe: float = 3600.0
-    #: Between two tests of one reported token.
-    probe_interval: float = 30.0
+    #: Between two calls to WeChat that reports of an account cause.
+    report_interval: float = 30.0
+    #: The same for a contested account: more than three of its tokens died early within `contest_window`.
+    contested_interval: float = 600.0
+    contest_window: float = 3600.0
     #: Between two forced refreshes; WeChat ignores those within 30 s.
     force_interval: float = 35.0
     #: A failed fetch is not repeated sooner, whoever asks for it.
@@ -48,6 +51,11 @@ class Durations:
     def lease(self) -> float:
         """How long one process may be at a fetch: 15 s for 8 s of fetching, room for the look and the commit."""
         return self.fetch_timeout * 15 / 8
+
+    @property
+    def longest_rest(self) -> float:
+        """No failure makes an account rest for longer; a longer rest is the work of a clock that went back."""
+        return 1.5 * max(self.operator_cap, self.day_probe)
 
     def scaled(self, factor: float) -> Durations:
         """Return these durations, each times `factor`."""

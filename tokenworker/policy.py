@@ -5,16 +5,24 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 from enum import StrEnum
+from zlib import crc32
 
 from tokenworker.accounts import Account
 from tokenworker.durations import Durations
 from tokenworker.errors import DayLimit, FetchError, MinuteLimit, TransientError
 from tokenworker.store import BEIJING, Lease, Snapshot
-from tokenworker.tokens import AccessToken, FetchedToken
+from tokenworker.tokens import AccessToken, FetchedToken, fingerprint
 
 _DAY = 86_400
-#: WeChat allows 20 forced refreshes a day; the rest is for people.
-_FORCED_A_DAY = 4
+#: WeChat allows 20 forced refreshes a day; we make so many by ourselves, and leave the rest to people.
+FORCED_QUOTA = 20
+_FORCED_BY_ITSELF = 4
+#: More early deaths than this within an hour are no accident.
+_DEATHS = 3
+#: The part of a day's quota that we use; the rest is for people who look for a fault.
+_QUOTA_SHARE = 0.95
+#: Accounts that were fetched at the same moment become stale spread over this part of their leeway.
+_SPREAD = 0.07
 #: Celery's countdown and Redis's clock may differ by so many seconds; a retry that is early by less is in time.
 _SLACK = 0.05
 
@@ -47,7 +55,7 @@ class Demand:
 def due(snapshot: Snapshot, demand: Demand, durations: Durations, held: Lease | None = None) -> Cause | None:
     """Say why WeChat should be called for an account, or None; `held` is the lease that the asker has."""
     now, token = snapshot.now, snapshot.token
-    if demand.force and now - snapshot.forced_at >= durations.force_interval:
+    if demand.force and _since(snapshot.forced_at, now) >= durations.force_interval:
         return Cause.FORCED
     if token is None:
         return Cause.MISSING
@@ -77,26 +85,45 @@ def _unsettled(snapshot: Snapshot, held: Lease | None) -> bool:
 
 def _due_by_demand(snapshot: Snapshot, token: AccessToken, demand: Demand, durations: Durations) -> Cause | None:
     # A third token within the overlap may kill the first while readers still hold it.
-    if demand.early and snapshot.now - snapshot.fetched_at >= durations.overlap:
+    if demand.early and _since(snapshot.fetched_at, snapshot.now) >= durations.overlap:
         return Cause.EARLY
     if token.fingerprint in (demand.rejected, snapshot.rejected) and not _proven(snapshot, token, durations):
         return Cause.REJECTED
     return None
 
 
+def _since(moment: float, now: float) -> float:
+    """Count the seconds since a moment; one that lies ahead was written before the clock went back."""
+    return now - moment if moment <= now else float("inf")
+
+
 def _proven(snapshot: Snapshot, token: AccessToken, durations: Durations) -> bool:
     """Say whether the token was tested and found good so lately that another report changes nothing."""
-    return token.fingerprint == snapshot.proven and snapshot.now - snapshot.proven_at < durations.probe_interval
+    lately = _since(snapshot.tested_at, snapshot.now) < durations.report_interval
+    return token.fingerprint == snapshot.proven and lately
 
 
-def waits(snapshot: Snapshot, account: Account, demand: Demand, durations: Durations) -> float:
-    """Say for how many seconds an account must still rest after a failure; new settings end the rest."""
+def contested(snapshot: Snapshot, durations: Durations) -> bool:
+    """Say whether so many tokens died early of late that another program must be fetching for this account."""
+    return snapshot.deaths > _DEATHS and _since(snapshot.deaths_since, snapshot.now) < durations.contest_window
+
+
+def waits(snapshot: Snapshot, account: Account, demand: Demand, cause: Cause, durations: Durations) -> float:
+    """Say for how many seconds WeChat must not be called yet: after a failure, or after the last report."""
+    rest = _rest(snapshot, account, demand, durations)
+    if cause is not Cause.REJECTED:
+        return rest
+    interval = durations.contested_interval if contested(snapshot, durations) else durations.report_interval
+    return max(rest, interval - _since(snapshot.tested_at, snapshot.now), 0.0)
+
+
+def _rest(snapshot: Snapshot, account: Account, demand: Demand, durations: Durations) -> float:
+    """Say how long an account must still rest after a failure; new settings end the rest."""
     left = snapshot.retry_at - snapshot.now
-    if left <= _SLACK or snapshot.revision != account.revision:
+    if left <= _SLACK or left > durations.longest_rest or snapshot.revision != account.revision:
         return 0.0
-    if (demand.early or demand.force) and snapshot.now - snapshot.failed_at >= durations.retry_gap:
-        return 0.0
-    return left
+    wanted = demand.early or demand.force
+    return 0.0 if wanted and _since(snapshot.failed_at, snapshot.now) >= durations.retry_gap else left
 
 
 def wait_after(error: FetchError, failures: int, now: float, durations: Durations) -> float:
@@ -126,18 +153,36 @@ def must_force(snapshot: Snapshot, cause: Cause, durations: Durations) -> bool:
     """Say whether to kill the token before: on demand, or when WeChat hands out a dead one again and again."""
     if cause is Cause.FORCED:
         return True
-    rested = snapshot.now - snapshot.forced_at >= durations.force_interval
+    rested = _since(snapshot.forced_at, snapshot.now) >= durations.force_interval
     stuck = cause is Cause.DEAD and snapshot.stuck == snapshot.dead
-    return stuck and rested and snapshot.forced_today < _FORCED_A_DAY
+    return stuck and rested and snapshot.forced_today < _FORCED_BY_ITSELF
+
+
+def foreign(snapshot: Snapshot, account: Account, fetched: FetchedToken, cause: Cause, durations: Durations) -> bool:
+    """Say whether a fetch shows that somebody else replaced our token.
+
+    stable_token hands out the same token while more than the overlap is left, unless a forced refresh ended it.
+    """
+    before = snapshot.token
+    if before is None or account.endpoint != "stable_token" or cause not in (Cause.EARLY, Cause.UNSETTLED):
+        return False
+    young = before.expires_in(snapshot.now) > durations.overlap
+    return young and before.fingerprint == snapshot.fingerprint != fingerprint(fetched.access_token)
+
+
+def budget(account: Account) -> int:
+    """Say how many fetches a day may have."""
+    return int(account.daily_quota * _QUOTA_SHARE)
 
 
 def refresh_at(account: Account, leeway: float | None, fetched: FetchedToken, taken_at: float, default: float) -> float:
     """Say when a token fetched at `taken_at` becomes stale.
 
     By the account's leeway, or else `leeway`, or else the endpoint's: `default` seconds for stable_token, half
-    of its life for the classic one.
+    of its life for the classic one; up to 7 % less, by the appid.
     """
     own = default if account.endpoint == "stable_token" else fetched.expires_in / 2
-    room = fetched.expires_in - (account.leeway or leeway or own)
+    spread = 1 - _SPREAD * crc32(account.appid.encode()) / 2**32
+    room = fetched.expires_in - spread * (account.leeway or leeway or own)
     # A token that arrives stale is looked at again after a part of its life, not at once and for ever.
     return taken_at + (room if room > 0 else fetched.expires_in / 4)

@@ -7,22 +7,26 @@ that asked: so lost, late and doubled messages do no harm.
 
 from __future__ import annotations
 
-import logging
 import time
 from dataclasses import dataclass
-from typing import Literal, NoReturn
+from typing import Literal
 
 from tokenworker.accounts import Account
+from tokenworker.attempts import Attempts
 from tokenworker.durations import Durations
-from tokenworker.errors import FetchError, TokenUnavailable, TransientError
-from tokenworker.policy import Cause, Demand, due, must_force, refresh_at, usable, wait_after, waits
-from tokenworker.store import Lease, Snapshot, TokenStore
-from tokenworker.tokens import AccessToken, FetchedToken
-from tokenworker.wechat import Source
-
-logger = logging.getLogger(__name__)
+from tokenworker.errors import FetchError, TokenUnavailable
+from tokenworker.policy import Demand, due, usable, waits
+from tokenworker.store import Snapshot, TokenStore
+from tokenworker.tokens import AccessToken
 
 Result = Literal["refreshed", "fresh", "busy", "waiting"]
+
+_REASONS = {
+    "refreshed": "it expired at once",
+    "fresh": "it expired just now",
+    "busy": "a fetch is under way and did not end in time",
+    "waiting": "WeChat refused its token, and it is too early to test it again",
+}
 
 #: One refresh makes at most so many calls: a test of a reported token, a fetch, and one that heals.
 _ROUNDS = 4
@@ -45,11 +49,10 @@ class Outcome:
 class Refresher:
     """Keeps the tokens of accounts fresh; safe to share between threads, processes and hosts."""
 
-    def __init__(self, store: TokenStore, source: Source, durations: Durations, leeway: float | None = None) -> None:
+    def __init__(self, store: TokenStore, attempts: Attempts, durations: Durations) -> None:
         self._store = store
-        self._source = source
+        self._attempts = attempts
         self._durations = durations
-        self._leeway = leeway
 
     def refresh(self, account: Account, demand: Demand | None = None) -> Outcome:
         """Fetch a token if that is due, or if `demand` asks for it.
@@ -59,15 +62,18 @@ class Refresher:
         wanted = demand or Demand()
         before = snapshot = self._store.look(account.appid)
         for _ in range(_ROUNDS):
-            if due(snapshot, wanted, self._durations) is None:
+            cause = due(snapshot, wanted, self._durations)
+            if cause is None:
                 self._store.plan(account.appid, snapshot.refresh_at)
                 return _outcome(snapshot, "fresh" if snapshot.fingerprint == before.fingerprint else "refreshed")
-            left = waits(snapshot, account, wanted, self._durations)
+            left = waits(snapshot, account, wanted, cause, self._durations)
+            if not left:
+                done = self._attempts.make(account, wanted)
+                if done is None:
+                    return _outcome(snapshot, "busy")
+                left = done
             if left:
-                self._store.plan(account.appid, snapshot.retry_at)
-                return _outcome(snapshot, "waiting", left)
-            if not self._call(account, wanted):
-                break
+                return self._wait(snapshot, wanted, left)
             wanted = Demand(rejected=wanted.rejected)
             snapshot = self._store.look(account.appid)
         return _outcome(snapshot, "busy")
@@ -87,8 +93,9 @@ class Refresher:
             snapshot = self._store.look(account.appid)
             if snapshot.token and outcome.outcome in ("refreshed", "fresh"):
                 return snapshot.token, snapshot.now
-            if outcome.outcome == "waiting" or time.monotonic() >= deadline:
+            if _hopeless(snapshot, outcome, deadline):
                 raise _unavailable(snapshot, outcome)
+            # Watch the token, not the lease: whoever holds that may be dead.
             time.sleep(pause)
             pause = min(0.2, pause * 1.5)
 
@@ -99,91 +106,19 @@ class Refresher:
             retry_in = error.retry_in or 0.0
         return Outcome(account.appid, "waiting", None, retry_in)
 
-    def _call(self, account: Account, demand: Demand) -> bool:
-        """Make one call to WeChat under a lease; False when somebody else holds it."""
-        lease = self._store.take_lease(account.appid, self._durations.lease)
-        if lease is None:
-            return False
-        # Somebody may have refreshed between our look and our lease.
-        snapshot = self._store.look(account.appid)
-        cause = due(snapshot, demand, self._durations, lease)
-        if cause is None or waits(snapshot, account, demand, self._durations):
-            self._store.settle(lease)
-        elif cause is Cause.REJECTED and snapshot.token:
-            self._probe(lease, account, snapshot, snapshot.token)
-        else:
-            self._fetch(lease, account, snapshot, cause)
+    def _wait(self, snapshot: Snapshot, demand: Demand, seconds: float) -> Outcome:
+        """Leave the account for later; a report is noted, so that it is not forgotten."""
+        if demand.rejected:
+            self._store.reject(snapshot.appid, demand.rejected)
+        self._store.plan(snapshot.appid, snapshot.now + seconds)
+        return _outcome(snapshot, "waiting", seconds)
+
+
+def _hopeless(snapshot: Snapshot, outcome: Outcome, deadline: float) -> bool:
+    """Say whether waiting on brings nothing: the last fetch failed, or the next one comes too late."""
+    if outcome.outcome == "waiting" and snapshot.error:
         return True
-
-    def _probe(self, lease: Lease, account: Account, snapshot: Snapshot, token: AccessToken) -> None:
-        """Test a reported token before anything is done to it: reports may be late, wrong or hostile."""
-        try:
-            alive = self._source.is_alive(token.access_token)
-        except FetchError as error:
-            failure = error
-        else:
-            verdict = "still works and stays" if alive else "is dead"
-            logger.warning("%s: token %s was reported: it %s", account.appid, token.fingerprint, verdict)
-            proven = {"proven": token.fingerprint, "proven_at": f"{lease.taken_at:.3f}"}
-            self._store.settle(lease, rejected="", **(proven if alive else {"dead": token.fingerprint}))
-            return
-        self._fail(lease, account, snapshot, failure)
-
-    def _fetch(self, lease: Lease, account: Account, snapshot: Snapshot, cause: Cause) -> None:
-        force = must_force(snapshot, cause, self._durations)
-        try:
-            fetched = self._source.fetch(account, force=force)
-        except FetchError as error:
-            failure = error
-        else:
-            self._accept(lease, account, snapshot, cause, fetched, forced=force)
-            return
-        # A token may have been issued that we never saw; a repeated stable_token call would only show it again.
-        lost = failure.ambiguous and (force or account.endpoint == "token")
-        self._fail(lease, account, snapshot, failure, lost=lost)
-
-    def _accept(
-        self, lease: Lease, account: Account, before: Snapshot, cause: Cause, fetched: FetchedToken, *, forced: bool
-    ) -> None:
-        token = AccessToken(fetched.access_token, lease.taken_at + fetched.expires_in)
-        if token.fingerprint == before.dead:
-            failure = TransientError(
-                "WeChat hands out again the token that it refuses", hint="a forced refresh follows"
-            )
-            self._fail(lease, account, before, failure, stuck=before.dead)
-        at = refresh_at(account, self._leeway, fetched, lease.taken_at, self._durations.stable_leeway)
-        done = self._store.commit(
-            lease, token, refresh_at=at, revision=account.revision, publish=account.publish, forced=forced
-        )
-        which = "the same token" if token.fingerprint == before.fingerprint else f"token {token.fingerprint}"
-        logger.info(
-            "%s: fetched (%s): %s, expires in %.0f s, %s", account.appid, cause, which, fetched.expires_in, done,
-            extra={"appid": account.appid, "cause": cause.name, "fingerprint": token.fingerprint, "commit": done},
-        )  # fmt: skip
-
-    def _fail(
-        self,
-        lease: Lease,
-        account: Account,
-        snapshot: Snapshot,
-        error: FetchError,
-        *,
-        lost: bool = False,
-        stuck: str = "",
-    ) -> NoReturn:
-        """Record the failure and raise it."""
-        failures = snapshot.failures + 1 if snapshot.revision == account.revision else 1
-        error.retry_in = wait_after(error, failures, snapshot.now, self._durations)
-        facts = {"failures": failures, "error": error.reason, "errcode": error.errcode, "hint": error.hint}
-        self._store.fail(
-            lease,
-            {**facts, "stuck": stuck},
-            retry_at=snapshot.now + error.retry_in,
-            revision=account.revision,
-            cut=self._durations.overlap if lost else 0,
-        )
-        logger.warning("%s: %s; next attempt in %.1f s", account.appid, error, error.retry_in)
-        raise error
+    return time.monotonic() + outcome.retry_in >= deadline
 
 
 def _outcome(snapshot: Snapshot, outcome: Result, wait: float = 0.0) -> Outcome:
@@ -194,7 +129,7 @@ def _outcome(snapshot: Snapshot, outcome: Result, wait: float = 0.0) -> Outcome:
 def _unavailable(snapshot: Snapshot, outcome: Outcome) -> TokenUnavailable:
     return TokenUnavailable(
         snapshot.appid,
-        snapshot.error or "a fetch is under way and did not end in time",
+        snapshot.error or _REASONS[outcome.outcome],
         snapshot.errcode,
         snapshot.hint,
         snapshot.failed_at or None,

@@ -7,9 +7,11 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any
 
+from tokenworker.attempts import Attempts, Limits
 from tokenworker.book import AccountBook
 from tokenworker.config import Config
 from tokenworker.durations import Durations
+from tokenworker.policy import contested
 from tokenworker.refresher import Refresher
 from tokenworker.store import Snapshot, TokenStore, connect
 from tokenworker.transport import Transport
@@ -24,14 +26,17 @@ class Runtime:
     store: TokenStore
     refresher: Refresher
     durations: Durations
+    limits: Limits
 
     @classmethod
     def from_config(cls, config: Config) -> Runtime:
         """Put the parts together; raises `ConfigError`, and opens no connection yet."""
         store = TokenStore(connect(config.redis_url), config.prefix)
         wechat = WeChat(Transport(config.proxy), config.api_urls, config.durations.fetch_timeout)
-        refresher = Refresher(store, wechat, config.durations, config.leeway)
-        return cls(AccountBook(config), store, refresher, config.durations)
+        limits = Limits(config.fetch_rate, config.fetch_concurrency)
+        attempts = Attempts(store, wechat, config.durations, config.leeway, limits)
+        refresher = Refresher(store, attempts, config.durations)
+        return cls(AccountBook(config), store, refresher, config.durations, limits)
 
     def reconcile(self) -> None:
         """Bring Redis in line with the accounts file: new ones are due, changed ones too, removed ones go."""
@@ -46,22 +51,31 @@ class Runtime:
         if self.store.enrolled() < len(self.book):
             self.store.enroll(self.book.accounts)
 
+    def take_due(self) -> list[str]:
+        """Take the accounts whose time has come, no more of them than may be fetched until the next tick."""
+        most = max(self.limits.concurrency, int(self.limits.rate * self.durations.tick))
+        return self.store.take_due(most, self.durations.grace)
+
     def status(self) -> list[dict[str, Any]]:
         """Say how each account is; no token and no secret in it."""
         error = self.store.accounts_error()
         return [
             {"name": account.name, "endpoint": account.endpoint, "accounts_error": error}
-            | describe(self.store.look(account.appid))
+            | describe(self.store.look(account.appid), self.durations)
             for account in self.book.accounts.values()
         ]
 
 
-def describe(snapshot: Snapshot) -> dict[str, Any]:
-    """Turn what is known of an account into plain values; the token appears by its fingerprint alone."""
+def describe(snapshot: Snapshot, durations: Durations) -> dict[str, Any]:
+    """Turn what is known of an account into plain values; the token appears by its fingerprint alone.
+
+    `state` is live, no token, or contested: another program fetches tokens for the same appid.
+    """
     facts = {name: value for name, value in asdict(snapshot).items() if name != "token"}
     token = snapshot.token
+    state = "contested" if contested(snapshot, durations) else "live" if token else "no token"
     return facts | {
-        "state": "live" if token else "no token",
+        "state": state,
         "expires_at": token.expires_at if token else None,
         "expires_in": round(token.expires_in(snapshot.now), 3) if token else None,
     }

@@ -28,6 +28,7 @@ from tokenworker.tokens import AccessToken
 #: WeChat counts its days in Beijing, eight hours ahead of UTC.
 BEIJING = 8 * 3600
 
+Begin = Literal["ok", "lost", "no fetches left", "no forced refreshes left"]
 Commit = Literal["committed", "suspect", "refused"]
 
 
@@ -54,13 +55,17 @@ class State:
     settled: int = 0
     #: Fetches up to this fencing number overlapped, so that nobody knows which token WeChat issued last.
     suspect: int | None = None
-    #: Fingerprints of tokens: reported by a service; tested and found dead; tested and found good, and when.
+    #: Fingerprints of tokens: reported by a service; tested and found dead; tested and found good.
     rejected: str = ""
     dead: str = ""
+    proven: str = ""
     #: A dead token that WeChat handed out once more.
     stuck: str = ""
-    proven: str = ""
-    proven_at: float = 0.0
+    #: When a reported token was last tested.
+    tested_at: float = 0.0
+    #: Tokens that died before their time, without us, since `deaths_since`.
+    deaths: int = 0
+    deaths_since: float = 0.0
     failures: int = 0
     error: str = ""
     errcode: int | None = None
@@ -118,6 +123,10 @@ class TokenStore:
         return f"{self._prefix}:due"
 
     @property
+    def _running(self) -> str:
+        return f"{self._prefix}:running"
+
+    @property
     def _notice(self) -> str:
         return f"{self._prefix}:accounts_error"
 
@@ -154,18 +163,19 @@ class TokenStore:
         """Take the right to make one call to WeChat for `seconds`; None when somebody has it."""
         _, state, lease = self._keys(appid)
         owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(8)}"
-        taken = self._run("take_lease", [state, lease], owner, int(seconds * 1000), BEIJING)
+        taken = self._run("take_lease", [state, lease], owner, int(seconds * 1000))
         return Lease(appid, owner, taken[0], taken[1] / 1000) if taken else None
 
+    def begin(self, lease: Lease, *, forced: bool, budget: int, forced_budget: int) -> Begin:
+        """Count a fetch of this day in the ledger, right before it: only one that is `ok` may be made."""
+        _, state, key = self._keys(lease.appid)
+        result = self._run(
+            "begin", [state, key], lease.owner, lease.fencing, int(forced), BEIJING, budget, forced_budget
+        )
+        return cast("Begin", result.decode())
+
     def commit(
-        self,
-        lease: Lease,
-        token: AccessToken,
-        *,
-        refresh_at: float,
-        revision: str,
-        publish: Iterable[str] = (),
-        forced: bool = False,
+        self, lease: Lease, token: AccessToken, *, refresh_at: float, publish: Iterable[str] = (), **facts: object
     ) -> Commit:
         """Make `token` the account's token, unless the lease is no longer ours: then nothing but a mark is set."""
         fields: dict[str, object] = {
@@ -173,34 +183,18 @@ class TokenStore:
             "expires_at": _stamp(token.expires_at),
             "fetched_at": _stamp(lease.taken_at),
             "refresh_at": _stamp(refresh_at),
-            "revision": revision,
+            **facts,
         }
-        if forced:
-            fields["forced_at"] = _stamp(lease.taken_at)
-        result = self._run(
-            "commit",
-            [*self._keys(lease.appid), *publish],
-            lease.owner,
-            lease.fencing,
-            token.access_token,
-            int(token.expires_at * 1000),
-            int(forced),
-            *_flat(fields),
-        )
+        keys = [*self._keys(lease.appid), *publish]
+        end = int(token.expires_at * 1000)
+        result = self._run("commit", keys, lease.owner, lease.fencing, token.access_token, end, *_flat(fields))
         commit = cast("Commit", result.decode())
         self.plan(lease.appid, refresh_at if commit == "committed" else 0)
         return commit
 
-    def fail(
-        self, lease: Lease, error: Mapping[str, object], *, retry_at: float, revision: str, cut: float = 0
-    ) -> None:
+    def fail(self, lease: Lease, *, retry_at: float, cut: float = 0, **facts: object) -> None:
         """Record a failed fetch; `cut` limits the life of the token to so many seconds, since it may be superseded."""
-        fields = {
-            **error,
-            "retry_at": _stamp(retry_at),
-            "failed_at": _stamp(lease.taken_at),
-            "revision": revision,
-        }
+        fields = {**facts, "retry_at": _stamp(retry_at), "failed_at": _stamp(lease.taken_at)}
         self._run("fail", self._keys(lease.appid), lease.owner, lease.fencing, int(cut * 1000), *_flat(fields))
         self.plan(lease.appid, retry_at)
 
@@ -208,6 +202,21 @@ class TokenStore:
         """End a lease under which nothing was fetched, noting `fields` in the state."""
         _, state, key = self._keys(lease.appid)
         self._run("settle", [state, key], lease.owner, lease.fencing, *_flat(fields))
+
+    # Herds
+
+    def admit(self, appid: str, *, rate: float, concurrency: int, seconds: float) -> float:
+        """Let one more call to WeChat begin: 0, or the seconds to wait, since too many began or are under way.
+
+        A call counts as under way until `leave`, or for `seconds`.
+        """
+        keys = [f"{self._prefix}:rate", self._running]
+        return float(self._run("admit", keys, appid, 1000 / rate, concurrency, int(seconds * 1000))) / 1000
+
+    def leave(self, appid: str) -> None:
+        """End what `admit` began."""
+        with _translated():
+            self._redis.zrem(self._running, appid)
 
     # Reports and plans
 
@@ -218,6 +227,21 @@ class TokenStore:
         if noted:
             self.plan(appid, 0)
         return noted
+
+    def suspect(self, appids: Iterable[str], seconds: float) -> bool:
+        """Have each account fetched once more; False when that was asked for already, less than `seconds` ago."""
+        with _translated():
+            first = self._redis.set(f"{self._prefix}:suspected", "1", nx=True, px=int(seconds * 1000))
+        for appid in appids if first else ():
+            self._run("suspect", [self._keys(appid)[1]])
+            self.plan(appid, 0)
+        return bool(first)
+
+    def now(self) -> float:
+        """Return the time by Redis's clock, in epoch seconds."""
+        with _translated():
+            seconds, microseconds = self._redis.time()
+        return seconds + microseconds / 1e6
 
     def plan(self, appid: str, at: float) -> None:
         """Look at an account next at `at`; 0 means at once."""
@@ -245,9 +269,8 @@ class TokenStore:
 
     def due_within(self, seconds: float) -> list[str]:
         """List the accounts whose time has come or comes within `seconds`, changing nothing."""
+        end = self.now() + seconds
         with _translated():
-            seconds_now, microseconds = cast("tuple[int, int]", self._redis.time())
-            end = seconds_now + microseconds / 1e6 + seconds
             appids = cast("list[bytes]", self._redis.zrangebyscore(self._due, "-inf", end))
         return [_text(appid) for appid in appids]
 
@@ -293,7 +316,7 @@ class TokenStore:
 
 
 _READERS: dict[str, Callable[[str], Any]] = {"float": float, "int": int, "int | None": int, "str": str}
-_SCRIPTS = ("look", "take_lease", "commit", "fail", "settle", "reject", "take_due")
+_SCRIPTS = ("look", "take_lease", "begin", "commit", "fail", "settle", "reject", "take_due", "admit", "suspect")
 
 
 def _script(client: redis.Redis, name: str) -> Callable[..., Any]:

@@ -18,8 +18,6 @@ from tokenworker.tokens import fingerprint
 
 QUEUE = "tokenworker"
 
-#: One tick sends at most so many refreshes; the rest is due at the next one.
-_TICK_LIMIT = 500
 #: Retries of one message; after them the tick sends a new one.
 _MAX_RETRIES = 10
 
@@ -81,7 +79,7 @@ def refresh_token(
 def refresh_due_tokens() -> dict[str, int]:
     """Send a refresh for each account that is due: the tick. Returns `{"sent": n}`."""
     runtime().reconcile()
-    appids = runtime().store.take_due(_TICK_LIMIT, runtime().durations.grace)
+    appids = runtime().take_due()
     for appid in appids:
         refresh_token.apply_async(kwargs={"appid": appid}, ignore_result=True)
     return {"sent": len(appids)}

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from typing import Any
 
 from celery.signals import worker_ready, worker_shutting_down
 
 from tokenworker.errors import TokenWorkerError
-from tokenworker.policy import Demand, waits
+from tokenworker.policy import Cause, Demand, due, waits
 from tokenworker.runtime import Runtime, runtime
 from tokenworker.tasks import QUEUE, refresh_due_tokens
 
 logger = logging.getLogger(__name__)
+
+#: Clocks are corrected by less without a step, and the way to Redis takes its time.
+_CLOCK_STEP = 2.0
 
 
 class Watchdog(threading.Thread):
@@ -23,6 +27,7 @@ class Watchdog(threading.Thread):
         super().__init__(name="tokenworker-watchdog", daemon=True)
         self._held = held
         self._stopped = threading.Event()
+        self._ahead: float | None = None
 
     def run(self) -> None:
         """Look until stopped."""
@@ -37,6 +42,7 @@ class Watchdog(threading.Thread):
         """Refresh what is neglected and return its appids; logs what goes wrong and goes on."""
         try:
             self._held.reconcile()
+            self._check_clock()
             appids = [appid for appid in self._candidates() if self._is_neglected(appid)]
         except TokenWorkerError as error:
             logger.warning("the watchdog can't look: %s", error)
@@ -44,6 +50,14 @@ class Watchdog(threading.Thread):
         for appid in appids:
             self._refresh(appid)
         return appids
+
+    def _check_clock(self) -> None:
+        """Have every token fetched again when Redis's clock went back: they would outlive their time at WeChat."""
+        ahead = self._held.store.now() - time.monotonic()
+        before, self._ahead = self._ahead, ahead
+        if before is not None and before - ahead > _CLOCK_STEP:
+            logger.error("Redis's clock went back by %.0f s: every token is fetched again", before - ahead)
+            self._held.store.suspect(self._held.book.accounts, 6 * self._held.durations.watchdog_interval)
 
     def _candidates(self) -> list[str]:
         store, grace = self._held.store, self._held.durations.grace
@@ -53,15 +67,19 @@ class Watchdog(threading.Thread):
     def _is_neglected(self, appid: str) -> bool:
         account = self._held.book.accounts.get(appid)
         snapshot = self._held.store.look(appid)
-        if account is None or snapshot.lease_left or waits(snapshot, account, Demand(), self._held.durations):
+        cause = due(snapshot, Demand(), self._held.durations)
+        if account is None or cause is None or snapshot.lease_left:
             return False
-        if snapshot.token is None:
-            logger.warning("%s: there is no token, and nobody is fetching one", appid)
-        elif snapshot.now - snapshot.refresh_at > self._held.durations.watchdog_overdue:
+        if waits(snapshot, account, Demand(), cause, self._held.durations):
+            return False
+        if cause is not Cause.STALE:
+            # What comes out of the order is nobody's duty in particular; the lease sees to it that one does it.
+            logger.warning("%s: due, and nobody is at it: %s", appid, cause)
+            return True
+        overdue = snapshot.now - snapshot.refresh_at > self._held.durations.watchdog_overdue
+        if overdue:
             logger.warning("%s: overdue; is beat running, and does a worker take from %r?", appid, QUEUE)
-        else:
-            return False
-        return True
+        return overdue
 
     def _refresh(self, appid: str) -> None:
         try:

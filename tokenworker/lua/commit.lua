@@ -1,6 +1,6 @@
 -- Make a fetched token the account's token, in one step with its state and the end of the lease.
 -- KEYS: token, state, lease, then the published keys.
--- ARGV: owner, fencing number, token, expires_at in ms, forced (0 or 1), then fields and values of the state.
+-- ARGV: owner, fencing number, token, expires_at in ms, then fields and values of the state.
 -- Returns 'committed'; 'suspect' when it is committed but another fetch overlapped with it; 'refused' when
 -- the lease is no longer ours, for then nobody knows which token WeChat issued last.
 local fencing = tonumber(ARGV[2])
@@ -19,10 +19,7 @@ if ttl > 0 then
   end
 end
 redis.call('HDEL', KEYS[2], 'error', 'errcode', 'hint', 'failed_at', 'retry_at', 'rejected', 'dead', 'stuck')
-redis.call('HSET', KEYS[2], 'failures', 0, 'settled', fencing, unpack(ARGV, 6))
-if ARGV[5] == '1' then
-  redis.call('HINCRBY', KEYS[2], 'forced_today', 1)
-end
+redis.call('HSET', KEYS[2], 'failures', 0, 'settled', fencing, unpack(ARGV, 5))
 redis.call('DEL', KEYS[3])
 if tonumber(state[2] or -1) >= fencing then
   return 'suspect'

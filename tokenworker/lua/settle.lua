@@ -4,7 +4,6 @@
 if redis.call('GET', KEYS[2]) ~= ARGV[1] then
   return 0
 end
-redis.call('HINCRBY', KEYS[1], 'fetches_today', -1)
 redis.call('HSET', KEYS[1], 'settled', ARGV[2], unpack(ARGV, 3))
 redis.call('DEL', KEYS[2])
 return 1

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from types import FrameType
 
 from tokenworker.config import RUN_FILE
+from tokenworker.durations import Durations
 from tokenworker.errors import StoreUnavailable
 from tokenworker.runtime import describe
 from tokenworker.store import TokenStore, connect
@@ -66,12 +67,12 @@ def _watch(plan: Plan, view: View) -> None:
             for child in [*plan.servers, *plan.clients]:
                 if child.revive():
                     view.say(f"{child.name} had died and was started again; see {child.log}")
-            show(*_look(store))
+            show(*_look(store, plan.config.durations))
             time.sleep(1)
 
 
-def _look(store: TokenStore) -> tuple[list[dict[str, object]], str | None]:
+def _look(store: TokenStore, durations: Durations) -> tuple[list[dict[str, object]], str | None]:
     try:
-        return [describe(store.look(appid)) for appid in store.appids()], store.accounts_error()
+        return [describe(store.look(appid), durations) for appid in store.appids()], store.accounts_error()
     except StoreUnavailable as error:
         return [], str(error)
