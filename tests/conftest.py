@@ -53,7 +53,7 @@ class RedisServer:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        command = server_command(self.port, self.folder)
+        command = [*server_command(self.port, self.folder), "--unixsocket", str(self.folder / "redis.sock")]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=self.environ)
         wait_for(self._answers)
 

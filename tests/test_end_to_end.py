@@ -16,6 +16,7 @@ from celery import Celery
 from celery.exceptions import TimeoutError as NoResult
 from conftest import RedisServer, Stack, wait_for
 
+from tokenworker import TokenReader
 from tokenworker.sandbox import DEMO_APPID, DEMO_SECRET, Rules, Sandbox
 
 KEY = f"tokenworker:{{{DEMO_APPID}}}:access_token"
@@ -278,3 +279,16 @@ def test_the_leak_command_kills_a_leaked_token(
         assert "The leaked token is dead" in stack.log(1)
         assert sandbox.verdict(leaked).verdict == "superseded"
         assert sandbox.verdict(token_bytes(client).decode()).verdict == "current"
+
+
+def test_redis_may_be_reached_through_a_socket_file(
+    make_stack: Callable[..., Stack], server: RedisServer, sandbox: Sandbox
+) -> None:
+    url = f"unix://{server.folder}/redis.sock?db=1"
+    stack = make_stack(server, sandbox, REDIS_URL=url)
+    stack.worker()
+    refresh = stack.run("tokenworker.cli", "refresh")
+
+    assert refresh.wait(20) == 0
+    with TokenReader(url) as reader:
+        assert sandbox.verdict(reader.get_token(DEMO_APPID).access_token).works

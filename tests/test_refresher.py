@@ -61,7 +61,8 @@ def refresher_for(store: TokenStore, source: Source, durations: Durations, limit
 def make_refresher(store: TokenStore, sandbox: Sandbox) -> Callable[..., Refresher]:
     def make(**changes: float) -> Refresher:
         durations = replace(DURATIONS, **changes)
-        return refresher_for(store, WeChat(Transport(), (sandbox.url,), durations.fetch_timeout), durations)
+        wechat = WeChat(Transport(), (sandbox.url,), durations.fetch_timeout)
+        return refresher_for(store, wechat, durations, Limits(rate=1000, concurrency=100))
 
     return make
 

@@ -30,7 +30,18 @@ def settings(config: Config) -> dict[str, Any]:
         "include": ["tokenworker.tasks", "tokenworker.watchdog"],
     }
     schedule = {"beat_schedule": {TICK: tick, **user.pop("beat_schedule", {})}}
-    return _public(vars(celeryconfig)) | derived | user | schedule
+    return _public(vars(celeryconfig)) | derived | _for_socket_file(config) | user | schedule
+
+
+def _for_socket_file(config: Config) -> dict[str, Any]:
+    """Leave keepalive out where Redis is reached through a socket file: redis-py refuses it there."""
+    changes: dict[str, Any] = {}
+    if config.broker_url.startswith("redis+socket:"):
+        options = celeryconfig.broker_transport_options
+        changes["broker_transport_options"] = {key: options[key] for key in options if key != "socket_keepalive"}
+    if config.result_backend.startswith("redis+socket:"):
+        changes["redis_socket_keepalive"] = False
+    return changes
 
 
 def _public(names: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from tokenworker.accounts import (
     STABLE_WINDOW,
@@ -23,28 +22,17 @@ from tokenworker.accounts import (
 from tokenworker.demo import DEMO_APPID, DEMO_SECRET
 from tokenworker.durations import Durations
 from tokenworker.errors import ConfigError
-
-DEFAULT_REDIS_URL = "redis://127.0.0.1:6379/0"
-DEFAULT_API_URL = "https://api.weixin.qq.com,https://api2.weixin.qq.com"
+from tokenworker.urls import (
+    DEFAULT_API_URL,
+    DEFAULT_REDIS_URL,
+    celery_url,
+    check_api,
+    check_proxy,
+    check_redis,
+)
 
 #: `tokenworker up` writes here where everything is, so that other commands in the same folder find it.
 RUN_FILE = Path(".tokenworker/up.json")
-
-# Shapes of URLs; no message shows any part of one that is malformed, for a password may be anywhere in it.
-_USER = r"(?:[^\s/?#\[\]]*@)?"
-_HOST = r"(?:[\w.-]+|\[[\da-fA-F:.]+\])(?::\d+)?"
-_SERVER = re.compile(rf"rediss?://{_USER}{_HOST}(?:/\d*)?(?:\?[^\s#]*)?")
-_SOCKET = re.compile(rf"unix://{_USER}/[^\s?#]+(?:\?[^\s#]*)?")
-_API = re.compile(rf"https?://{_HOST}(?:/[^\s?#@]*)?", re.IGNORECASE)
-_PROXY = re.compile(rf"https?://{_USER}{_HOST}/?", re.IGNORECASE)
-#: Plain http to anything but this machine and names without a dot, such as those of containers.
-_IN_CLEAR = re.compile(r"http://(?!(?:127\.0\.0\.1|\[::1\]|[a-z_][\w-]*)(?:[:/]|$))", re.IGNORECASE)
-
-_REDIS_URLS = {
-    "redis": (_SERVER, DEFAULT_REDIS_URL),
-    "rediss": (_SERVER, "rediss://redis.example.com:6379/0"),
-    "unix": (_SOCKET, "unix:///run/redis.sock?db=0"),
-}
 
 #: The longest duration that is no mistake: a day, in seconds.
 _LONGEST = 86_400
@@ -108,16 +96,17 @@ def startup_faults(environ: Mapping[str, str] | None = None) -> list[str]:
 def _read(environ: Mapping[str, str], faults: list[str]) -> Config:
     set_ = {key: value.strip() for key, value in environ.items() if value.strip()}
     running = {} if "REDIS_URL" in set_ else _running()
-    redis_url = _redis_url(set_.get("REDIS_URL") or running.get("redis_url", DEFAULT_REDIS_URL), faults)
+    redis_url = check_redis(set_.get("REDIS_URL") or running.get("redis_url", DEFAULT_REDIS_URL), faults)
     accounts_file = set_.get("TOKENWORKER_ACCOUNTS")
     sandbox = set_.get("TOKENWORKER_SANDBOX") if not accounts_file and not _given(environ) else None
+    # Whatever else is set: the sandbox's account exists nowhere else.
+    where = "TOKENWORKER_SANDBOX" if sandbox else "WECHAT_API_URL"
     return Config(
         redis_url=redis_url,
-        broker_url=set_.get("CELERY_BROKER_URL", _for_celery(redis_url)),
-        result_backend=set_.get("CELERY_RESULT_BACKEND", _for_celery(redis_url)),
-        # Whatever else is set: the sandbox's account exists nowhere else.
-        api_urls=_api_urls(set_, "TOKENWORKER_SANDBOX" if sandbox else "WECHAT_API_URL", faults),
-        proxy=_proxy(set_.get("WECHAT_PROXY"), faults),
+        broker_url=set_.get("CELERY_BROKER_URL", celery_url(redis_url)),
+        result_backend=set_.get("CELERY_RESULT_BACKEND", celery_url(redis_url)),
+        api_urls=check_api(set_.get(where, DEFAULT_API_URL), where, faults),
+        proxy=check_proxy(set_.get("WECHAT_PROXY"), faults),
         prefix=_prefix(set_.get("TOKENWORKER_PREFIX") or running.get("prefix", "tokenworker"), faults),
         leeway=_number(set_, "TOKENWORKER_LEEWAY", faults),
         durations=_durations(set_, faults),
@@ -136,70 +125,6 @@ def _running() -> dict[str, str]:
         return {name: str(running[name]) for name in ("redis_url", "prefix")}
     except (OSError, ValueError, KeyError, TypeError, OverflowError):
         return {}
-
-
-def _redis_url(url: str, faults: list[str]) -> str:
-    """Return the URL, or the default in place of one that is at fault."""
-    scheme = url.partition("://")[0]
-    if scheme not in _REDIS_URLS:
-        faults.append("REDIS_URL must begin with redis://, rediss:// or unix://, for example " + DEFAULT_REDIS_URL)
-        return DEFAULT_REDIS_URL
-    shape, example = _REDIS_URLS[scheme]
-    if not _fits(shape, url):
-        faults.append(f"REDIS_URL is malformed: write for example {example}; in a password, %-encode what is special")
-        return DEFAULT_REDIS_URL
-    options = dict(parse_qsl(urlsplit(url).query))
-    if not options.get("db", "0").isdecimal():
-        faults.append("REDIS_URL has a db that is no number: write for example db=0")
-    if options.get("ssl_cert_reqs", "required") != "required":
-        faults.append("REDIS_URL must leave ssl_cert_reqs out; for an authority of your own: ssl_ca_certs=/path/ca.pem")
-    return url
-
-
-def _fits(shape: re.Pattern[str], url: str) -> bool:
-    try:
-        # Python checks addresses in brackets and the range of the port, and shows the URL in its errors.
-        sound = urlsplit(url).port != 0
-    except ValueError:
-        return False
-    return sound and url.isascii() and shape.fullmatch(url) is not None
-
-
-def _for_celery(redis_url: str) -> str:
-    """Say in Celery's words where Redis is.
-
-    Its broker takes no other parameters than these, and checks a certificate only when told to.
-    """
-    url = urlsplit(redis_url)
-    options = dict(parse_qsl(url.query))
-    user = quote(options.get("username", ""), safe="")
-    password = quote(options.get("password", ""), safe="")
-    server = url.netloc if "@" in url.netloc or not password else f"{user}:{password}@{url.netloc}"
-    if url.scheme == "unix":
-        return f"redis+socket://{server}{url.path}?virtual_host={options.get('db', '0')}"
-    tls = {name: value for name, value in options.items() if name.startswith("ssl_")}
-    tls |= {"ssl_cert_reqs": "required"} if url.scheme == "rediss" else {}
-    where = f"{url.scheme}://{server}/{options.get('db') or url.path.strip('/') or '0'}"
-    return f"{where}?{urlencode(tls, safe='/')}" if tls else where
-
-
-def _api_urls(environ: Mapping[str, str], variable: str, faults: list[str]) -> tuple[str, ...]:
-    text = environ.get(variable, DEFAULT_API_URL)
-    urls = tuple(url.strip().rstrip("/") for url in text.split(",") if url.strip())
-    if not urls or not all(_fits(_API, url) for url in urls):
-        faults.append(f"{variable} is malformed: write https://host or https://host:port/path, several with commas")
-    if any(_IN_CLEAR.match(url) for url in urls):
-        faults.append(
-            f"{variable} would send the AppSecret in clear text: write https://, for http:// is only for this"
-            " machine and for hosts without a dot"
-        )
-    return urls
-
-
-def _proxy(url: str | None, faults: list[str]) -> str | None:
-    if url and not _fits(_PROXY, url):
-        faults.append("WECHAT_PROXY is malformed: write for example http://proxy.example.com:3128")
-    return url
 
 
 def _prefix(prefix: str, faults: list[str]) -> str:

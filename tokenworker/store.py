@@ -93,14 +93,10 @@ class Snapshot(State):
 def connect(url: str, *, timeout: float = 2.0, retries: int = 2) -> redis.Redis:
     """Make a client that gives up in time: redis-py's own defaults hold a call for up to a minute."""
     backoff = ExponentialBackoff(cap=0.1, base=0.02) if retries else NoBackoff()
-    return redis.Redis.from_url(
-        url,
-        socket_timeout=timeout,
-        socket_connect_timeout=timeout,
-        socket_keepalive=True,
-        health_check_interval=15,
-        retry=Retry(backoff, retries),
-    )
+    options: dict[str, Any] = {"socket_timeout": timeout, "socket_connect_timeout": timeout}
+    # redis-py refuses the option for a socket file, where there is nothing to keep alive.
+    options |= {} if url.startswith("unix:") else {"socket_keepalive": True}
+    return redis.Redis.from_url(url, health_check_interval=15, retry=Retry(backoff, retries), **options)
 
 
 class TokenStore:

@@ -134,11 +134,14 @@ class _Watched:
     debuglevel = 0
     sock: Any
     _used_at = 0.0
+    _used_by = 0
 
     @property
     def is_connected(self) -> bool:
         rested = time.monotonic() - self._used_at
-        return rested < _MAX_IDLE and bool(super().is_connected)  # type: ignore[misc]
+        # After a fork parent and child would read each other's answers.
+        mine = self._used_by == os.getpid()
+        return mine and rested < _MAX_IDLE and bool(super().is_connected)  # type: ignore[misc]
 
     def _new_conn(self) -> Any:
         sock = super()._new_conn()  # type: ignore[misc]
@@ -150,7 +153,7 @@ class _Watched:
             self.connect()  # type: ignore[attr-defined]
         _running.call.connected(self.sock)
         _running.call.sending()
-        self._used_at = time.monotonic()
+        self._used_at, self._used_by = time.monotonic(), os.getpid()
         super().request(*args, **kwargs)  # type: ignore[misc]
 
 
@@ -225,7 +228,8 @@ class Transport:
         when there is no answer, or one of more than 64 KB; it is ambiguous when the request had left.
         """
         connect = timeout if connect_timeout is None else min(timeout, connect_timeout)
-        waits = (min(connect, _CONNECT_TIMEOUT), timeout)
+        # The deadline ends a read, not the read's own timeout, which is for the case that shutting fails.
+        waits = (min(connect, _CONNECT_TIMEOUT), 2 * timeout)
         call = _Call(partial(self._exchange, method, url, waits, params, json))
         result = call.answer_within(timeout, connect)
         if isinstance(result, Answer):
