@@ -33,7 +33,13 @@ def settle() -> None:
 
 
 def open_book(file: Path, **environ: str) -> AccountBook:
-    return AccountBook(Config(accounts_file=file), environ)
+    return looked_at(AccountBook(Config(accounts_file=file), environ))
+
+
+def looked_at(book: AccountBook) -> AccountBook:
+    """The first look is never the same as before; from the second on, only changes count."""
+    assert book.reload() == Change(reread=True)
+    return book
 
 
 def appids(accounts: tuple[Account, ...]) -> list[str]:
@@ -97,7 +103,7 @@ def test_a_book_also_holds_the_account_of_the_environment(file: Path) -> None:
 
 
 def test_a_book_without_any_file_never_changes() -> None:
-    book = AccountBook(Config(), {"WECHAT_APPID": "single", "WECHAT_SECRET": CANARY})
+    book = looked_at(AccountBook(Config(), {"WECHAT_APPID": "single", "WECHAT_SECRET": CANARY}))
 
     assert book.reload() == Change()
     assert book.account().appid == "single"
@@ -224,7 +230,7 @@ def test_the_secret_file_of_the_environment_is_watched(tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text(CANARY)
     settle()
-    book = AccountBook(Config(), {"WECHAT_APPID": "single", "WECHAT_SECRET_FILE": str(secret)})
+    book = looked_at(AccountBook(Config(), {"WECHAT_APPID": "single", "WECHAT_SECRET_FILE": str(secret)}))
     secret.write_text(OTHER)
 
     assert appids(book.reload().changed) == ["single"]

@@ -172,3 +172,29 @@ def test_the_status_shows_no_token_and_no_secret(watchdog: Watchdog, held: Runti
     assert token.decode() not in shown
     assert DEMO_SECRET not in shown
     assert "fingerprint" in shown
+
+
+def test_an_account_that_was_exchanged_while_nobody_ran_gets_its_token_at_the_first_look(
+    held: Runtime,
+) -> None:
+    held.store.plan("wx00000000000000bb", time.time() + 3600)
+    held.reconcile()
+
+    assert held.take_due() == [DEMO_APPID]
+
+
+def test_an_account_that_nobody_knows_is_forgotten_when_its_token_has_run_out(
+    held: Runtime, client: redis.Redis
+) -> None:
+    held.reconcile()
+    lease = held.store.take_lease("wx00000000000000bb", 1)
+    assert lease
+    held.store.commit(lease, AccessToken("token", lease.taken_at + 0.2), refresh_at=0)
+    assert held.take_due() == [DEMO_APPID]
+    assert held.store.appids() == [DEMO_APPID, "wx00000000000000bb"][::-1]
+    time.sleep(0.25)
+    held.store.plan("wx00000000000000bb", 0)
+    held.take_due()
+
+    assert [key for key in client.keys("*") if b"bb" in key] == []
+    assert held.store.appids() == [DEMO_APPID]

@@ -22,6 +22,7 @@ _Versions = dict[Path, tuple[int, ...]]
 class Change:
     """What a new look at the files brought: accounts to refresh at once, and accounts to forget."""
 
+    #: Whether the files were read since the last look; the first look is never the same as before.
     reread: bool = False
     changed: tuple[Account, ...] = ()
     removed: tuple[Account, ...] = ()
@@ -40,6 +41,7 @@ class AccountBook:
         self._accounts: Mapping[str, Account] = {}
         self._accounts, self._seen = self._load()
         self._leaving: dict[str, Account] = {}
+        self._looked = False
         self.error: str | None = None
 
     def __len__(self) -> int:
@@ -65,8 +67,9 @@ class AccountBook:
             # A broken file is read at each look: what mends it may be another file, which we don't watch yet.
             if self.error or _versions(self._seen) != self._seen:
                 return self._reread()
+            first, self._looked = not self._looked, True
             leaving, self._leaving = self._leaving, {}
-            return Change(removed=tuple(leaving.values()))
+            return Change(reread=first, removed=tuple(leaving.values()))
 
     def _reread(self) -> Change:
         before = self._accounts

@@ -48,13 +48,25 @@ class Runtime:
         if self.book.error or change.reread:
             self.store.note_accounts_error(self.book.error, 6 * self.durations.grace)
         # Whoever is missing here, after a FLUSHALL for example, would never be looked at again.
-        if self.store.enrolled() < len(self.book):
+        if change.reread or self.store.enrolled() < len(self.book):
             self.store.enroll(self.book.accounts)
 
     def take_due(self) -> list[str]:
         """Take the accounts whose time has come, no more of them than may be fetched until the next tick."""
         most = max(self.limits.concurrency, int(self.limits.rate * self.durations.tick))
-        return self.store.take_due(most, self.durations.grace)
+        due = self.store.take_due(most, self.durations.grace)
+        for appid in due:
+            if appid not in self.book.accounts:
+                self._forget(appid)
+        return [appid for appid in due if appid in self.book.accounts]
+
+    def _forget(self, appid: str) -> None:
+        """Let go of an account that was taken out while nobody looked, once its token has run out.
+
+        Not before: a worker with newer settings may know it.
+        """
+        if self.store.look(appid).token is None:
+            self.store.clear(appid)
 
     def status(self) -> list[dict[str, Any]]:
         """Say how each account is; no token and no secret in it."""
