@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: up test lint unit clean
+.PHONY: up test lint unit conformance prove clean
 
 up: .venv/installed
 	@exec $(BIN)/tokenworker up
@@ -18,6 +18,15 @@ lint: .venv/developed
 
 unit: .venv/developed
 	$(BIN)/pytest
+
+# Real SDKs, installed into .venv/conformance.
+conformance: .venv/developed
+	tests/conformance/install
+	$(BIN)/pytest -m conformance
+
+# One fetch per token life, shown with real processes; prints a table.
+prove: .venv/developed
+	$(BIN)/python tests/prove
 
 clean:
 	rm -rf .venv .tokenworker

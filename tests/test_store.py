@@ -11,6 +11,7 @@ import redis
 from conftest import RedisServer
 
 from tokenworker.errors import StoreUnavailable
+from tokenworker.exports import Copy
 from tokenworker.store import Lease, TokenStore, connect
 from tokenworker.tokens import AccessToken, fingerprint
 
@@ -26,7 +27,8 @@ def lease_of(store: TokenStore, seconds: float = 5) -> Lease:
 def commit(store: TokenStore, text: str = "token", life: float = 60, lease: Lease | None = None) -> str:
     lease = lease or lease_of(store)
     token = AccessToken(text, lease.taken_at + life)
-    return store.commit(lease, token, refresh_at=lease.taken_at + life / 2, publish=["YG-WECHAT-TOKEN"], revision="r")
+    copy = Copy("YG-WECHAT-TOKEN", "YG-WECHAT-TOKEN", text)
+    return store.commit(lease, token, refresh_at=lease.taken_at + life / 2, copies=[copy], revision="r")[0]
 
 
 def test_a_commit_writes_the_public_keys(store: TokenStore, client: redis.Redis) -> None:
@@ -296,7 +298,7 @@ def test_accounts_without_a_token_are_found(store: TokenStore) -> None:
 
 def test_a_cleared_account_leaves_nothing_behind(store: TokenStore, client: redis.Redis) -> None:
     commit(store)
-    store.clear("wx1", ["YG-WECHAT-TOKEN"])
+    store.clear("wx1")
 
     assert client.keys("*") == []
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 import trustme
 import urllib3
 from conftest import wait_for
@@ -374,6 +375,8 @@ def test_the_proxy_of_the_environment_is_ignored(monkeypatch: pytest.MonkeyPatch
         for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
             monkeypatch.setenv(name, proxy.url)
             monkeypatch.setenv(name.lower(), proxy.url)
+        for name in ("NO_PROXY", "no_proxy"):
+            monkeypatch.delenv(name, raising=False)
         assert get(Transport(), server.url).body == BODY
     assert proxy.connections == 0
 
@@ -534,6 +537,14 @@ def test_a_slow_handshake_meets_the_deadline_and_nothing_is_sent(
     assert not error.ambiguous
 
 
+def test_a_slow_answer_on_a_used_connection_meets_the_deadline(transport: Transport) -> None:
+    with Server(http(BODY), drip(http(b"a" * 9999))) as server:
+        get(transport, server.url)
+        assert failure(transport, server.url, DEADLINE).ambiguous
+        wait_for(lambda: not fetching(), timeout=0.5)
+    assert server.connections == 1
+
+
 def test_a_slow_answer_over_tls_meets_the_deadline(authority: trustme.CA, trusting: Transport) -> None:
     with Server(drip(http(b"a" * 9999)), tls=identity(authority)) as server:
         error = failure(trusting, secure_url(server), DEADLINE)
@@ -667,17 +678,25 @@ def test_fifty_threads_get_fifty_right_answers(transport: Transport, caplog: pyt
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
-def test_calls_that_give_up_break_no_other_calls(transport: Transport) -> None:
-    def ask(number: int) -> bool:
-        # Every other call gives up just when its answer comes, and its connection may be another call's by then.
-        try:
-            get(transport, server.url, AMPLE if number % 2 else 0.0215)
-        except NetworkError:
-            return number % 2 == 0
-        return True
+def test_a_call_that_gives_up_leaves_alone_what_is_another_calls_by_then(
+    transport: Transport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses = iter([2 * DEADLINE])
+    close = requests.Response.close
 
-    with Server(after(0.02, http(BODY))) as server, ThreadPoolExecutor(8) as pool:
-        assert all(pool.map(ask, range(100)))
+    def dawdle(response: requests.Response) -> None:
+        """Take long after the connection went back to its pool."""
+        time.sleep(next(pauses, 0))
+        close(response)
+
+    monkeypatch.setattr(requests.Response, "close", dawdle)
+    with Server(http(BODY), after(2 * DEADLINE, http(BODY))) as server, ThreadPoolExecutor(1) as pool:
+        first = pool.submit(failure, transport, server.url, DEADLINE)
+        wait_for(lambda: server.requests)
+        time.sleep(DEADLINE / 2)
+        assert get(transport, server.url).body == BODY
+        assert first.result().ambiguous
+    assert server.connections == 1
 
 
 def in_a_child(work: Callable[[], object]) -> None:

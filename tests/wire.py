@@ -138,14 +138,15 @@ class Server:
     def __enter__(self) -> Self:
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.port = self._listener.getsockname()[1]
-        self._start(self._accept)
+        self._accepting = self._start(self._accept)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
-        for sock in (self._listener, *self._open):
-            with suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
+        _shut(self._listener)
+        self._accepting.join()
+        for sock in list(self._open):
+            _shut(sock)
         for thread in self._threads:
             thread.join()
         self._listener.close()
@@ -154,10 +155,11 @@ class Server:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def _start(self, work: Callable[..., None], *arguments: object) -> None:
+    def _start(self, work: Callable[..., None], *arguments: object) -> threading.Thread:
         thread = threading.Thread(target=work, args=arguments, daemon=True)
         self._threads.append(thread)
         thread.start()
+        return thread
 
     def _accept(self) -> None:
         with suppress(OSError):
@@ -185,6 +187,11 @@ class Server:
                 exchange.send(reply)
             else:
                 reply(exchange)
+
+
+def _shut(sock: socket.socket) -> None:
+    with suppress(OSError):
+        sock.shutdown(socket.SHUT_RDWR)
 
 
 def read_request(stream: BinaryIO) -> Request | None:

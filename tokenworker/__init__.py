@@ -1,28 +1,37 @@
 """tokenworker keeps WeChat access tokens fresh.
 
-Services in Python read them with `TokenReader`; importing this package brings in neither Celery nor requests.
+Services in Python read them with `TokenReader` or `AsyncTokenReader`; neither brings in Celery or requests.
+Each name is imported when it is first used, so that `import tokenworker` costs next to nothing.
 """
 
-from tokenworker.durations import Durations
-from tokenworker.errors import (
-    ConfigError,
-    DayLimit,
-    FetchError,
-    MalformedAnswer,
-    MinuteLimit,
-    NetworkError,
-    OperatorError,
-    StoreUnavailable,
-    TokenUnavailable,
-    TokenWorkerError,
-    TransientError,
-    UnknownAccount,
-)
-from tokenworker.reader import TokenReader
-from tokenworker.tokens import AccessToken, fingerprint
+from importlib import import_module
+
+# Type checkers know this name wherever it is defined; the module typing takes longer to import than all of this.
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from tokenworker.async_reader import AsyncTokenReader
+    from tokenworker.durations import Durations
+    from tokenworker.errors import (
+        ConfigError,
+        DayLimit,
+        FetchError,
+        MalformedAnswer,
+        MinuteLimit,
+        NetworkError,
+        OperatorError,
+        StoreUnavailable,
+        TokenUnavailable,
+        TokenWorkerError,
+        TransientError,
+        UnknownAccount,
+    )
+    from tokenworker.reader import TokenReader
+    from tokenworker.tokens import AccessToken, fingerprint
 
 __all__ = [
     "AccessToken",
+    "AsyncTokenReader",
     "ConfigError",
     "DayLimit",
     "Durations",
@@ -39,3 +48,23 @@ __all__ = [
     "UnknownAccount",
     "fingerprint",
 ]
+
+_HOMES = {
+    "AccessToken": "tokens",
+    "AsyncTokenReader": "async_reader",
+    "Durations": "durations",
+    "TokenReader": "reader",
+    "fingerprint": "tokens",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOMES.get(name, 'errors')}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -9,9 +9,13 @@ import stat
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal, NoReturn, cast, get_args
+
+from tokenworker import exports
+from tokenworker.tokens import AccessToken
 
 Endpoint = Literal["stable_token", "token"]
 
@@ -35,8 +39,6 @@ _MAX_SECRET_FILE = 4096
 #: The largest quota that is no mistake.
 _MOST = 1_000_000_000
 _QUOTAS: dict[Endpoint, int] = {"stable_token": 500_000, "token": 2_000}
-#: Names that will stand for an SDK's own key format; nobody should come to rely on them as plain keys.
-_RESERVED = ("wechatpy", "wxjava", "easywechat", "silenceper", "powerwechat", "co-wechat-api")
 
 
 #: A field that is wrong, and the rest of the sentence about it. Values have no place in it: one may be a secret.
@@ -78,7 +80,7 @@ class Account:
     endpoint: Endpoint = "stable_token"
     #: Seconds before `expires_at` at which its token is stale; None means the default of its endpoint.
     leeway: float | None = None
-    #: More Redis keys that hold the bare token.
+    #: More Redis keys for the bare token, and names of SDKs' formats.
     publish: tuple[str, ...] = ()
     #: Where the secret was read from; read again when that file changes.
     secret_file: Path | None = None
@@ -94,6 +96,24 @@ class Account:
     def revision(self) -> str:
         """Name the state of the settings that a fetch depends on; 32 bits, too few to test secrets against."""
         return sha256(f"{self.endpoint}\n{self.secret.reveal()}".encode()).hexdigest()[:8]
+
+    def copies(self, token: AccessToken, fetched_at: float) -> list[exports.Copy]:
+        """Make the copies of a token that `publish` asks for."""
+        life = round(token.expires_at - fetched_at)
+        secret = self.secret.reveal()
+        original = exports.Original(self.appid, secret, token.access_token, token.expires_at, life)
+        return [copy for entry in self.publish for copy in exports.copies(entry, original)]
+
+    @cached_property
+    def blank_copies(self) -> tuple[exports.Copy, ...]:
+        """Its copies with no token in them, for their names and keys."""
+        return tuple(self.copies(AccessToken("", 0), 0))
+
+    @cached_property
+    def published(self) -> str:
+        """The name of its list of copies, to notice a change of it; empty for none, and as short as `revision`."""
+        keys = "\n".join(copy.key for copy in self.blank_copies)
+        return sha256(keys.encode()).hexdigest()[:8] if keys else ""
 
 
 def load_accounts(path: Path, environ: Mapping[str, str], faults: list[str]) -> dict[str, Account]:
@@ -173,7 +193,7 @@ def parse_account(table: Mapping[str, Any], environ: Mapping[str, str], faults: 
         name=_name(table, faults),
         endpoint=_endpoint(table, faults),
         leeway=_leeway(table, faults),
-        publish=_publish(table, faults),
+        publish=_publish(table, faults) + _token_key(table, faults),
         secret_file=Path(secret_file) if isinstance(secret_file, str) else None,
         quota=_quota(table, faults),
     )
@@ -265,16 +285,26 @@ def _quota(table: Mapping[str, Any], faults: list[Fault]) -> int | None:
 
 
 def _publish(table: Mapping[str, Any], faults: list[Fault]) -> tuple[str, ...]:
-    keys = table.get("publish", [])
-    if not isinstance(keys, list) or not all(isinstance(key, str) and _is_plain(key) for key in keys):
-        faults.append(("publish", 'must be a list of Redis keys, for example ["YG-WECHAT-TOKEN"]'))
+    entries = table.get("publish", [])
+    if not isinstance(entries, list) or not all(isinstance(entry, str) and _is_plain(entry) for entry in entries):
+        faults.append(
+            ("publish", 'must be a list of Redis keys and formats, for example ["YG-WECHAT-TOKEN", "wechatpy"]')
+        )
         return ()
-    faults.extend(
-        ("publish", f"names {key!r}, an SDK's format, which this version does not write: name a plain key")
-        for key in keys
-        if key in _RESERVED
-    )
-    return tuple(dict.fromkeys(keys))
+    faults.extend(("publish", sentence) for sentence in map(exports.fault, entries) if sentence)
+    return tuple(dict.fromkeys(entries))
+
+
+def _token_key(table: Mapping[str, Any], faults: list[Fault]) -> tuple[str, ...]:
+    """Read the one plain key that the environment may name."""
+    key = table.get("token_key")
+    if key is None:
+        return ()
+    if not _is_plain(key):
+        faults.append(("token_key", "must be a Redis key, for example YG-WECHAT-TOKEN"))
+    elif exports.is_format(key):
+        faults.append(("token_key", f"names {key!r}, an SDK's format: those go into publish of TOKENWORKER_ACCOUNTS"))
+    return (key,)
 
 
 def _is_plain(key: str) -> bool:
@@ -286,14 +316,22 @@ def check_together(accounts: Mapping[str, Account], faults: list[str]) -> None:
 
     `accounts` maps the place where an account is configured to the account.
     """
-    _check_unique("appid", [(account.appid, place) for place, account in accounts.items() if account.appid], faults)
-    published = [(key, place) for place, account in accounts.items() for key in account.publish]
-    _check_unique("the key of publish or WECHAT_TOKEN_KEY,", published, faults)
+    named = {place: account for place, account in accounts.items() if account.appid}
+    _check_unique("appid", [(account.appid, account.appid, place) for place, account in named.items()], faults)
+    keys = [
+        (copy.key, copy.name, place)
+        for place, account in accounts.items()
+        for copy in account.blank_copies
+        # The key of a format is not known without an appid.
+        if place in named or not exports.is_format(copy.name)
+    ]
+    _check_unique("the key of publish or WECHAT_TOKEN_KEY,", keys, faults)
 
 
-def _check_unique(what: str, values: list[tuple[str, str]], faults: list[str]) -> None:
+def _check_unique(what: str, values: list[tuple[str, str, str]], faults: list[str]) -> None:
+    """Add a fault for each value that stands twice; `values` are triples of it, its name for people, and its place."""
     seen: dict[str, str] = {}
-    for value, place in values:
+    for value, name, place in values:
         if value in seen:
-            faults.append(f"{what} {value} stands twice: {seen[value]}, and {place}")
+            faults.append(f"{what} {name} stands twice: {seen[value]}, and {place}")
         seen.setdefault(value, place)

@@ -143,9 +143,11 @@ class Attempts:
         at = refresh_at(account, self._leeway, fetched, lease.taken_at, self._durations.stable_leeway)
         died = foreign(before, account, fetched, cause, self._durations)
         facts = self._death(before) if died else {}
-        done = self._store.commit(
-            lease, token, refresh_at=at, publish=account.publish, revision=account.revision, **facts
-        )
+        copies = account.copies(token, lease.taken_at)
+        facts |= {"revision": account.revision, "published": account.published}
+        done, problem = self._store.commit(lease, token, refresh_at=at, copies=copies, **facts)
+        if problem:
+            logger.error("%s: a copy of the token can't be written: %s", account.appid, problem)
         which = "the same token" if token.fingerprint == before.fingerprint else f"token {token.fingerprint}"
         logger.info(
             "%s: fetched (%s): %s, expires in %.0f s, %s", account.appid, cause, which, fetched.expires_in, done,

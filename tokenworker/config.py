@@ -42,7 +42,7 @@ _VARIABLES = {
     "secret": "WECHAT_SECRET",
     "secret_file": "WECHAT_SECRET_FILE",
     "endpoint": "WECHAT_ENDPOINT",
-    "publish": "WECHAT_TOKEN_KEY",
+    "token_key": "WECHAT_TOKEN_KEY",
 }
 
 
@@ -198,8 +198,7 @@ def _single_account(environ: Mapping[str, str], faults: list[str]) -> dict[str, 
         said = "both are" if "secret" in given else "neither is"
         faults.append(f"set either WECHAT_SECRET or WECHAT_SECRET_FILE for WECHAT_APPID: {said} set")
     found: list[Fault] = []
-    table = {field: [text] if field == "publish" else text for field, text in given.items()}
-    account = parse_account(table, environ, found)
+    account = parse_account(given, environ, found)
     faults.extend(f"{_VARIABLES[field]} {sentence}" for field, sentence in found)
     return {"WECHAT_APPID": account}
 
@@ -223,8 +222,8 @@ def _check_leeway(config: Config, places: Mapping[str, Account], faults: list[st
 def _check_published(config: Config, places: Mapping[str, Account], faults: list[str]) -> None:
     # A token written over the queue or an account's state would stop the whole service.
     faults.extend(
-        f"{place}: the key {key!r} of publish or WECHAT_TOKEN_KEY is one of tokenworker's own: choose another"
+        f"{place}: the key {copy.name!r} of publish or WECHAT_TOKEN_KEY is one of tokenworker's own: choose another"
         for place, account in places.items()
-        for key in account.publish
-        if key == "tokenworker" or key.startswith(f"{config.prefix}:")
+        for copy in account.blank_copies
+        if copy.key == "tokenworker" or copy.key.startswith(f"{config.prefix}:")
     )

@@ -46,6 +46,8 @@ class Durations:
     reader_copy: float = 1.0
     #: A reader that can't reach Redis stops using its copy so long before it expires.
     reader_margin: float = 30.0
+    #: How long a reader waits for a token that is on its way: a tick, and a fetch.
+    reader_patience: float = 8.0
 
     @property
     def lease(self) -> float:

@@ -4,29 +4,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Self
+from contextlib import closing
+from typing import Any, Self
 
 from tokenworker.durations import Durations
-from tokenworker.errors import StoreUnavailable, TokenUnavailable
-from tokenworker.store import Snapshot, TokenStore, connect
-from tokenworker.tokens import AccessToken, fingerprint
-
-
-@dataclass(frozen=True)
-class _Copy:
-    """A token as we last read it, and when, by this process's monotonic clock."""
-
-    token: AccessToken = field(repr=False)
-    read_at: float
-    expires_at: float
+from tokenworker.keys import Keys
+from tokenworker.reading.connections import Connections
+from tokenworker.reading.reader import Reading
+from tokenworker.reading.steps import Exchange, Pause, SendTask, Step, Steps, T
+from tokenworker.reading.tasks import Tasks
+from tokenworker.tokens import AccessToken
 
 
 class TokenReader:
-    """Reads tokens from Redis and keeps the last good one of each account; safe to share between threads.
+    """Reads tokens from Redis and keeps the last good one of each account.
 
     Asked again within a second it answers from its copy; while Redis is away it goes on with the copy until
-    30 s before the token expires.
+    30 s before the token expires. Share one between threads, and across forks. `timeout` bounds each exchange
+    with Redis, in seconds. With `celery`, an app or a broker's URL, it sends a task for a token that is missing,
+    or was refused, and waits some seconds for it.
     """
 
     def __init__(
@@ -35,40 +31,32 @@ class TokenReader:
         prefix: str = "tokenworker",
         durations: Durations | None = None,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        timeout: float = 0.4,
+        celery: Any = None,
     ) -> None:
-        self._client = connect(redis_url, timeout=0.4, retries=0)
-        self._store = TokenStore(self._client, prefix)
-        self._durations = durations or Durations()
-        self._clock = clock
-        self._copies: dict[str, _Copy] = {}
+        self._connections = Connections(redis_url, timeout)
+        self._tasks = Tasks(celery) if celery else None
+        keys, times = Keys(prefix), durations or Durations()
+        self._reading = Reading(keys, times, clock, timeout, has_task=self._tasks is not None)
 
     def get_token(self, appid: str) -> AccessToken:
-        """Return a token that works; raises `TokenUnavailable` with the reason when there is none."""
-        copy = self._copies.get(appid)
-        now = self._clock()
-        if copy and now - copy.read_at < self._durations.reader_copy and now < copy.expires_at:
-            return copy.token
-        try:
-            token, redis_now = self._store.read(appid)
-        except StoreUnavailable as error:
-            reason = str(error)
-        else:
-            return self._keep(appid, token, redis_now) if token else self._missing(appid)
-        if copy and now < copy.expires_at - self._durations.reader_margin:
-            return copy.token
-        raise TokenUnavailable(appid, reason)
+        """Return a token that works; raises `TokenUnavailable` with the reason when there is none.
+
+        After `reject` it waits some seconds for another token, or for the worker's word that the old one works.
+        """
+        return self._reading.fresh(appid) or self._run(self._reading.get(appid))
 
     def reject(self, appid: str, access_token: str) -> None:
         """Report that WeChat refused a token (40001, 40014, 42001): a new one is on its way, if it was ours.
 
         Raises `StoreUnavailable`.
         """
-        self._copies.pop(appid, None)
-        self._store.reject(appid, fingerprint(access_token))
+        self._run(self._reading.reject(appid, access_token))
 
     def close(self) -> None:
         """Close the connections to Redis."""
-        self._client.close()
+        self._connections.close()
 
     def __enter__(self) -> Self:
         return self
@@ -76,23 +64,21 @@ class TokenReader:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _keep(self, appid: str, token: AccessToken, redis_now: float) -> AccessToken:
-        now = self._clock()
-        self._copies[appid] = _Copy(token, now, now + token.expires_in(redis_now))
-        return token
+    def _run(self, steps: Steps[T]) -> T:
+        reply = None
+        with closing(steps):
+            try:
+                while True:
+                    reply = self._do(steps.send(reply))
+            except StopIteration as end:
+                result: T = end.value
+                return result
 
-    def _missing(self, appid: str) -> AccessToken:
-        self._copies.pop(appid, None)
-        raise _unavailable(self._store.look(appid))
-
-
-def _unavailable(snapshot: Snapshot) -> TokenUnavailable:
-    never = "nobody keeps a token for this appid here; is it in the accounts, and does a worker run?"
-    return TokenUnavailable(
-        snapshot.appid,
-        snapshot.error or ("it expired; does a worker run?" if snapshot.fetched_at else never),
-        snapshot.errcode,
-        snapshot.hint,
-        snapshot.failed_at or None,
-        snapshot.retry_at - snapshot.now if snapshot.retry_at > snapshot.now else None,
-    )
+    def _do(self, step: Step) -> Any:
+        match step:
+            case Exchange():
+                return self._connections.exchange(step)
+            case Pause():
+                return time.sleep(step.seconds)
+            case SendTask():
+                return self._tasks and self._tasks.send(step)

@@ -7,6 +7,7 @@ that asked: so lost, late and doubled messages do no harm.
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import dataclass
 from typing import Literal
@@ -18,6 +19,8 @@ from tokenworker.errors import FetchError, TokenUnavailable
 from tokenworker.policy import Demand, due, usable, waits
 from tokenworker.store import Snapshot, TokenStore
 from tokenworker.tokens import AccessToken
+
+logger = logging.getLogger(__name__)
 
 Result = Literal["refreshed", "fresh", "busy", "waiting"]
 
@@ -61,6 +64,8 @@ class Refresher:
         """
         wanted = demand or Demand()
         before = snapshot = self._store.look(account.appid)
+        if snapshot.published != account.published:
+            self.publish(account, snapshot)
         for _ in range(_ROUNDS):
             cause = due(snapshot, wanted, self._durations)
             if cause is None:
@@ -98,6 +103,16 @@ class Refresher:
             # Watch the token, not the lease: whoever holds that may be dead.
             time.sleep(pause)
             pause = min(0.2, pause * 1.5)
+
+    def publish(self, account: Account, snapshot: Snapshot) -> None:
+        """Write the copies of a token that works once more, without a fetch; raises `StoreUnavailable`."""
+        token = snapshot.token
+        if token is None or not usable(snapshot, None):
+            return
+        copies = account.copies(token, snapshot.fetched_at)
+        problem = self._store.publish(account.appid, token, copies, account.published)
+        if problem and problem != snapshot.publish_error:
+            logger.error("%s: a copy of the token can't be written: %s", account.appid, problem)
 
     def _try_refresh(self, account: Account, demand: Demand) -> Outcome:
         try:

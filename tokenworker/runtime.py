@@ -42,7 +42,7 @@ class Runtime:
         """Bring Redis in line with the accounts file: new ones are due, changed ones too, removed ones go."""
         change = self.book.reload()
         for account in change.removed:
-            self.store.clear(account.appid, account.publish)
+            self.store.clear(account.appid)
         for account in change.changed:
             self.store.plan(account.appid, 0)
         if self.book.error or change.reread:
@@ -50,6 +50,13 @@ class Runtime:
         # Whoever is missing here, after a FLUSHALL for example, would never be looked at again.
         if change.reread or self.store.enrolled() < len(self.book):
             self.store.enroll(self.book.accounts)
+
+    def mend_copies(self) -> None:
+        """Write published copies again that are gone, after an eviction for example."""
+        published = {account.appid: account for account in self.book.accounts.values() if account.publish}
+        keys = {appid: [copy.key for copy in it.blank_copies] for appid, it in published.items()}
+        for appid in self.store.without_copies(keys):
+            self.refresher.publish(published[appid], self.store.look(appid))
 
     def take_due(self) -> list[str]:
         """Take the accounts whose time has come, no more of them than may be fetched until the next tick."""

@@ -1,7 +1,8 @@
 """The token store: the only file that knows Redis and the keys in it.
 
 Of each account, `{prefix}:{APPID}:access_token` holds the bare token and lives as long as it,
-`…:state` is a hash with everything else that is known, and `…:lease` names the process that is at WeChat now.
+`…:state` is a hash with everything else that is known, `…:lease` names the process that is at WeChat now, and
+`…:copies` is a hash of the keys of its published copies, each with the SHA-1 of what was written there.
 `{prefix}:due` is a sorted set of appids by the time to look at them next. The braces are literal: they keep
 an account's keys in one slot of a cluster. All times are epoch seconds by Redis's clock, the one clock that
 all processes share.
@@ -12,7 +13,7 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.resources import files
@@ -23,6 +24,8 @@ from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.retry import Retry
 
 from tokenworker.errors import StoreUnavailable
+from tokenworker.exports import Copy
+from tokenworker.keys import Keys
 from tokenworker.tokens import AccessToken
 
 #: WeChat counts its days in Beijing, eight hours ahead of UTC.
@@ -77,6 +80,9 @@ class State:
     fetches_today: int = 0
     forced_at: float = 0.0
     forced_today: int = 0
+    #: The list of copies that were written last, and why one of them could not be.
+    published: str = ""
+    publish_error: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,18 +111,23 @@ class TokenStore:
     def __init__(self, client: redis.Redis, prefix: str = "tokenworker") -> None:
         self._redis = client
         self._prefix = prefix
+        self._names = Keys(prefix)
         self._scripts = {name: _script(client, name) for name in _SCRIPTS}
+        self._scripts |= {name: _script(client, "copies", name) for name in _WITH_COPIES}
 
     def token_key(self, appid: str) -> str:
         """Name the key that holds the bare token."""
-        return f"{self._prefix}:{{{appid}}}:access_token"
+        return self._names.token(appid)
 
     def _keys(self, appid: str) -> tuple[str, str, str]:
-        return self.token_key(appid), f"{self._prefix}:{{{appid}}}:state", f"{self._prefix}:{{{appid}}}:lease"
+        return self._names.token(appid), self._names.state(appid), self._names.lease(appid)
+
+    def _copies(self, appid: str) -> str:
+        return f"{self._prefix}:{{{appid}}}:copies"
 
     @property
     def _due(self) -> str:
-        return f"{self._prefix}:due"
+        return self._names.due
 
     @property
     def _running(self) -> str:
@@ -157,10 +168,15 @@ class TokenStore:
 
     def take_lease(self, appid: str, seconds: float) -> Lease | None:
         """Take the right to make one call to WeChat for `seconds`; None when somebody has it."""
-        _, state, lease = self._keys(appid)
+        _, state, key = self._keys(appid)
         owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(8)}"
-        taken = self._run("take_lease", [state, lease], owner, int(seconds * 1000))
-        return Lease(appid, owner, taken[0], taken[1] / 1000) if taken else None
+        taken = self._run("take_lease", [state, key], owner, int(seconds * 1000))
+        if not taken:
+            return None
+        lease = Lease(appid, owner, taken[0], taken[1] / 1000)
+        # Should its holder die, somebody must look when it ends, even if the token is not stale for long.
+        self.plan(appid, lease.taken_at + seconds)
+        return lease
 
     def begin(self, lease: Lease, *, forced: bool, budget: int, forced_budget: int) -> Begin:
         """Count a fetch of this day in the ledger, right before it: only one that is `ok` may be made."""
@@ -171,9 +187,12 @@ class TokenStore:
         return cast("Begin", result.decode())
 
     def commit(
-        self, lease: Lease, token: AccessToken, *, refresh_at: float, publish: Iterable[str] = (), **facts: object
-    ) -> Commit:
-        """Make `token` the account's token, unless the lease is no longer ours: then nothing but a mark is set."""
+        self, lease: Lease, token: AccessToken, *, refresh_at: float, copies: Iterable[Copy] = (), **facts: object
+    ) -> tuple[Commit, str]:
+        """Make `token` the account's token, unless the lease is no longer ours: then nothing but a mark is set.
+
+        Its copies are written in the same step; returned with the result is why one of them could not be, or "".
+        """
         fields: dict[str, object] = {
             "fingerprint": token.fingerprint,
             "expires_at": _stamp(token.expires_at),
@@ -181,23 +200,36 @@ class TokenStore:
             "refresh_at": _stamp(refresh_at),
             **facts,
         }
-        keys = [*self._keys(lease.appid), *publish]
-        end = int(token.expires_at * 1000)
-        result = self._run("commit", keys, lease.owner, lease.fencing, token.access_token, end, *_flat(fields))
-        commit = cast("Commit", result.decode())
+        keys = [*self._keys(lease.appid), self._copies(lease.appid)]
+        arguments = (lease.owner, lease.fencing, token.access_token, int(token.expires_at * 1000))
+        result, problem = self._run("commit", keys, *arguments, *_listed(copies), *_flat(fields))
+        commit = cast("Commit", _text(result))
         self.plan(lease.appid, refresh_at if commit == "committed" else 0)
-        return commit
+        return commit, _text(problem)
 
     def fail(self, lease: Lease, *, retry_at: float, cut: float = 0, **facts: object) -> None:
         """Record a failed fetch; `cut` limits the life of the token to so many seconds, since it may be superseded."""
         fields = {**facts, "retry_at": _stamp(retry_at), "failed_at": _stamp(lease.taken_at)}
-        self._run("fail", self._keys(lease.appid), lease.owner, lease.fencing, int(cut * 1000), *_flat(fields))
+        keys = [*self._keys(lease.appid), self._copies(lease.appid)]
+        self._run("fail", keys, lease.owner, lease.fencing, int(cut * 1000), *_flat(fields))
         self.plan(lease.appid, retry_at)
 
     def settle(self, lease: Lease, **fields: object) -> None:
         """End a lease under which nothing was fetched, noting `fields` in the state."""
         _, state, key = self._keys(lease.appid)
         self._run("settle", [state, key], lease.owner, lease.fencing, *_flat(fields))
+
+    # Copies
+
+    def publish(self, appid: str, token: AccessToken, copies: Iterable[Copy], published: str) -> str:
+        """Write the copies of `token` if it is still there, and remove others; return why one can't be, or ""."""
+        access_token, state, _ = self._keys(appid)
+        keys = [access_token, state, self._copies(appid)]
+        return _text(self._run("publish", keys, token.access_token, published, *_listed(copies)))
+
+    def without_copies(self, keys: Mapping[str, Sequence[str]]) -> list[str]:
+        """List the accounts among those of `keys` that lack one of their copies, or their token."""
+        return self._incomplete({appid: [self.token_key(appid), *copies] for appid, copies in keys.items()})
 
     # Herds
 
@@ -219,10 +251,15 @@ class TokenStore:
     def reject(self, appid: str, rejected: str) -> bool:
         """Note that WeChat refused the token with this fingerprint; False when it is not the live one."""
         token, state, _ = self._keys(appid)
-        noted = bool(self._run("reject", [token, state], rejected))
+        noted = bool(self._run("reject", [token, state], rejected)) or self._is_live(appid, rejected)
         if noted:
             self.plan(appid, 0)
         return noted
+
+    def _is_live(self, appid: str, name: str) -> bool:
+        """Tell of a token that somebody else wrote under our key, and which our state does not know."""
+        token = self.look(appid).token
+        return token is not None and token.fingerprint == name
 
     def suspect(self, appids: Iterable[str], seconds: float) -> bool:
         """Have each account fetched once more; False when that was asked for already, less than `seconds` ago."""
@@ -272,19 +309,29 @@ class TokenStore:
 
     def without_token(self, appids: Collection[str]) -> list[str]:
         """List the accounts among `appids` that have no token, at the cost of one cheap command when there is none."""
-        keys = {appid: self.token_key(appid) for appid in appids}
+        return self._incomplete({appid: [self.token_key(appid)] for appid in appids})
+
+    def _incomplete(self, keys: Mapping[str, Sequence[str]]) -> list[str]:
+        """List the appids with a key that is not there; one that we may not look at counts as that."""
         with _translated():
-            if not keys or self._redis.exists(*keys.values()) == len(keys):
+            if self._exist([key for group in keys.values() for key in group]):
                 return []
             pipe = self._redis.pipeline(transaction=False)
-            for key in keys.values():
-                pipe.exists(key)
-            return [appid for appid, there in zip(keys, pipe.execute(), strict=True) if not there]
+            for group in keys.values():
+                pipe.exists(*group)
+            counts = pipe.execute(raise_on_error=False)
+        return [appid for (appid, group), there in zip(keys.items(), counts, strict=True) if there != len(group)]
 
-    def clear(self, appid: str, publish: Iterable[str] = ()) -> None:
+    def _exist(self, keys: list[str]) -> bool:
+        try:
+            return not keys or self._redis.exists(*keys) == len(keys)
+        except redis.ResponseError:
+            return False
+
+    def clear(self, appid: str) -> None:
         """Forget an account: its token, its copies, all that is known of it."""
+        self._run("clear", [*self._keys(appid), self._copies(appid)])
         with _translated():
-            self._redis.delete(*self._keys(appid), *publish)
             self._redis.zrem(self._due, appid)
 
     def note_accounts_error(self, error: str | None, seconds: float) -> None:
@@ -312,12 +359,14 @@ class TokenStore:
 
 
 _READERS: dict[str, Callable[[str], Any]] = {"float": float, "int": int, "int | None": int, "str": str}
-_SCRIPTS = ("look", "take_lease", "begin", "commit", "fail", "settle", "reject", "take_due", "admit", "suspect")
+_SCRIPTS = ("look", "take_lease", "begin", "fail", "settle", "reject", "take_due", "admit", "suspect")
+#: Those that begin with the functions of copies.lua.
+_WITH_COPIES = ("commit", "publish", "clear")
 
 
-def _script(client: redis.Redis, name: str) -> Callable[..., Any]:
-    text = files("tokenworker").joinpath("lua", f"{name}.lua").read_text(encoding="utf-8")
-    return cast("Callable[..., Any]", client.register_script(text))
+def _script(client: redis.Redis, *names: str) -> Callable[..., Any]:
+    parts = [files("tokenworker").joinpath("lua", f"{name}.lua").read_text(encoding="utf-8") for name in names]
+    return cast("Callable[..., Any]", client.register_script("".join(parts)))
 
 
 @contextmanager
@@ -349,6 +398,12 @@ def _text(value: bytes) -> str:
 
 def _stamp(moment: float) -> str:
     return f"{moment:.3f}"
+
+
+def _listed(copies: Iterable[Copy]) -> list[Any]:
+    """Lay copies out as copies.lua takes them."""
+    texts = [text for copy in copies for text in (copy.name, copy.key, copy.value)]
+    return [len(texts) // 3, *texts]
 
 
 def _flat(fields: Mapping[str, object]) -> list[Any]:

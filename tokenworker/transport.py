@@ -7,9 +7,7 @@ and then the connection is shut; a thread that is still connecting by then never
 
 from __future__ import annotations
 
-import logging
 import os
-import re
 import socket
 import ssl
 import threading
@@ -28,6 +26,7 @@ from requests.adapters import HTTPAdapter
 
 from tokenworker.accounts import Secret
 from tokenworker.errors import NetworkError
+from tokenworker.redaction import redact_urllib3
 
 #: WeChat's answers to a keeper of tokens have less than 2 KB.
 MAX_BODY = 64 * 1024
@@ -287,19 +286,4 @@ def _innermost(error: BaseException) -> BaseException:
     return error
 
 
-class _Redaction(logging.Filter):
-    """Takes secrets and tokens out of what urllib3 logs; a filter, since it must hold at every level."""
-
-    _SECRET = re.compile(r"((?:secret|access_token)=)[^&\s'\"]+")
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        message = record.getMessage()
-        if self._SECRET.search(message):
-            record.msg, record.args = self._SECRET.sub(r"\1***", message), ()
-            record.exc_info = record.exc_text = None
-        return True
-
-
-# A filter of a logger sees only what is logged at that very logger, so each of urllib3's gets it.
-for _name in ("connectionpool", "connection", "poolmanager", "response", "util.retry"):
-    logging.getLogger(f"urllib3.{_name}").addFilter(_Redaction())
+redact_urllib3()

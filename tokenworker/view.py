@@ -68,7 +68,7 @@ class View:
         seen: dict[str, object] = {}
 
         def show(rows: list[dict[str, Any]], error: str | None) -> None:
-            lines: dict[str, object] = {row["appid"]: (row["state"], row["fingerprint"], row["error"]) for row in rows}
+            lines: dict[str, object] = {row["appid"]: (row["state"], row["fingerprint"], _error(row)) for row in rows}
             lines |= {"": (error,)} if error else {}
             for row in rows:
                 if lines[row["appid"]] != seen.get(row["appid"]):
@@ -95,8 +95,14 @@ def _cells(row: dict[str, Any]) -> list[str]:
     left = _duration(row["expires_in"]) if row["expires_in"] is not None else "-"
     at = max(row["refresh_at"], row["retry_at"]) - row["now"]
     soon = "now" if at <= 0 else f"in {_duration(at)}"
-    error = f"{row['error']}: {row['hint']}" if row["error"] and row["hint"] else row["error"]
-    return [row["appid"], row["state"], left, soon, str(row["fetches_today"]), row["fingerprint"] or "-", error or "-"]
+    fetches, token = str(row["fetches_today"]), row["fingerprint"] or "-"
+    return [row["appid"], row["state"], left, soon, fetches, token, _error(row) or "-"]
+
+
+def _error(row: dict[str, Any]) -> str:
+    fetch = f"{row['error']}: {row['hint']}" if row["error"] and row["hint"] else row["error"]
+    copy = f"can't publish {row['publish_error']}" if row["publish_error"] else ""
+    return "; ".join(filter(None, (fetch, copy)))
 
 
 def _duration(seconds: float) -> str:

@@ -42,6 +42,7 @@ class Watchdog(threading.Thread):
         """Refresh what is neglected and return its appids; logs what goes wrong and goes on."""
         try:
             self._held.reconcile()
+            self._held.mend_copies()
             self._check_clock()
             appids = [appid for appid in self._candidates() if self._is_neglected(appid)]
         except TokenWorkerError as error:

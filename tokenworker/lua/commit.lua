@@ -1,28 +1,27 @@
 -- Make a fetched token the account's token, in one step with its state and the end of the lease.
--- KEYS: token, state, lease, then the published keys.
--- ARGV: owner, fencing number, token, expires_at in ms, then fields and values of the state.
+-- KEYS: token, state, lease, copies.
+-- ARGV: owner, fencing number, token, expires_at in ms, the copies, then fields and values of the state.
 -- Returns 'committed'; 'suspect' when it is committed but another fetch overlapped with it; 'refused' when
--- the lease is no longer ours, for then nobody knows which token WeChat issued last.
+-- the lease is no longer ours, for then nobody knows which token WeChat issued last. And, second, why a copy could
+-- not be written, or '': it must not keep the token itself from being written.
 local fencing = tonumber(ARGV[2])
 local state = redis.call('HMGET', KEYS[2], 'fencing', 'suspect')
 if redis.call('GET', KEYS[3]) ~= ARGV[1] or tonumber(state[1] or 0) ~= fencing then
   redis.call('HSET', KEYS[2], 'suspect', state[1] or 0)
-  return 'refused'
+  return { 'refused', '' }
 end
 local time = redis.call('TIME')
 local ttl = tonumber(ARGV[4]) - (time[1] * 1000 + math.floor(time[2] / 1000))
+local problem = ''
 if ttl > 0 then
   redis.call('SET', KEYS[1], ARGV[3], 'PX', ttl)
-  for index = 4, #KEYS do
-    -- A copy that can't be written must not keep the token itself from being written.
-    redis.pcall('SET', KEYS[index], ARGV[3], 'PX', ttl)
-  end
+  problem = write(KEYS[4], 5, ttl)
 end
 redis.call('HDEL', KEYS[2], 'error', 'errcode', 'hint', 'failed_at', 'retry_at', 'rejected', 'dead', 'stuck')
-redis.call('HSET', KEYS[2], 'failures', 0, 'settled', fencing, unpack(ARGV, 5))
+redis.call('HSET', KEYS[2], 'failures', 0, 'settled', fencing, 'publish_error', problem, unpack(ARGV, 6 + 3 * ARGV[5]))
 redis.call('DEL', KEYS[3])
 if tonumber(state[2] or -1) >= fencing then
-  return 'suspect'
+  return { 'suspect', problem }
 end
 redis.call('HDEL', KEYS[2], 'suspect')
-return 'committed'
+return { 'committed', problem }

@@ -1,0 +1,85 @@
+"""What the tests of readers share: tokens put into Redis, a clock to set by hand, a worker without Celery."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from typing import Self
+
+import redis
+
+from tokenworker.accounts import Account, Secret
+from tokenworker.attempts import Attempts
+from tokenworker.durations import Durations
+from tokenworker.errors import TokenWorkerError
+from tokenworker.refresher import Refresher
+from tokenworker.sandbox import DEMO_APPID, DEMO_SECRET, Sandbox
+from tokenworker.store import TokenStore
+from tokenworker.tokens import AccessToken
+from tokenworker.transport import Transport
+from tokenworker.wechat import WeChat
+
+#: An account for which nobody fetches: its tokens are put there by the test.
+APPID = "wx1"
+TOKEN = f"tokenworker:{{{APPID}}}:access_token"
+STATE = f"tokenworker:{{{APPID}}}:state"
+
+
+def put(store: TokenStore, text: str = "token", life: float = 100, appid: str = APPID) -> None:
+    lease = store.take_lease(appid, 5)
+    assert lease
+    store.commit(lease, AccessToken(text, lease.taken_at + life), refresh_at=lease.taken_at + life / 2)
+
+
+def calls(client: redis.Redis, command: str) -> int:
+    """Count how many times the server did a command."""
+    return int(client.info("commandstats").get(f"cmdstat_{command}", {}).get("calls", 0))
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Keeper:
+    """Does what a worker does when beat ticks, twenty times a second, in a thread."""
+
+    def __init__(self, store: TokenStore, sandbox: Sandbox) -> None:
+        durations = replace(Durations(), stable_leeway=4.9, overlap=5.0, fetch_timeout=2.0)
+        wechat = WeChat(Transport(), (sandbox.url,), durations.fetch_timeout)
+        self.refresher = Refresher(store, Attempts(store, wechat, durations), durations)
+        self.store = store
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="keeper")
+
+    def __enter__(self) -> Self:
+        self.store.enroll([DEMO_APPID])
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stopped.wait(0.05):
+            for _ in self.store.take_due(1, 0.5):
+                # It is recorded, and there for the reader to see.
+                with suppress(TokenWorkerError):
+                    self.refresher.refresh(Account(DEMO_APPID, Secret(DEMO_SECRET)))
+
+
+def in_a_child(work: Callable[[], object]) -> None:
+    """Do it in a forked child, and see that it returns something true."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        with suppress(BaseException):
+            status = 0 if work() else 1
+        os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

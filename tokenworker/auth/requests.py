@@ -1,0 +1,103 @@
+"""WeChatAuth for requests: ``session.auth = WeChatAuth(reader, appid)``."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import urlsplit
+
+import urllib3.exceptions
+import urllib3.util.retry
+from requests import PreparedRequest, Response
+from requests.auth import AuthBase
+from requests.exceptions import UnrewindableBodyError
+from requests.utils import rewind_body
+
+from tokenworker.auth.calls import WECHAT_HOSTS, carries_token, may_refuse, refuses, with_token
+from tokenworker.auth.replacing import replaced
+from tokenworker.reader import TokenReader
+from tokenworker.redaction import redact_urllib3, redacted
+
+logger = logging.getLogger("tokenworker.auth")
+
+
+class WeChatAuth(AuthBase):
+    """Puts the token of `appid` into calls to WeChat; safe to share between sessions and threads.
+
+    When WeChat refuses the token, it is reported, and the call is made once more with the one in its place.
+    A call gets no token when its host is not among `hosts`, or when it names a token itself.
+    Raises `TokenUnavailable`.
+    """
+
+    def __init__(self, reader: TokenReader, appid: str, hosts: Iterable[str] = WECHAT_HOSTS) -> None:
+        self._reader = reader
+        self._appid = appid
+        self._hosts = tuple(hosts)
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        """Give a request its token."""
+        url = urlsplit(request.url or "")
+        if carries_token(url.scheme, url.hostname or "", url.path, url.query, self._hosts):
+            _sign(request, self._reader.get_token(self._appid).access_token)
+            request.hooks["response"].append(self._answered)
+        return request
+
+    def _answered(self, response: Response, **options: Any) -> Response:
+        """Look at an answer, and replace it by another if it refuses the token."""
+        request = response.request
+        # What a redirect leads to is not signed: WeChat's answer is the one before.
+        if not isinstance(request, _Signed) or not may_refuse(response.headers) or not refuses(response.content):
+            return response
+        access_token = replaced(self._reader, self._appid, request.access_token)
+        if access_token is None or not _is_repeatable(request):
+            return response
+        again = request.copy()
+        _sign(again, access_token)
+        answer = response.connection.send(again, **options)
+        answer.history.append(response)
+        return answer
+
+
+class _Signed(PreparedRequest):
+    """A request with a token that its URL does not show.
+
+    So the token is in no error that shows the URL, not in `response.url`, and follows no redirect.
+    """
+
+    access_token: str
+
+    @property
+    def path_url(self) -> str:
+        return with_token(super().path_url, self.access_token)
+
+
+def _sign(request: PreparedRequest, access_token: str) -> None:
+    # requests takes over what an auth object returns, but not its class.
+    request.__class__ = _Signed
+    request.__dict__["access_token"] = access_token
+
+
+def _is_repeatable(request: PreparedRequest) -> bool:
+    """Make a body ready to be sent once more, if that can be done."""
+    if request.body is None or isinstance(request.body, bytes | str):
+        return True
+    try:
+        rewind_body(request)
+    except (UnrewindableBodyError, OSError, ValueError):
+        logger.warning("a call whose token WeChat refused is not made again: its body is a stream without a way back")
+        return False
+    return True
+
+
+class _MaxRetryError(urllib3.exceptions.MaxRetryError):
+    """Tells of the URL without the token in it."""
+
+    def __init__(self, pool: Any, url: str | None, reason: Exception | None = None) -> None:
+        super().__init__(pool, redacted(url or ""), reason)
+
+
+# The one error of urllib3 with the URL in its text. An auth object has no say in errors: requests asks it before
+# a call, and after an answer.
+urllib3.util.retry.MaxRetryError = _MaxRetryError  # type: ignore[attr-defined]
+redact_urllib3()

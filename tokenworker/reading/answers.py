@@ -1,0 +1,120 @@
+"""What to ask Redis about an account, in plain commands, and what its answers mean."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from tokenworker.errors import TokenUnavailable
+from tokenworker.keys import Keys
+from tokenworker.reading.steps import Command, Exchange, Refusal
+from tokenworker.tokens import AccessToken
+
+#: What WeChat hands out is printable, and no JSON: that would be another program's, or another version's.
+_TOKEN = re.compile(rb"(?![{\[\"])[!-~]{1,2048}")
+_FIELDS = ("error", "errcode", "hint", "failed_at", "retry_at", "fetched_at", "proven", "tested_at")
+_NUMBER = re.compile(r"-?\d{1,15}(\.\d+)?", re.ASCII)
+_NEVER = "nobody keeps a token for this appid here; is it in the accounts, and does a worker run?"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A live token and the seconds it had left when we asked, by our clock and by Redis's; or what is `wrong`."""
+
+    asked_at: float
+    token: AccessToken | None = None
+    left: float = 0.0
+    now: float = 0.0
+    wrong: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What the state says; fields that are not there, nonsense, and what we may not read count as nothing."""
+
+    fields: dict[str, str]
+
+    @classmethod
+    def of(cls, reply: Any) -> State:
+        """Take the answer for the fields."""
+        texts = zip(_FIELDS, reply if isinstance(reply, list) else [], strict=False)
+        return cls({name: value.decode("utf-8", "replace") for name, value in texts if value})
+
+    def number(self, name: str) -> float:
+        """Return a field, or 0."""
+        text = self.fields.get(name, "")
+        return float(text) if _NUMBER.fullmatch(text) else 0.0
+
+    def rests_for(self, now: float) -> float:
+        """Say how many seconds the next fetch is away, after a failure; 0 when nothing is known."""
+        return max(0.0, self.number("retry_at") - now)
+
+    def vouches_for(self, fingerprint: str, now: float, interval: float) -> bool:
+        """Say whether the worker tested a token less than `interval` seconds ago, and found that it works."""
+        return self.fields.get("proven") == fingerprint and 0 <= now - self.number("tested_at") < interval
+
+
+@lru_cache(maxsize=1024)
+def short_question(keys: Keys, appid: str) -> Exchange:
+    """Ask for a token and its remaining life, which is all one needs to know of a token that one knows already.
+
+    The life comes first, so that no transaction is needed: when the token changes in between, the newer one
+    is thought to have no more life than the older.
+    """
+    return Exchange.of(*_commands(keys, appid))
+
+
+def question(keys: Keys, appid: str) -> Exchange:
+    """Ask for the same, the time, and what the state says."""
+    return Exchange.of(*_commands(keys, appid), ("TIME",), ("HMGET", keys.state(appid), *_FIELDS))
+
+
+def _commands(keys: Keys, appid: str) -> tuple[Command, Command]:
+    key = keys.token(appid)
+    return ("PTTL", key), ("GET", key)
+
+
+def read(replies: list[Any], key: str, asked_at: float) -> tuple[Found, State]:
+    """Make a token and the state of the answers to `question`."""
+    *answers, fields = replies
+    state = State.of(fields)
+    refusal = next((answer for answer in answers if isinstance(answer, Refusal)), None)
+    if refusal:
+        wrong = f"Redis does not let us read {key} with PTTL, GET and TIME: {refusal.reason}"
+        return Found(asked_at, wrong=wrong), state
+    left, value, (seconds, microseconds) = answers
+    return _found(key, asked_at, left, value, int(seconds) + int(microseconds) / 1e6), state
+
+
+def _found(key: str, asked_at: float, left: int, value: bytes | None, now: float) -> Found:
+    if value is None:
+        return Found(asked_at, now=now)
+    if left == -1:
+        return Found(asked_at, now=now, wrong=f"{key} never expires, so it is no worker that wrote it")
+    if not _TOKEN.fullmatch(value):
+        wrong = f"what {key} holds is no token: did another program or version write it?"
+        return Found(asked_at, now=now, wrong=wrong)
+    # Less than nothing: the key appeared between the commands.
+    life = max(0, left) / 1000
+    return Found(asked_at, AccessToken(value.decode(), now + life), life, now)
+
+
+def unavailable(appid: str, found: Found, state: State) -> TokenUnavailable:
+    """Say why there is no token that may be used."""
+    fields = state.fields
+    return TokenUnavailable(
+        appid,
+        found.wrong or fields.get("error") or _otherwise(found, state),
+        int(state.number("errcode")) or None,
+        fields.get("hint", ""),
+        state.number("failed_at") or None,
+        state.rests_for(found.now) or None,
+    )
+
+
+def _otherwise(found: Found, state: State) -> str:
+    if found.token:
+        return "WeChat refused it, and no worker has tested or replaced it yet; does one run?"
+    return "it expired; does a worker run?" if "fetched_at" in state.fields else _NEVER

@@ -1,0 +1,123 @@
+"""What a process remembers: the tokens it read, those that WeChat refused, and that Redis is away."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from tokenworker.durations import Durations
+from tokenworker.tokens import AccessToken
+
+#: No token of WeChat lives longer; a longer life is the work of a clock that went back at Redis.
+LONGEST_LIFE = 7200.0
+#: Two looks at the same end differ by the time that they take, in seconds.
+_SAME_END = 1.0
+
+
+@dataclass(slots=True)
+class _Copy:
+    """A token, also as it stands in Redis, and its times by this process's monotonic clock.
+
+    Never changed, but not frozen either: that would make it twice as slow to build.
+    """
+
+    token: AccessToken
+    value: bytes = field(repr=False)
+    seen_at: float
+    expires_at: float
+    #: Until then there is no need to look at Redis.
+    fresh_until: float
+
+
+class Copies:
+    """One copy for each account; safe to share between threads, for a copy is replaced and never changed."""
+
+    def __init__(self, durations: Durations, clock: Callable[[], float]) -> None:
+        self._durations = durations
+        self._clock = clock
+        self._copies: dict[str, _Copy] = {}
+        self._rejected: dict[str, tuple[str, float]] = {}
+        self._silence: tuple[str, float] | None = None
+        self._in_vain: dict[str, float] = {}
+
+    def fresh(self, appid: str) -> AccessToken | None:
+        """Return a token that needs no look at Redis yet."""
+        copy = self._copies.get(appid)
+        return copy.token if copy and self._clock() < copy.fresh_until else None
+
+    def lasting(self, appid: str, *, gone: bool = False) -> AccessToken | None:
+        """Return a token that still works though Redis can't confirm it.
+
+        When it is `gone` from Redis, somebody may fetch another, and then it works on for the overlap only.
+        """
+        copy = self._copies.get(appid)
+        if copy is None:
+            return None
+        end = min(copy.expires_at, copy.seen_at + self._durations.overlap) if gone else copy.expires_at
+        return copy.token if self._clock() < end - self._durations.reader_margin else None
+
+    def keep(self, appid: str, token: AccessToken, left: float, asked_at: float) -> AccessToken:
+        """Remember a token that had `left` seconds to live, counted from before we asked."""
+        return self._keep(appid, token, token.access_token.encode(), left, asked_at)
+
+    def renew(self, appid: str, value: object, left: float, asked_at: float) -> AccessToken | None:
+        """Return the token we have, if it is still the `value` in Redis and its end is where it was."""
+        copy = self._copies.get(appid)
+        if copy is None or value != copy.value or abs(asked_at + left - copy.expires_at) > _SAME_END:
+            return None
+        return self._keep(appid, copy.token, copy.value, left, asked_at)
+
+    def _keep(self, appid: str, token: AccessToken, value: bytes, left: float, asked_at: float) -> AccessToken:
+        end = asked_at + min(left, LONGEST_LIFE)
+        fresh_until = min(asked_at + self._durations.reader_copy, end)
+        self._copies[appid] = _Copy(token, value, asked_at, end, fresh_until)
+        return token
+
+    # Redis is away
+
+    def note_silence(self, reason: str) -> None:
+        """Remember that Redis did not answer just now."""
+        self._silence = reason, self._clock() + self._durations.reader_copy
+
+    def note_answer(self) -> None:
+        """Remember that Redis answers."""
+        self._silence = None
+
+    def silence(self) -> str | None:
+        """Say why Redis is not worth asking at this moment."""
+        silence = self._silence
+        return silence[0] if silence and self._clock() < silence[1] else None
+
+    @property
+    def in_doubt(self) -> bool:
+        """Say whether Redis did not answer when it was asked last."""
+        return self._silence is not None
+
+    # Refused tokens
+
+    def reject(self, appid: str, fingerprint: str) -> None:
+        """Remember that WeChat refused a token, for as long as another may be on its way."""
+        self._rejected[appid] = fingerprint, self._clock() + self._durations.reader_patience
+        copy = self._copies.get(appid)
+        if copy and copy.token.fingerprint == fingerprint:
+            self._copies.pop(appid, None)
+
+    def rejection(self, appid: str) -> tuple[str | None, float]:
+        """Return the fingerprint of the token that WeChat refused just now, and until when to wait for another."""
+        now = self._clock()
+        rejection = self._rejected.get(appid)
+        return rejection if rejection and now < rejection[1] else (None, now)
+
+    def absolve(self, appid: str) -> None:
+        """Forget that a token was refused: it was tested, and works."""
+        self._rejected.pop(appid, None)
+
+    # Waiting
+
+    def note_in_vain(self, appid: str) -> None:
+        """Remember that waiting for a token of this account brought nothing."""
+        self._in_vain[appid] = self._clock() + self._durations.reader_patience
+
+    def in_vain(self, appid: str) -> bool:
+        """Say whether one waited in vain so lately that it is not worth another wait."""
+        return self._clock() < self._in_vain.get(appid, 0)

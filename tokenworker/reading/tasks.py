@@ -1,0 +1,53 @@
+"""Sends the task `tokenworker.refresh_token`, through somebody's Celery app."""
+
+from __future__ import annotations
+
+import threading
+from importlib import import_module
+from typing import Any
+
+from tokenworker.reading.steps import SendTask
+from tokenworker.urls import celery_url
+
+_NAME = "tokenworker.refresh_token"
+_QUEUE = "tokenworker"
+#: A broker that does not take a message within so many seconds hangs.
+_LONGEST = 2.0
+
+
+class Tasks:
+    """The task, by way of a Celery app or of a broker's URL.
+
+    Its result is not waited for: Celery forbids that inside tasks, a result backend may hang, and a token
+    need not go through it. Whoever sends watches the key.
+    """
+
+    def __init__(self, celery: Any) -> None:
+        self._app = _app(celery) if isinstance(celery, str) else celery
+
+    def send(self, step: SendTask) -> str:
+        """Send the task and return what went wrong, or nothing.
+
+        In a thread of its own, for Celery knows no deadline for a broker that hangs.
+        """
+        outcome: list[str] = []
+        thread = threading.Thread(target=self._send, args=(step, outcome), name="tokenworker-send", daemon=True)
+        thread.start()
+        thread.join(_LONGEST)
+        return outcome[0] if outcome else f"the broker does not take the task {_NAME} within {_LONGEST} s"
+
+    def _send(self, step: SendTask, outcome: list[str]) -> None:
+        arguments = {"appid": step.appid, "rejected": step.rejected}
+        try:
+            self._app.send_task(_NAME, kwargs=arguments, queue=_QUEUE, ignore_result=True)
+        except Exception as error:  # noqa: BLE001  whatever a broker's client raises; its text may hold a password
+            outcome.append(f"the task {_NAME} can't be sent: {type(error).__name__}")
+        else:
+            outcome.append("")
+
+
+def _app(broker: str) -> Any:
+    # By name, so that this package does not depend on Celery: most readers have no use for it.
+    celery = import_module("celery")
+    url = celery_url(broker) if broker.startswith(("redis:", "rediss:", "unix:")) else broker
+    return celery.Celery("tokenworker-reader", broker=url, set_as_current=False)

@@ -1,0 +1,40 @@
+"""Takes tokens and secrets out of texts in which other people's libraries put URLs."""
+
+from __future__ import annotations
+
+import logging
+import re
+
+_SECRET = re.compile(r"((?:secret|access_token)=)[^&\s'\"]+")
+
+
+def redacted(text: str) -> str:
+    """Replace what stands for a secret or a token in the query of a URL."""
+    return _SECRET.sub(r"\1***", text)
+
+
+class Redaction(logging.Filter):
+    """Redacts what a logger logs; a filter, since it must hold at every level."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let every record pass, without what nobody may see."""
+        message = record.getMessage()
+        if _SECRET.search(message):
+            record.msg, record.args = redacted(message), ()
+            record.exc_info = record.exc_text = None
+        return True
+
+
+_redaction = Redaction()
+
+
+def redact_logs(*loggers: str) -> None:
+    """Redact what is logged; a filter sees only what is logged at that very logger, so name each."""
+    for logger in loggers:
+        logging.getLogger(logger).addFilter(_redaction)
+
+
+def redact_urllib3() -> None:
+    """Redact the logs of urllib3, which print URLs at DEBUG, and at WARNING when it retries."""
+    names = ("connectionpool", "connection", "poolmanager", "response", "util.retry")
+    redact_logs(*(f"urllib3.{name}" for name in names))
