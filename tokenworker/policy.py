@@ -122,6 +122,8 @@ def _rest(snapshot: Snapshot, account: Account, demand: Demand, durations: Durat
     left = snapshot.retry_at - snapshot.now
     if left <= _SLACK or left > durations.longest_rest or snapshot.revision != account.revision:
         return 0.0
+    if snapshot.failed_at > snapshot.now:
+        return 0.0  # the clock went back, and the rest grew by as much
     wanted = demand.early or demand.force
     return 0.0 if wanted and _since(snapshot.failed_at, snapshot.now) >= durations.retry_gap else left
 
@@ -143,6 +145,14 @@ def wait_after(error: FetchError, failures: int, now: float, durations: Duration
     return float(min(cap, first * 2 ** min(failures - 1, 32)) * random.uniform(0.8, 1.2))  # noqa: S311  no secret
 
 
+def next_look(snapshot: Snapshot, durations: Durations) -> float:
+    """Say when to look at an account again: when its token is stale, or a report that came too early can be tested."""
+    if due(snapshot, Demand(), durations):
+        return 0.0
+    reported = snapshot.token is not None and snapshot.token.fingerprint == snapshot.rejected
+    return min(snapshot.refresh_at, snapshot.tested_at + durations.report_interval) if reported else snapshot.refresh_at
+
+
 def usable(snapshot: Snapshot, rejected: str | None) -> bool:
     """Say whether the token may be handed to a caller who was refused the token named `rejected`."""
     token = snapshot.token
@@ -154,7 +164,9 @@ def must_force(snapshot: Snapshot, cause: Cause, durations: Durations) -> bool:
     if cause is Cause.FORCED:
         return True
     rested = _since(snapshot.forced_at, snapshot.now) >= durations.force_interval
-    stuck = cause is Cause.DEAD and snapshot.stuck == snapshot.dead
+    # The dead token may have vanished from Redis since, or somebody wrote another over it.
+    without = cause in (Cause.DEAD, Cause.MISSING, Cause.OVERWRITTEN)
+    stuck = without and snapshot.stuck != "" and snapshot.stuck == snapshot.dead
     return stuck and rested and snapshot.forced_today < _FORCED_BY_ITSELF
 
 

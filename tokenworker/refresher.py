@@ -16,7 +16,7 @@ from tokenworker.accounts import Account
 from tokenworker.attempts import Attempts
 from tokenworker.durations import Durations
 from tokenworker.errors import FetchError, TokenUnavailable
-from tokenworker.policy import Demand, due, usable, waits
+from tokenworker.policy import Demand, due, next_look, usable, waits
 from tokenworker.store import Snapshot, TokenStore
 from tokenworker.tokens import AccessToken
 
@@ -63,13 +63,16 @@ class Refresher:
         Raises `FetchError`, with `retry_in` set, when WeChat gives none, and `StoreUnavailable`.
         """
         wanted = demand or Demand()
+        if wanted.rejected:
+            # Noted first: whatever happens to us, and whoever is at it now, the report is not forgotten.
+            self._store.reject(account.appid, wanted.rejected)
         before = snapshot = self._store.look(account.appid)
         if snapshot.published != account.published:
             self.publish(account, snapshot)
         for _ in range(_ROUNDS):
             cause = due(snapshot, wanted, self._durations)
             if cause is None:
-                self._store.plan(account.appid, snapshot.refresh_at)
+                self._plan(snapshot)
                 return _outcome(snapshot, "fresh" if snapshot.fingerprint == before.fingerprint else "refreshed")
             left = waits(snapshot, account, wanted, cause, self._durations)
             if not left:
@@ -78,7 +81,7 @@ class Refresher:
                     return _outcome(snapshot, "busy")
                 left = done
             if left:
-                return self._wait(snapshot, wanted, left)
+                return self._wait(snapshot, left)
             wanted = Demand(rejected=wanted.rejected)
             snapshot = self._store.look(account.appid)
         return _outcome(snapshot, "busy")
@@ -121,10 +124,17 @@ class Refresher:
             retry_in = error.retry_in or 0.0
         return Outcome(account.appid, "waiting", None, retry_in)
 
-    def _wait(self, snapshot: Snapshot, demand: Demand, seconds: float) -> Outcome:
-        """Leave the account for later; a report is noted, so that it is not forgotten."""
-        if demand.rejected:
-            self._store.reject(snapshot.appid, demand.rejected)
+    def _plan(self, snapshot: Snapshot) -> None:
+        """Look at an account next when that is due, or sooner for what came since our look."""
+        planned = next_look(snapshot, self._durations)
+        self._store.plan(snapshot.appid, planned)
+        # A report, say: it had the account looked at at once, and our plan undid that.
+        again = next_look(self._store.look(snapshot.appid), self._durations)
+        if again < planned:
+            self._store.plan(snapshot.appid, again)
+
+    def _wait(self, snapshot: Snapshot, seconds: float) -> Outcome:
+        """Leave the account for later."""
         self._store.plan(snapshot.appid, snapshot.now + seconds)
         return _outcome(snapshot, "waiting", seconds)
 

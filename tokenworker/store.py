@@ -208,10 +208,11 @@ class TokenStore:
         return commit, _text(problem)
 
     def fail(self, lease: Lease, *, retry_at: float, cut: float = 0, **facts: object) -> None:
-        """Record a failed fetch; `cut` limits the life of the token to so many seconds, since it may be superseded."""
+        """Record a failed fetch; `cut` limits the life of the token, which may be superseded, to so many seconds."""
         fields = {**facts, "retry_at": _stamp(retry_at), "failed_at": _stamp(lease.taken_at)}
         keys = [*self._keys(lease.appid), self._copies(lease.appid)]
-        self._run("fail", keys, lease.owner, lease.fencing, int(cut * 1000), *_flat(fields))
+        arguments = (lease.owner, lease.fencing, int(lease.taken_at * 1000), int(cut * 1000))
+        self._run("fail", keys, *arguments, *_flat(fields))
         self.plan(lease.appid, retry_at)
 
     def settle(self, lease: Lease, **fields: object) -> None:
@@ -263,8 +264,11 @@ class TokenStore:
 
     def suspect(self, appids: Iterable[str], seconds: float) -> bool:
         """Have each account fetched once more; False when that was asked for already, less than `seconds` ago."""
+        key, length = f"{self._prefix}:suspected", int(seconds * 1000)
         with _translated():
-            first = self._redis.set(f"{self._prefix}:suspected", "1", nx=True, px=int(seconds * 1000))
+            if self._redis.pttl(key) > length:
+                self._redis.delete(key)  # the clock went back once more since
+            first = self._redis.set(key, "1", nx=True, px=length)
         for appid in appids if first else ():
             self._run("suspect", [self._keys(appid)[1]])
             self.plan(appid, 0)
