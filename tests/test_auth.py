@@ -184,13 +184,14 @@ def test_a_host_that_is_not_wechats_sees_no_token(caller: Caller) -> None:
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-@pytest.mark.usefixtures("live")
-def test_a_redirect_takes_no_token_along(caller: Caller, status: int) -> None:
-    with Server(OK) as elsewhere, Server(http(b"", status, Location=elsewhere.url + "/there")) as wechat:
-        assert caller.call("POST", wechat.url + SEND, json={}).errcode == 0
+def test_a_redirect_takes_no_token_along(live: TokenStore, caller: Caller, status: int) -> None:
+    with Server(REFUSED) as elsewhere, Server(http(b"", status, Location=elsewhere.url + "/there")) as wechat:
+        assert caller.call("POST", wechat.url + SEND, json={}).errcode == 40001
 
     assert tokens(wechat) == [TOKEN]
     assert [request.target for request in elsewhere.requests] == ["/there"]
+    # It is not WeChat that refused it.
+    assert live.look(APPID).rejected == ""
 
 
 @pytest.mark.parametrize(
@@ -437,6 +438,26 @@ def test_no_token_shows_in_what_a_service_sees_or_in_logs(caller: Caller, caplog
         assert token not in reply.shown
         assert token not in caplog.text
     assert "access_token=***" in caplog.text
+
+
+@pytest.mark.usefixtures("live")
+@pytest.mark.parametrize("library", ["requests", "httpx"])
+def test_no_token_shows_in_the_logs_of_a_service_that_imports_nothing_else(server: RedisServer, library: str) -> None:
+    code = (
+        "import logging, sys\n"
+        "logging.basicConfig(level=logging.DEBUG)\n"
+        f"import {library}\n"
+        "from tokenworker import TokenReader\n"
+        f"from tokenworker.auth.{library} import WeChatAuth\n"
+        f"{library}.get(sys.argv[1], auth=WeChatAuth(TokenReader(sys.argv[2]), {APPID!r}))\n"
+    )
+    with Server(OK) as wechat:
+        command = [sys.executable, "-c", code, wechat.url + "/cgi-bin/user/get", server.url]
+        log = subprocess.run(command, capture_output=True, text=True, check=True).stderr
+
+    assert tokens(wechat) == [TOKEN]
+    assert TOKEN not in log
+    assert "access_token=***" in log
 
 
 @pytest.mark.parametrize("fault", ["refused", "unknown", "hang"])

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -110,8 +113,14 @@ def test_without_redis_every_command_ends_with_one_sentence(cli: CliRunner, comm
     assert "refused" in result.stderr
 
 
-def test_refresh_without_a_worker_says_so(cli: CliRunner) -> None:
-    result = cli.invoke(main, ["refresh", "--timeout", "0.2"])
+@pytest.mark.parametrize(
+    ("url", "sentence"), [("", "no worker answered"), ("redis://127.0.0.1:1/0", "the queue can't be reached")]
+)
+def test_refresh_without_a_worker_or_a_queue_says_so(server: RedisServer, url: str, sentence: str) -> None:
+    command = [sys.executable, "-m", "tokenworker.cli", "refresh", "--timeout", "0.5"]
+    environ = os.environ | {"REDIS_URL": url or server.url}
+    run = subprocess.run(command, capture_output=True, text=True, check=False, env=environ)
 
-    assert ends_with_one_sentence(result)
-    assert "no worker answered" in result.stderr
+    assert run.returncode == 1
+    assert sentence in run.stderr
+    assert run.stderr.count("\n") == 1

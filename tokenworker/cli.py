@@ -170,16 +170,21 @@ class _Store:
 def _refresh(appid: str | None, timeout: float, **demand: bool) -> dict[str, Any]:
     """Have a worker refresh, and return what it says."""
     from celery.exceptions import TimeoutError as NoWorker  # noqa: PLC0415
+    from kombu.exceptions import OperationalError  # noqa: PLC0415
 
     from tokenworker.celery import app  # noqa: PLC0415
     from tokenworker.tasks import refresh_token  # noqa: PLC0415
 
     app.set_current()
-    result = refresh_token.apply_async(kwargs={"appid": appid, **demand})
     try:
-        return dict(result.get(timeout=timeout))
+        # Celery itself would try for a long time before it says that.
+        with app.connection_for_write() as connection:
+            connection.ensure_connection(max_retries=1)
+        return dict(refresh_token.apply_async(kwargs={"appid": appid, **demand}).get(timeout=timeout))
     except NoWorker:
         _fail(f"no worker answered within {timeout:g} s: is one running, on the queue tokenworker?")
+    except OperationalError as error:
+        _fail(f"the queue can't be reached: {error}")
 
 
 if __name__ == "__main__":

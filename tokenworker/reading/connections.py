@@ -1,14 +1,13 @@
 """Exchanges with Redis for readers: each in one round trip, with a short timeout and without retries.
 
-This stands beside redis-py's commands and not on them: they take three times as long as Redis.
+They use redis-py's connections, and not its pipelines: one that asks for a token and its life takes 1.2 times as
+long as a bare GET, a transaction 1.7 times, and this no longer.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import redis
@@ -35,19 +34,17 @@ class Connections:
     def exchange(self, step: Exchange) -> Replies:
         """Carry out a step: return the reply to each command, or why there is none."""
         try:
-            with self._connection() as connection:
-                connection.send_packed_command([step.data], check_health=False)
-                return [_reply(connection) for _ in range(step.commands)]
+            return self._exchange(step)
         except (redis.RedisError, OSError) as error:
-            return _unavailable(error)
+            return StoreUnavailable(_text(error))
 
-    @contextmanager
-    def _connection(self) -> Iterator[Any]:
+    def _exchange(self, step: Exchange) -> Replies:
         connection: Any = self._pool.get_connection()
         try:
             if 0 < connection.next_health_check < time.monotonic():
                 connection.disconnect()
-            yield connection
+            connection.send_packed_command([step.data], check_health=False)
+            return [_reply(connection) for _ in range(step.commands)]
         except BaseException:
             # Replies that are still to come would be taken for those to the next commands.
             connection.disconnect()
@@ -71,19 +68,17 @@ class AsyncConnections:
     async def exchange(self, step: Exchange) -> Replies:
         """Carry out a step: return the reply to each command, or why there is none."""
         try:
-            async with self._connection() as connection:
-                await connection.send_packed_command([step.data], check_health=False)
-                return [await _async_reply(connection) for _ in range(step.commands)]
+            return await self._exchange(step)
         except (redis.RedisError, OSError) as error:
-            return _unavailable(error)
+            return StoreUnavailable(_text(error))
 
-    @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[Any]:
+    async def _exchange(self, step: Exchange) -> Replies:
         connection = await self._pool.get_connection()
         try:
             if 0 < connection.next_health_check < asyncio.get_running_loop().time():
                 await connection.disconnect()
-            yield connection
+            await connection.send_packed_command([step.data], check_health=False)
+            return [await _async_reply(connection) for _ in range(step.commands)]
         except BaseException:
             await connection.disconnect(nowait=True)
             raise
@@ -105,22 +100,14 @@ def _reply(connection: Any) -> Any:
     try:
         return connection.read_response(disable_decoding=True)
     except redis.ResponseError as error:
-        return _refusal(error)
+        return Refusal(_text(error))
 
 
 async def _async_reply(connection: Any) -> Any:
     try:
         return await connection.read_response(disable_decoding=True)
     except redis.ResponseError as error:
-        return _refusal(error)
-
-
-def _refusal(error: redis.ResponseError) -> Refusal:
-    return Refusal(_text(error))
-
-
-def _unavailable(error: Exception) -> StoreUnavailable:
-    return StoreUnavailable(_text(error))
+        return Refusal(_text(error))
 
 
 def _text(error: Exception) -> str:

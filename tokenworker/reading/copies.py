@@ -45,16 +45,17 @@ class Copies:
         copy = self._copies.get(appid)
         return copy.token if copy and self._clock() < copy.fresh_until else None
 
-    def lasting(self, appid: str, *, gone: bool = False) -> AccessToken | None:
-        """Return a token that still works though Redis can't confirm it.
-
-        When it is `gone` from Redis, somebody may fetch another, and then it works on for the overlap only.
-        """
+    def lasting(self, appid: str) -> AccessToken | None:
+        """Return a token that has not run out, for as long as Redis is away."""
         copy = self._copies.get(appid)
-        if copy is None:
-            return None
-        end = min(copy.expires_at, copy.seen_at + self._durations.overlap) if gone else copy.expires_at
-        return copy.token if self._clock() < end - self._durations.reader_margin else None
+        return copy.token if copy and self._clock() < copy.expires_at - self._durations.reader_margin else None
+
+    def recent(self, appid: str) -> AccessToken | None:
+        """Return a token that was in Redis so lately that it works even if there is a newer one."""
+        copy = self._copies.get(appid)
+        if copy and self._clock() < copy.seen_at + self._durations.overlap - self._durations.reader_margin:
+            return self.lasting(appid)
+        return None
 
     def keep(self, appid: str, token: AccessToken, left: float, asked_at: float) -> AccessToken:
         """Remember a token that had `left` seconds to live, counted from before we asked."""

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib import resources
-from typing import Any
 
 from tokenworker.durations import Durations
 from tokenworker.errors import StoreUnavailable, TokenUnavailable
 from tokenworker.keys import Keys
-from tokenworker.reading.answers import Found, State, question, read, short_question, unavailable
+from tokenworker.reading.answers import Found, State, unavailable
 from tokenworker.reading.copies import Copies
-from tokenworker.reading.steps import Exchange, Pause, Refusal, SendTask, Steps
+from tokenworker.reading.dialogue import Dialogue
+from tokenworker.reading.steps import Pause, SendTask, Steps
 from tokenworker.reading.turns import Turns
 from tokenworker.tokens import AccessToken, fingerprint
 
@@ -28,12 +27,12 @@ class Reading:
     def __init__(
         self, keys: Keys, durations: Durations, clock: Callable[[], float], timeout: float, *, has_task: bool
     ) -> None:
-        self._keys = keys
         self._durations = durations
         self._clock = clock
         self._timeout = timeout
         self._has_task = has_task
         self._copies = Copies(durations, clock)
+        self._redis = Dialogue(keys, self._copies, clock)
         # Connecting and answering may take `timeout` each.
         self._turns = Turns(clock, 2 * timeout)
         self._errands = Turns(clock, durations.reader_patience)
@@ -54,14 +53,14 @@ class Reading:
         return token
 
     def _in_turn(self, appid: str) -> Steps[AccessToken | None]:
-        """Ask Redis when it is our turn; meanwhile a copy will do, or what another thread finds."""
+        """Ask Redis when it is our turn; meanwhile a recent copy will do, or what another thread finds."""
         waited = 0.0
         while waited <= self._timeout:
             # While Redis does not answer, one thread tries for all accounts.
             with self._turns.take("" if self._copies.in_doubt else appid) as ours:
                 if ours:
                     return self._copies.fresh(appid) or (yield from self._ask(appid))
-            token = self._copies.fresh(appid) or self._copies.lasting(appid)
+            token = self._copies.fresh(appid) or self._copies.recent(appid)
             if token:
                 return token
             yield Pause(_TURN)
@@ -70,32 +69,13 @@ class Reading:
 
     def _ask(self, appid: str) -> Steps[AccessToken | None]:
         """Read the token; None when there is none that may be used."""
-        asked_at = self._clock()
-        left, value = yield from self._exchange(short_question(self._keys, appid))
-        if isinstance(left, int):
-            token = self._copies.renew(appid, value, left / 1000, asked_at)
-            if token:
-                return token
-        found, _ = yield from self._look(appid)
+        token = yield from self._redis.confirm(appid)
+        if token:
+            return token
+        found, _ = yield from self._redis.look(appid)
         if found.token and found.token.fingerprint != self._copies.rejection(appid)[0]:
             return self._copies.keep(appid, found.token, found.left, found.asked_at)
-        return self._copies.lasting(appid, gone=True)
-
-    def _look(self, appid: str) -> Steps[tuple[Found, State]]:
-        asked_at = self._clock()
-        replies = yield from self._exchange(question(self._keys, appid))
-        return read(replies, self._keys.token(appid), asked_at)
-
-    def _exchange(self, exchange: Exchange) -> Steps[list[Any]]:
-        reason = self._copies.silence()
-        if reason:
-            raise StoreUnavailable(reason)
-        replies: list[Any] | StoreUnavailable = yield exchange
-        if isinstance(replies, StoreUnavailable):
-            self._copies.note_silence(replies.reason)
-            raise replies
-        self._copies.note_answer()
-        return replies
+        return self._copies.recent(appid)
 
     # Waiting for a token that is on its way
 
@@ -117,7 +97,7 @@ class Reading:
         """Look for a token until the deadline, or until there can't be one before."""
         pause = _FIRST_LOOK
         while True:
-            found, state = yield from self._look(appid)
+            found, state = yield from self._redis.look(appid)
             if found.token and self._is_good(appid, found, state, rejected):
                 return self._copies.keep(appid, found.token, found.left, found.asked_at)
             left = deadline - self._clock()
@@ -142,32 +122,12 @@ class Reading:
         """Report that WeChat refused a token; raises `StoreUnavailable`."""
         name = fingerprint(access_token)
         self._copies.reject(appid, name)
-        failure = yield from self._report(appid, name)
+        problem = ""
+        try:
+            yield from self._redis.report(appid, name)
+        except StoreUnavailable as error:
+            problem = (yield SendTask(appid, name)) if self._has_task else error.reason
         # Once more: a read that was under way may have brought it back.
         self._copies.reject(appid, name)
-        if failure and self._has_task:
-            problem: str = yield SendTask(appid, name)
-            failure = StoreUnavailable(problem) if problem else None
-        if failure:
-            raise failure
-
-    def _report(self, appid: str, name: str) -> Steps[StoreUnavailable | None]:
-        """Write the report; returns what Redis has against it."""
-        key = self._keys.token(appid)
-        script = "EVAL", _script("reject"), 2, key, self._keys.state(appid), name
-        try:
-            noted, value = yield from self._exchange(Exchange.of(script, ("GET", key)))
-            if noted or _holds(value, name):
-                # Another program's token is in no state; the worker has to look at it all the same.
-                [noted] = yield from self._exchange(Exchange.of(("ZADD", self._keys.due, 0, appid)))
-        except StoreUnavailable as error:
-            return error
-        return StoreUnavailable(noted.reason) if isinstance(noted, Refusal) else None
-
-
-def _holds(value: object, name: str) -> bool:
-    return isinstance(value, bytes) and fingerprint(value.decode("utf-8", "surrogateescape")) == name
-
-
-def _script(name: str) -> str:
-    return resources.files("tokenworker").joinpath("lua", f"{name}.lua").read_text(encoding="utf-8")
+        if problem:
+            raise StoreUnavailable(problem)
