@@ -192,19 +192,19 @@ def test_a_settled_lease_is_over(store: TokenStore) -> None:
 
 
 def test_only_so_many_calls_are_under_way_at_once(store: TokenStore) -> None:
-    waits = [store.admit(f"wx{n}", rate=1000, concurrency=3, seconds=60) for n in range(4)]
+    waits = [store.admit(f"wx{n}", rate=1e6, concurrency=3, seconds=60) for n in range(4)]
 
     assert waits[:3] == [0, 0, 0]
     assert waits[3] > 0
     store.leave("wx0")
-    assert store.admit("wx3", rate=1000, concurrency=3, seconds=60) == 0
+    assert store.admit("wx3", rate=1e6, concurrency=3, seconds=60) == 0
 
 
 def test_a_call_that_never_ended_counts_no_longer_than_a_lease(store: TokenStore) -> None:
-    assert store.admit("wx0", rate=1000, concurrency=1, seconds=0.1) == 0
+    assert store.admit("wx0", rate=1e6, concurrency=1, seconds=0.1) == 0
     time.sleep(0.12)
 
-    assert store.admit("wx1", rate=1000, concurrency=1, seconds=0.1) == 0
+    assert store.admit("wx1", rate=1e6, concurrency=1, seconds=0.1) == 0
 
 
 def test_calls_begin_at_a_limited_rate_after_a_burst(store: TokenStore) -> None:
