@@ -146,11 +146,15 @@ def wait_after(error: FetchError, failures: int, now: float, durations: Duration
 
 
 def next_look(snapshot: Snapshot, durations: Durations) -> float:
-    """Say when to look at an account again: when its token is stale, or a report that came too early can be tested."""
+    """Say when to look at an account again: at once for what is due, or else when something may be."""
     if due(snapshot, Demand(), durations):
         return 0.0
-    reported = snapshot.token is not None and snapshot.token.fingerprint == snapshot.rejected
-    return min(snapshot.refresh_at, snapshot.tested_at + durations.report_interval) if reported else snapshot.refresh_at
+    moments = [snapshot.refresh_at]
+    if snapshot.lease_left is not None:
+        moments.append(snapshot.now + snapshot.lease_left)  # its holder may be dead
+    if snapshot.token and snapshot.token.fingerprint == snapshot.rejected:
+        moments.append(snapshot.tested_at + durations.report_interval)  # the report came too early to be tested
+    return min(moments)
 
 
 def usable(snapshot: Snapshot, rejected: str | None) -> bool:
