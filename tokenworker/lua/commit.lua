@@ -17,8 +17,12 @@ if ttl > 0 then
   redis.call('SET', KEYS[1], ARGV[3], 'PX', ttl)
   problem = write(KEYS[4], 5, ttl)
 end
-redis.call('HDEL', KEYS[2], 'error', 'errcode', 'hint', 'failed_at', 'retry_at', 'rejected', 'dead', 'stuck')
+redis.call('HDEL', KEYS[2], 'error', 'errcode', 'hint', 'failed_at', 'retry_at', 'dead', 'stuck')
 redis.call('HSET', KEYS[2], 'failures', 0, 'settled', fencing, 'publish_error', problem, unpack(ARGV, 6 + 3 * ARGV[5]))
+-- stable_token may have handed out the reported token once more: then the report still waits to be tested.
+if redis.call('HGET', KEYS[2], 'rejected') ~= redis.call('HGET', KEYS[2], 'fingerprint') then
+  redis.call('HDEL', KEYS[2], 'rejected')
+end
 redis.call('DEL', KEYS[3])
 if tonumber(state[2] or -1) >= fencing then
   return { 'suspect', problem }
