@@ -78,6 +78,12 @@ def token_of(client: redis.Redis) -> str:
     return value.decode()
 
 
+def planned_in(store: TokenStore, client: redis.Redis) -> float:
+    score = client.zscore("tokenworker:due", DEMO_APPID)
+    assert isinstance(score, float)
+    return score - store.now()
+
+
 def test_a_cold_account_gets_a_token(refresher: Refresher, sandbox: Sandbox, client: redis.Redis) -> None:
     outcome = refresher.refresh(ACCOUNT)
 
@@ -323,16 +329,38 @@ def test_a_lost_answer_of_the_classic_endpoint_cuts_the_old_life_and_fetches_aga
     assert sandbox.verdict(token_of(client)).verdict == "current"
 
 
+def test_once_more_when_wechat_can_no_longer_act_on_a_fetch_whose_answer_was_lost(
+    make_refresher: Callable[..., Refresher], store: TokenStore, client: redis.Redis, sandbox: Sandbox
+) -> None:
+    refresher = make_refresher(fetch_timeout=0.5, stray=0.0)
+    sandbox.fault("reset")
+    with pytest.raises(NetworkError) as caught:
+        refresher.refresh(CLASSIC)
+    time.sleep(caught.value.retry_in or 0)
+    assert refresher.refresh(CLASSIC).outcome == "refreshed"
+    assert refresher.refresh(CLASSIC).outcome == "fresh"
+    healed = client.get(TOKEN)
+
+    time.sleep(planned_in(store, client) + 0.01)
+    assert refresher.refresh(CLASSIC).outcome == "refreshed"
+    assert client.get(TOKEN) != healed
+    assert refresher.refresh(CLASSIC).outcome == "fresh"
+    assert planned_in(store, client) > 5
+
+
 def test_a_lost_answer_of_stable_token_is_simply_repeated(
-    make_refresher: Callable[..., Refresher], client: redis.Redis, sandbox: Sandbox
+    make_refresher: Callable[..., Refresher], store: TokenStore, client: redis.Redis, sandbox: Sandbox
 ) -> None:
     refresher = make_refresher(overlap=0.0)
     refresher.refresh(ACCOUNT)
     sandbox.fault("reset")
-    with pytest.raises(NetworkError):
+    with pytest.raises(NetworkError) as caught:
         refresher.refresh(ACCOUNT, Demand(early=True))
 
     assert int(client.pttl(TOKEN)) > 10_000
+    time.sleep(caught.value.retry_in or 0)
+    refresher.refresh(ACCOUNT, Demand(early=True))
+    assert planned_in(store, client) > 5
 
 
 def test_a_fetch_that_died_with_its_process_is_made_up_for(

@@ -75,6 +75,24 @@ def test_a_lease_ends_by_itself_and_the_next_has_a_higher_number(store: TokenSto
     assert second.owner != first.owner
 
 
+def test_an_account_is_looked_at_when_its_lease_ends_for_the_holder_may_be_dead(store: TokenStore) -> None:
+    store.plan("wx1", 9e9)
+    assert store.take_lease("wx1", 0.05)
+    assert store.take_due(10, 60) == []
+    time.sleep(0.08)
+
+    assert store.take_due(10, 60) == ["wx1"]
+
+
+def test_a_fetch_is_known_to_stray_only_while_its_end_is_not_known(store: TokenStore) -> None:
+    lease = lease_of(store)
+    store.begin(lease, forced=False, budget=10, forced_budget=2, stray=60)
+    assert store.look("wx1").stray_until == pytest.approx(store.now() + 60, abs=1)
+    store.settle(lease, stray_until=0)
+
+    assert not store.look("wx1").stray_until
+
+
 def test_a_lease_longer_than_any_we_set_is_the_work_of_a_clock_and_does_not_count(
     store: TokenStore, client: redis.Redis
 ) -> None:

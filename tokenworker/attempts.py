@@ -17,10 +17,11 @@ from tokenworker.policy import (
     foreign,
     must_force,
     refresh_at,
+    stray_until,
     wait_after,
     waits,
 )
-from tokenworker.store import Lease, Snapshot, TokenStore
+from tokenworker.store import Begin, Lease, Snapshot, TokenStore
 from tokenworker.tokens import AccessToken, FetchedToken
 from tokenworker.wechat import Source
 
@@ -116,7 +117,7 @@ class Attempts:
 
     def _fetch(self, lease: Lease, account: Account, snapshot: Snapshot, cause: Cause) -> float | None:
         force = must_force(snapshot, cause, self._durations)
-        allowed = self._store.begin(lease, forced=force, budget=budget(account), forced_budget=FORCED_QUOTA)
+        allowed = self._begin(lease, account, force=force)
         if allowed == "lost":
             return None
         if allowed != "ok":
@@ -129,9 +130,13 @@ class Attempts:
         else:
             self._accept(lease, account, snapshot, cause, fetched)
             return 0.0
-        # A token may have been issued that we never saw; a repeated stable_token call would only show it again.
-        lost = failure.ambiguous and (force or account.endpoint == "token")
+        lost = failure.ambiguous and _replaces(account, force=force)
         raise self._failed(lease, account, snapshot, failure, lost=lost)
+
+    def _begin(self, lease: Lease, account: Account, *, force: bool) -> Begin:
+        stray = self._durations.fetch_timeout + self._durations.stray if _replaces(account, force=force) else 0
+        budgets = {"budget": budget(account), "forced_budget": FORCED_QUOTA}
+        return self._store.begin(lease, forced=force, stray=stray, **budgets)
 
     def _accept(self, lease: Lease, account: Account, before: Snapshot, cause: Cause, fetched: FetchedToken) -> None:
         token = AccessToken(fetched.access_token, lease.taken_at + fetched.expires_in)
@@ -145,6 +150,7 @@ class Attempts:
         facts = self._death(before) if died else {}
         copies = account.copies(token, lease.taken_at)
         facts |= {"revision": account.revision, "published": account.published}
+        facts |= {"stray_until": stray_until(before, self._durations)}
         done, problem = self._store.commit(lease, token, refresh_at=at, copies=copies, **facts)
         if problem:
             logger.error("%s: a copy of the token can't be written: %s", account.appid, problem)
@@ -166,6 +172,8 @@ class Attempts:
     ) -> FetchError:
         """Record the failure and return it, to be raised."""
         failures = snapshot.failures + 1 if snapshot.revision == account.revision else 1
+        # What is lost may be acted upon late; of what WeChat answered nothing more will come.
+        known = {} if lost else {"stray_until": snapshot.stray_until}
         error.retry_in = wait_after(error, failures, snapshot.now, self._durations)
         self._store.fail(
             lease,
@@ -177,6 +185,12 @@ class Attempts:
             hint=error.hint,
             revision=account.revision,
             stuck=stuck,
+            **known,
         )
         logger.warning("%s: %s; next attempt in %.1f s", account.appid, error, error.retry_in)
         return error
+
+
+def _replaces(account: Account, *, force: bool) -> bool:
+    """Say whether each call makes a new token; one of stable_token that is not forced shows the same one again."""
+    return force or account.endpoint == "token"

@@ -16,6 +16,8 @@ class Durations:
     stable_leeway: float = 295.0
     #: One fetch, from connecting to the last byte.
     fetch_timeout: float = 8.0
+    #: WeChat may act on a fetch for so long after we gave up on it.
+    stray: float = 60.0
     #: For so long both the old and the new token work after a refresh, says WeChat.
     overlap: float = 300.0
     #: The tick looks away from an account for so long, while its refresh is on the way.

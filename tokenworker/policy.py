@@ -37,6 +37,7 @@ class Cause(StrEnum):
     CLOCK = "Redis's clock went back"
     UNSETTLED = "a fetch ended nobody knows how"
     SUSPECT = "two fetches overlapped, or one lost its answer"
+    STRAY = "WeChat may have acted late on a fetch that we gave up on"
     STALE = "it runs out soon"
     EARLY = "asked for before its time"
     REJECTED = "a service says that WeChat refused the token"
@@ -73,7 +74,15 @@ def _due_by_history(snapshot: Snapshot, durations: Durations, held: Lease | None
         return Cause.SUSPECT
     if _unsettled(snapshot, held):
         return Cause.UNSETTLED
+    if snapshot.stray_until and not stray_until(snapshot, durations):
+        return Cause.STRAY
     return Cause.STALE if snapshot.now >= snapshot.refresh_at else None
+
+
+def stray_until(snapshot: Snapshot, durations: Durations) -> float:
+    """Say until when WeChat may still act on a fetch that we gave up on, or 0; a clock may have lengthened that."""
+    left = snapshot.stray_until - snapshot.now
+    return snapshot.stray_until if 0 < left <= durations.fetch_timeout + durations.stray else 0.0
 
 
 def _unsettled(snapshot: Snapshot, held: Lease | None) -> bool:
@@ -150,6 +159,8 @@ def next_look(snapshot: Snapshot, durations: Durations) -> float:
     if due(snapshot, Demand(), durations):
         return 0.0
     moments = [snapshot.refresh_at]
+    if snapshot.stray_until:
+        moments.append(snapshot.stray_until)
     if snapshot.lease_left is not None:
         moments.append(snapshot.now + snapshot.lease_left)  # its holder may be dead
     if snapshot.token and snapshot.token.fingerprint == snapshot.rejected:

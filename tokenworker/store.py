@@ -58,6 +58,8 @@ class State:
     settled: int = 0
     #: Fetches up to this fencing number overlapped, so that nobody knows which token WeChat issued last.
     suspect: int | None = None
+    #: Until then WeChat may act on a fetch whose end we don't know, and so replace a token that came after it.
+    stray_until: float = 0.0
     #: Fingerprints of tokens: reported by a service; tested and found dead; tested and found good.
     rejected: str = ""
     dead: str = ""
@@ -178,13 +180,14 @@ class TokenStore:
         self.plan(appid, lease.taken_at + seconds)
         return lease
 
-    def begin(self, lease: Lease, *, forced: bool, budget: int, forced_budget: int) -> Begin:
-        """Count a fetch of this day in the ledger, right before it: only one that is `ok` may be made."""
+    def begin(self, lease: Lease, *, forced: bool, budget: int, forced_budget: int, stray: float = 0) -> Begin:
+        """Count a fetch of this day in the ledger, right before it: only one that is `ok` may be made.
+
+        For `stray` seconds WeChat may act on it, should its end never be known.
+        """
         _, state, key = self._keys(lease.appid)
-        result = self._run(
-            "begin", [state, key], lease.owner, lease.fencing, int(forced), BEIJING, budget, forced_budget
-        )
-        return cast("Begin", result.decode())
+        arguments = (lease.owner, lease.fencing, int(forced), BEIJING, budget, forced_budget, stray)
+        return cast("Begin", _text(self._run("begin", [state, key], *arguments)))
 
     def commit(
         self, lease: Lease, token: AccessToken, *, refresh_at: float, copies: Iterable[Copy] = (), **facts: object

@@ -1,10 +1,12 @@
 -- Count a fetch in the ledger of the day, right before it is made.
 -- KEYS: state, lease. ARGV: owner, fencing number, forced (0 or 1), Beijing's offset in s, the fetches and the forced
--- refreshes that this day may have. Returns 'ok', or why the fetch must not be made.
+-- refreshes that this day may have, and for how many s WeChat may act on the fetch if its end is never known (0: it does
+-- not matter). Returns 'ok', or why the fetch must not be made.
 if redis.call('GET', KEYS[2]) ~= ARGV[1] or redis.call('HGET', KEYS[1], 'fencing') ~= ARGV[2] then
   return 'lost'
 end
 local time = redis.call('TIME')
+local now = time[1] + time[2] / 1000000
 local day = tostring(math.floor((time[1] + ARGV[4]) / 86400))
 if redis.call('HGET', KEYS[1], 'day') ~= day then
   redis.call('HSET', KEYS[1], 'day', day, 'fetches_today', 0, 'forced_today', 0)
@@ -17,7 +19,10 @@ if ARGV[3] == '1' then
     return 'no forced refreshes left'
   end
   redis.call('HINCRBY', KEYS[1], 'forced_today', 1)
-  redis.call('HSET', KEYS[1], 'forced_at', string.format('%.3f', time[1] + time[2] / 1000000))
+  redis.call('HSET', KEYS[1], 'forced_at', string.format('%.3f', now))
+end
+if tonumber(ARGV[7]) > 0 then
+  redis.call('HSET', KEYS[1], 'stray_until', string.format('%.3f', now + ARGV[7]))
 end
 redis.call('HINCRBY', KEYS[1], 'fetches_today', 1)
 return 'ok'
