@@ -24,8 +24,10 @@ conformance: .venv/developed
 	tests/conformance/install
 	$(BIN)/pytest -m conformance
 
-# One fetch per token life, shown with real processes; prints a table.
+# One fetch per token life: a model that tries what can happen, in thousands of orders, and then real processes, which
+# print a table.
 prove: .venv/developed
+	$(BIN)/pytest tests/test_model.py --hypothesis-profile=long --timeout=1200
 	$(BIN)/python tests/prove
 
 clean:

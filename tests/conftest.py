@@ -16,10 +16,16 @@ from typing import TypeVar
 
 import pytest
 import redis
+from hypothesis import settings
 
 from tokenworker.sandbox import DEMO_APPID, DEMO_SECRET, Rules, Sandbox
 from tokenworker.store import TokenStore, connect
 from tokenworker.up.embedded import server_command
+
+# For `make prove`: more examples than there is time for in each run of the tests, and others each time.
+settings.register_profile("long", max_examples=2000, derandomize=False, database=None, print_blob=True)
+settings.register_profile("short", max_examples=100, derandomize=True, database=None)
+settings.load_profile("short")
 
 T = TypeVar("T")
 

@@ -1,15 +1,13 @@
-"""Redis's clock steps; a library loaded before libc moves it, with everything else as it is."""
+"""Redis's clock steps."""
 
 from __future__ import annotations
 
-import subprocess
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import RedisServer
+from clocked import ClockedServer
 
 from tokenworker.config import Config
 from tokenworker.durations import Durations
@@ -17,44 +15,24 @@ from tokenworker.runtime import Runtime
 from tokenworker.sandbox import DEMO_APPID, DEMO_SECRET, Sandbox
 from tokenworker.watchdog import Watchdog
 
-Step = Callable[[int], None]
-
-
-@pytest.fixture(scope="module")
-def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("clock") / "clock.so"
-    source = Path(__file__).with_name("clock.c")
-    subprocess.run(["gcc", "-shared", "-fPIC", "-O2", "-o", path, source, "-ldl"], check=True)  # noqa: S607
-    return path
+Step = Callable[[float], None]
 
 
 @pytest.fixture
-def offset(tmp_path: Path) -> Path:
-    path = tmp_path / "offset"
-    path.write_text("0")
-    return path
-
-
-@pytest.fixture
-def clocked(library: Path, offset: Path, tmp_path: Path) -> Iterator[RedisServer]:
-    server = RedisServer(tmp_path, LD_PRELOAD=str(library), CLOCK_OFFSET_FILE=str(offset))
+def clocked(tmp_path: Path) -> Iterator[ClockedServer]:
+    server = ClockedServer(tmp_path)
     server.start()
     yield server
     server.kill()
 
 
 @pytest.fixture
-def step(offset: Path) -> Step:
-    def step(seconds: int) -> None:
-        offset.write_text(str(seconds))
-        # The server looks at the clock when it serves, and a few times a second.
-        time.sleep(0.2)
-
-    return step
+def step(clocked: ClockedServer) -> Step:
+    return clocked.go_ahead
 
 
 @pytest.fixture
-def held(clocked: RedisServer, sandbox: Sandbox, tmp_path: Path) -> Runtime:
+def held(clocked: ClockedServer, sandbox: Sandbox, tmp_path: Path) -> Runtime:
     accounts = tmp_path / "accounts.toml"
     accounts.write_text(f'[[account]]\nappid = "{DEMO_APPID}"\nsecret = "{DEMO_SECRET}"\nendpoint = "token"\n')
     durations = replace(Durations(), overlap=5.0, fetch_timeout=1.0)

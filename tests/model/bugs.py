@@ -1,0 +1,152 @@
+"""Faults that a keeper of tokens may have, put into this one to see whether the model finds them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from model import stories
+from model.process import DURATIONS, Bug, SteppingStore
+from model.record import Promise
+from model.stories import Story
+from tokenworker.accounts import Account
+from tokenworker.attempts import Attempts
+from tokenworker.policy import Cause, Demand
+from tokenworker.store import Begin, Lease, Snapshot
+from tokenworker.tokens import FetchedToken
+
+
+class Trusting(SteppingStore):
+    """Believes that a fetch without an answer did not happen."""
+
+    def fail(self, lease: Lease, *, retry_at: float, cut: float = 0, **facts: object) -> None:
+        super().fail(lease, retry_at=retry_at, cut=0, **facts)
+
+
+class Impatient(SteppingStore):
+    """Believes that WeChat forgets a fetch when we give it up."""
+
+    def begin(self, lease: Lease, *, stray: float = 0, **budgets: Any) -> Begin:
+        return super().begin(lease, stray=0, **budgets)
+
+
+class Forgetful(SteppingStore):
+    """Takes each lease as if the one before had ended well, and nothing were to come of it."""
+
+    def take_lease(self, appid: str, seconds: float) -> Lease | None:
+        lease = super().take_lease(appid, seconds)
+        if lease:
+            self._redis.hset(self._keys(appid)[1], mapping={"settled": lease.fencing - 1, "stray_until": 0})
+        return lease
+
+
+class Careless(SteppingStore):
+    """Does not look at an account again when its lease ends."""
+
+    def take_lease(self, appid: str, seconds: float) -> Lease | None:
+        before = self._redis.zscore(self._due, appid)
+        lease = super().take_lease(appid, seconds)
+        if lease and before is not None:
+            super().plan(appid, before)
+        return lease
+
+
+class Blind(Attempts):
+    """Fetches for each report, without a test of the token."""
+
+    def _act(self, lease: Lease, account: Account, snapshot: Snapshot, cause: Cause) -> float | None:
+        return self._fetch(lease, account, snapshot, cause)
+
+
+class Hasty(Attempts):
+    """Does not look again after it took the lease."""
+
+    def make(self, account: Account, demand: Demand) -> float | None:
+        before = self._store.look(account.appid)
+        lease = self._store.take_lease(account.appid, self._durations.lease)
+        return self._act(lease, account, before, Cause.STALE) if lease else None
+
+
+class Optimist(Attempts):
+    """Counts the life of a token from the answer on."""
+
+    def _accept(self, lease: Lease, account: Account, before: Snapshot, cause: Cause, fetched: FetchedToken) -> None:
+        super()._accept(replace(lease, taken_at=self._store.now()), account, before, cause, fetched)
+
+
+@dataclass(frozen=True)
+class Seed:
+    """A fault, the story that shows it, and the promise that it breaks there."""
+
+    bug: Bug
+    story: Story
+    breaks: Promise
+
+
+def _lua(old: str, new: str = "") -> Bug:
+    return Bug(lua=(old, new))
+
+
+BUGS = {
+    "there is no lease": Seed(
+        _lua("left <= tonumber(ARGV[2]) then\n  return nil", "left <= tonumber(ARGV[2]) then"),
+        stories.two_are_at_it_at_the_same_moment,
+        Promise.ONE_FETCH,
+    ),
+    "a lease that a clock lengthened is waited for": Seed(
+        _lua("and left <= tonumber(ARGV[2])"), stories.clock_set_back_under_a_lease, Promise.REST
+    ),
+    "anybody settles a lease": Seed(
+        _lua("if redis.call('GET', KEYS[2]) ~= ARGV[1] then", "if false then"),
+        stories.tested_while_somebody_else_is_at_it,
+        Promise.ONE_HOLDER,
+    ),
+    "anybody's failure ends a lease": Seed(
+        _lua("local ours = redis.call('GET', KEYS[3]) == ARGV[1]", "local ours = true"),
+        stories.failed_while_somebody_else_is_at_it,
+        Promise.ONE_HOLDER,
+    ),
+    "there is no fence": Seed(
+        _lua("if redis.call('GET', KEYS[3]) ~= ARGV[1] or tonumber(state[1] or 0) ~= fencing", "if false"),
+        stories.frozen_before_sending_and_overtaken_twice,
+        Promise.ONE_HOLDER,
+    ),
+    "a refused commit is not healed": Seed(
+        _lua("redis.call('HSET', KEYS[2], 'suspect', state[1] or 0)"), stories.frozen_before_sending, Promise.HONEST
+    ),
+    "any commit heals": Seed(
+        _lua("if tonumber(state[2] or -1) >= fencing", "if false"),
+        stories.frozen_before_sending_and_overtaken_twice,
+        Promise.HONEST,
+    ),
+    "the fetch of a dead holder is forgotten": Seed(
+        Bug(store=Forgetful), stories.killed_before_the_answer, Promise.HONEST
+    ),
+    "a dead holder is not looked for": Seed(Bug(store=Careless), stories.killed_before_the_answer, Promise.REST),
+    "a lost answer is a plain failure": Seed(Bug(store=Trusting), stories.answer_lost, Promise.CUT),
+    "WeChat never acts late": Seed(Bug(store=Impatient), stories.acted_upon_late, Promise.HONEST),
+    "a failure deletes the token": Seed(
+        _lua("if not ours then\n  return 0", "redis.call('DEL', KEYS[1])\nif not ours then\n  return 0"),
+        stories.refused_by_wechat,
+        Promise.KEPT,
+    ),
+    "nobody looks again with the lease in hand": Seed(
+        Bug(attempts=Hasty), stories.two_find_the_same_token_stale, Promise.ONE_FETCH
+    ),
+    "reports are believed": Seed(Bug(attempts=Blind), stories.reported_wrongly_again_and_again, Promise.ONE_FETCH),
+    "every report is tested": Seed(
+        Bug(durations=replace(DURATIONS, report_interval=0.0)),
+        stories.reported_wrongly_again_and_again,
+        Promise.ONE_TEST,
+    ),
+    "a report during a fetch is forgotten": Seed(
+        _lua("if redis.call('HGET', KEYS[2], 'rejected') ~= redis.call('HGET', KEYS[2], 'fingerprint')", "if true"),
+        stories.reported_while_the_same_token_is_fetched,
+        Promise.REPORTED,
+    ),
+    "the life of a token counts from the answer": Seed(Bug(attempts=Optimist), stories.answered_slowly, Promise.HONEST),
+    "the ledger does not count": Seed(
+        _lua("'fetches_today', 1)", "'fetches_today', 0)"), stories.answer_lost, Promise.LEDGER
+    ),
+    "a reader does not look": Seed(Bug(reader_copy=3600.0), stories.replaced_and_read_again, Promise.READ),
+}

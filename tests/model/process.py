@@ -1,0 +1,132 @@
+"""A worker's process as the model runs it: the product's refresher between Redis and WeChat, watched at each step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import redis
+
+from model.record import Issue
+from model.upstream import Fault, Stray, Upstream
+from model.workers import Worker
+from tokenworker.accounts import Account
+from tokenworker.attempts import Attempts
+from tokenworker.durations import Durations
+from tokenworker.refresher import Refresher
+from tokenworker.store import TokenStore
+from tokenworker.tokens import FetchedToken
+
+DURATIONS = Durations()
+
+
+@dataclass
+class Held:
+    """A lease as it really is, whatever its holder and Redis believe."""
+
+    owner: str
+    taken_at: float
+    #: When a fetch was begun under it, by the true time.
+    begun_at: float | None = None
+    #: What WeChat issued under it, until the store hears of that; `timely`: before the next lease was taken.
+    issue: Issue | None = None
+    timely: bool = True
+
+
+class Observer(Protocol):
+    """Who watches: it is told of each step before the next one can happen, and raises when one is wrong."""
+
+    def stepped(self, process: Process, step: str, args: tuple[Any, ...], result: Any) -> None: ...
+
+    def fetches(self, process: Process) -> None: ...
+
+    def tests(self, process: Process, access_token: str, *, alive: bool) -> None: ...
+
+    def issued(self, process: Process, issue: Issue) -> None: ...
+
+
+class SteppingStore(TokenStore):
+    """A worker's way to Redis; the worker can be stopped before each step, and dies there."""
+
+    def __init__(self, process: Process, client: redis.Redis) -> None:
+        super().__init__(client)
+        self._process = process
+
+    def plan(self, appid: str, at: float) -> None:
+        self._process.worker.reaches("plan")
+        super().plan(appid, at)
+
+    def leave(self, appid: str) -> None:
+        self._process.worker.reaches("leave")
+        super().leave(appid)
+
+    def _run(self, name: str, keys: Iterable[str], *args: object) -> Any:
+        self._process.worker.reaches(name)
+        result = super()._run(name, keys, *args)
+        self._process.observer.stepped(self._process, name, args, result)
+        return result
+
+
+class SteppingSource:
+    """A worker's way to WeChat: it can be stopped before its request leaves, and before the answer comes."""
+
+    def __init__(self, process: Process, upstream: Upstream) -> None:
+        self._process = process
+        self._upstream = upstream
+
+    def fetch(self, account: Account, *, force: bool = False) -> FetchedToken:
+        self._process.observer.fetches(self._process)
+        self._process.worker.reaches("send")
+        fault = self._upstream.next_fault()
+        fetched = self._act(fault, force=force)
+        self._process.worker.reaches("answer")
+        if fault:
+            raise fault.error()
+        assert fetched
+        return fetched
+
+    def is_alive(self, access_token: str) -> bool:
+        self._process.worker.reaches("send")
+        fault = self._upstream.next_fault()
+        alive = self._upstream.left(access_token) > 0
+        self._process.observer.tests(self._process, access_token, alive=alive)
+        self._process.worker.reaches("answer")
+        if fault:
+            raise fault.error()
+        return alive
+
+    def _act(self, fault: Fault | None, *, force: bool) -> FetchedToken | None:
+        held = self._process.held
+        if fault and fault.acts_late and held and held.begun_at:
+            until = held.begun_at + DURATIONS.fetch_timeout + DURATIONS.stray - 1
+            self._upstream.strays.append(Stray(force, until))
+        if fault and not fault.acts:
+            return None
+        fetched, issue = self._upstream.fetch(force=force)
+        if issue:
+            self._process.observer.issued(self._process, issue)
+        return fetched
+
+
+@dataclass(frozen=True)
+class Bug:
+    """A fault put into the product: in one of its scripts, or by a class in the place of the product's."""
+
+    #: A text in a Lua script, and what stands there instead.
+    lua: tuple[str, str] = ("", "")
+    store: type[SteppingStore] = SteppingStore
+    durations: Durations = DURATIONS
+    attempts: type[Attempts] = Attempts
+    reader_copy: float = 0.0
+
+
+class Process:
+    """A worker with all that it needs."""
+
+    def __init__(self, observer: Observer, client: redis.Redis, upstream: Upstream, bug: Bug) -> None:
+        self.observer = observer
+        self.worker = Worker()
+        self.held: Held | None = None
+        store, source = bug.store(self, client), SteppingSource(self, upstream)
+        self.refresher = Refresher(store, bug.attempts(store, source, bug.durations), bug.durations)

@@ -1,0 +1,41 @@
+"""The model's reader: the product's, but what it waits for does not come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from tokenworker.durations import Durations
+from tokenworker.reader import TokenReader
+from tokenworker.reading.steps import Pause, Step
+from tokenworker.tokens import AccessToken, fingerprint
+
+
+class PatientReader(TokenReader):
+    """Waits without taking time; asked again within `copy` seconds it does not look at Redis."""
+
+    def __init__(self, url: str, clock: Callable[[], float], copy: float) -> None:
+        self._waited = 0.0
+        self._now = clock
+        self._refused = ("", 0.0)
+        self._durations = replace(Durations(), reader_copy=copy)
+        super().__init__(url, durations=self._durations, clock=self._time)
+
+    def reject(self, appid: str, access_token: str) -> None:
+        super().reject(appid, access_token)
+        self._refused = fingerprint(access_token), self._time() + self._durations.reader_patience
+
+    def was_refused(self, token: AccessToken) -> bool:
+        """Say whether WeChat refused the token so lately that another may be on its way."""
+        name, until = self._refused
+        return token.fingerprint == name and self._time() < until
+
+    def _time(self) -> float:
+        return self._now() + self._waited
+
+    def _do(self, step: Step) -> Any:
+        if isinstance(step, Pause):
+            self._waited += step.seconds
+            return None
+        return super()._do(step)

@@ -1,0 +1,87 @@
+"""What really happened, as nobody in the product can know it: the truth that the model measures the product by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+#: Redis counts in milliseconds, and Valkey's clock runs on for one even when it stands.
+TOLERANCE = 0.002
+
+
+class Promise(StrEnum):
+    """What the product promises."""
+
+    WORKS = "at rest, the stored token works as long as Redis says"
+    HONEST = "Redis never says that all is well while the stored token is dead or dies sooner than Redis says"
+    READ = "no reader is handed a dead token while Redis holds a live one, or the dead one that it was refused"
+    REPORTED = "a dead token that was reported once is replaced"
+    ONE_FETCH = "one fetch for each cause"
+    ONE_TEST = "one test of a reported token in an interval, and of none that nobody reported"
+    ONE_HOLDER = "one holder of the lease at a time, and nobody else ends it"
+    FENCING = "fencing numbers only grow"
+    LEDGER = "the ledger of the day counts every fetch"
+    CUT = "a token that WeChat may have replaced is kept no longer than the overlap"
+    KEPT = "a token stays until it expires"
+    REST = "when nothing goes wrong any more, the account comes to rest"
+
+
+class BrokenPromiseError(AssertionError):
+    """The product does not keep a promise."""
+
+    def __init__(self, promise: Promise, detail: str = "") -> None:
+        super().__init__(f"{promise}: {detail}" if detail else promise)
+        self.promise = promise
+
+
+@dataclass
+class Issue:
+    """Something at WeChat that ends the tokens before it: a new token, or a revocation (with no fingerprint)."""
+
+    fingerprint: str = ""
+    #: Whether our store can know of it; another program's fetch it hears of by nothing but a report.
+    known: bool = False
+
+
+@dataclass
+class Record:
+    """The causes of fetches, the fetches, and what WeChat issued."""
+
+    causes: list[str] = field(default_factory=lambda: ["there is no token"])
+    fetches: int = 0
+    #: Fetches of the day, as the ledger should have them.
+    day: int = 0
+    today: int = 0
+    issues: list[Issue] = field(default_factory=list)
+    #: Fingerprints that somebody reported, and those reports that were right, arrived and must be heard.
+    reported: set[str] = field(default_factory=set)
+    owed: set[str] = field(default_factory=set)
+    tested_at: float | None = None
+
+    def fetch(self, day: int) -> None:
+        """Count a fetch that is about to be made; each needs a cause of its own."""
+        self.today = self.today + 1 if day == self.day else 1
+        self.day = day
+        self.fetches += 1
+        if self.fetches > len(self.causes):
+            raise BrokenPromiseError(Promise.ONE_FETCH, f"{self.fetches} for {self.causes}")
+
+    def rest(self) -> None:
+        """Begin anew: nothing is due any more, and all that was reported is done."""
+        self.causes, self.fetches = [], 0
+        self.owed.clear()
+
+    def test(self, fingerprint: str, at: float, interval: float) -> None:
+        """Note that a reported token is tested, under a lease taken at `at`."""
+        if fingerprint not in self.reported:
+            raise BrokenPromiseError(Promise.ONE_TEST, "nobody reported it")
+        if self.tested_at is not None and at - self.tested_at < interval - TOLERANCE:
+            raise BrokenPromiseError(Promise.ONE_TEST, f"the last one was {at - self.tested_at:.3f} s ago")
+        self.tested_at = at
+
+    def excuses(self, fingerprint: str) -> bool:
+        """Say whether a token may be dead without our store being able to know."""
+        names = [issue.fingerprint for issue in self.issues]
+        if fingerprint not in names:
+            return True
+        return any(not issue.known for issue in self.issues[names.index(fingerprint) + 1 :])

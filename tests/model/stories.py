@@ -1,0 +1,165 @@
+"""What is known to go wrong elsewhere, each in a few steps; chance alone would seldom tell these stories.
+
+Each begins with a token in Redis. What is left undone at its end comes to rest after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from model.world import World
+from tokenworker.policy import Demand
+
+Story = Callable[[World], None]
+
+EARLY, FORCE = Demand(early=True), Demand(force=True)
+#: Longer than a lease; than the overlap; until a token is stale.
+LEASE, OVERLAP, LIFE = 16, 301, 7000
+#: So long that WeChat can't act on a fetch any more that was begun before.
+HOUR = 3600
+
+
+def two_find_the_same_token_stale(world: World) -> None:
+    world.pass_time(LIFE)
+    world.refresh(0, stop_at="take_lease")
+    world.refresh(1)
+    world.go_on(0)
+
+
+def two_are_at_it_at_the_same_moment(world: World) -> None:
+    world.pass_time(LIFE)
+    world.refresh(0, stop_at="send")
+    world.refresh(1)
+    world.go_on(0)
+
+
+def answered_slowly(world: World) -> None:
+    world.refresh(0, FORCE, "answer")
+    world.pass_time(5)
+    world.go_on(0)
+
+
+def answered_after_somebody_else(world: World) -> None:
+    world.refresh(0, FORCE, "commit")
+    world.pass_time(LEASE)
+    world.refresh(1)
+    world.go_on(0)
+
+
+def frozen_before_sending(world: World) -> None:
+    world.refresh(0, FORCE, "send")
+    world.pass_time(HOUR)
+    world.refresh(1)
+    world.go_on(0)
+
+
+def frozen_before_sending_and_overtaken_twice(world: World) -> None:
+    world.refresh(0, FORCE, "send")
+    world.pass_time(HOUR)
+    world.refresh(1, stop_at="answer")
+    world.go_on(0)
+    world.go_on(1)
+
+
+def failed_while_somebody_else_is_at_it(world: World) -> None:
+    world.upstream.faults.append("busy")
+    world.refresh(0, FORCE, "fail")
+    world.pass_time(LEASE)
+    world.refresh(1, stop_at="send")
+    world.go_on(0)
+    world.go_on(1)
+
+
+def tested_while_somebody_else_is_at_it(world: World) -> None:
+    world.report(world.read())
+    world.refresh(0, stop_at="settle")
+    world.pass_time(LEASE)
+    world.refresh(1, stop_at="send")
+    world.go_on(0)
+    world.go_on(1)
+
+
+def killed_before_the_answer(world: World) -> None:
+    world.refresh(0, FORCE, "answer")
+    world.die(0)
+
+
+def answer_lost(world: World) -> None:
+    world.upstream.faults.append("lost")
+    world.refresh(0, FORCE)
+
+
+def acted_upon_late(world: World) -> None:
+    world.upstream.faults.append("late")
+    world.refresh(0, FORCE)
+    world.pass_time(5)
+    world.refresh(1)
+    world.act_late()
+
+
+def refused_by_wechat(world: World) -> None:
+    world.upstream.faults.append("whitelist")
+    world.refresh(0, FORCE)
+
+
+def clock_set_back_under_a_lease(world: World) -> None:
+    world.refresh(0, FORCE, "send")
+    world.step_clock(-20_000)
+    world.die(0)
+
+
+def clock_set_back(world: World) -> None:
+    world.step_clock(-4000)
+
+
+def reported_wrongly_again_and_again(world: World) -> None:
+    for _ in range(3):
+        world.report(world.read())
+        world.refresh(0)
+
+
+def reported_while_the_same_token_is_fetched(world: World) -> None:
+    world.pass_time(OVERLAP)
+    world.strangers.revoke_and_hand_out()
+    world.refresh(0, EARLY, "answer")
+    world.report(world.read())
+    world.go_on(0)
+
+
+def reported_when_dead(world: World) -> None:
+    world.strangers.revoke()
+    world.report(world.read())
+    world.refresh(0)
+    world.read()
+
+
+def replaced_and_read_again(world: World) -> None:
+    world.read()
+    world.refresh(0, FORCE)
+    world.pass_time(OVERLAP)
+    world.read()
+
+
+STORIES: dict[str, Story] = {
+    story.__name__: story
+    for story in (
+        two_find_the_same_token_stale,
+        two_are_at_it_at_the_same_moment,
+        answered_slowly,
+        answered_after_somebody_else,
+        frozen_before_sending,
+        frozen_before_sending_and_overtaken_twice,
+        failed_while_somebody_else_is_at_it,
+        tested_while_somebody_else_is_at_it,
+        killed_before_the_answer,
+        answer_lost,
+        acted_upon_late,
+        refused_by_wechat,
+        clock_set_back_under_a_lease,
+        clock_set_back,
+        reported_wrongly_again_and_again,
+        reported_while_the_same_token_is_fetched,
+        reported_when_dead,
+        replaced_and_read_again,
+    )
+}

@@ -1,0 +1,54 @@
+"""Others who meddle with the account, and of whom nobody tells us."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import redis
+
+from model.process import DURATIONS
+from model.record import Record
+from model.upstream import Upstream
+from tokenworker.attempts import Limits
+from tokenworker.errors import FetchError
+from tokenworker.sandbox import DEMO_APPID
+from tokenworker.store import TokenStore
+
+
+class Strangers:
+    """Programs that write to our Redis, or have our AppSecret, and people at WeChat's console."""
+
+    def __init__(self, store: TokenStore, client: redis.Redis, upstream: Upstream, record: Record) -> None:
+        self._store = store
+        self._client = client
+        self._upstream = upstream
+        self._record = record
+
+    def overwrite(self) -> None:
+        """Write under the token's key."""
+        self._client.set(self._store.token_key(DEMO_APPID), "theirs", px=7_000_000)
+        self._record.causes.append("the token was overwritten")
+
+    def crowd(self) -> None:
+        """Take all the room for calls to WeChat, for other accounts."""
+        rate, most = Limits().rate, Limits().concurrency
+        for number in range(most):
+            self._store.admit(f"wx{number}", rate=rate, concurrency=most, seconds=DURATIONS.lease)
+
+    def fetch(self) -> None:
+        """Fetch a token."""
+        with suppress(FetchError):
+            self._upstream.fetch(force=False)
+
+    def force(self) -> None:
+        """Fetch a token and end the one before."""
+        with suppress(FetchError):
+            self._upstream.fetch(force=True)
+
+    def revoke(self) -> None:
+        """End all tokens."""
+        self._upstream.revoke(still_handed_out=False)
+
+    def revoke_and_hand_out(self) -> None:
+        """End all tokens, and yet hand out the dead one to all who ask."""
+        self._upstream.revoke(still_handed_out=True)
