@@ -23,7 +23,8 @@ _DEATHS = 3
 _QUOTA_SHARE = 0.95
 #: Accounts that were fetched at the same moment become stale spread over this part of their leeway.
 _SPREAD = 0.07
-#: Celery's countdown and Redis's clock may differ by so many seconds; a retry that is early by less is in time.
+#: Celery's countdown and Redis's clock may differ by so many seconds; a retry that is early by less is in time. And
+#: Valkey's clock, which runs ahead by up to a millisecond under load, did not go back.
 _SLACK = 0.05
 
 
@@ -103,7 +104,7 @@ def _due_by_demand(snapshot: Snapshot, token: AccessToken, demand: Demand, durat
 
 def _since(moment: float, now: float) -> float:
     """Count the seconds since a moment; one that lies ahead was written before the clock went back."""
-    return now - moment if moment <= now else float("inf")
+    return now - moment if moment <= now + _SLACK else float("inf")
 
 
 def _proven(snapshot: Snapshot, token: AccessToken, durations: Durations) -> bool:
@@ -131,7 +132,7 @@ def _rest(snapshot: Snapshot, account: Account, demand: Demand, durations: Durat
     left = snapshot.retry_at - snapshot.now
     if left <= _SLACK or left > durations.longest_rest or snapshot.revision != account.revision:
         return 0.0
-    if snapshot.failed_at > snapshot.now:
+    if snapshot.failed_at > snapshot.now + _SLACK:
         return 0.0  # the clock went back, and the rest grew by as much
     wanted = demand.early or demand.force
     return 0.0 if wanted and _since(snapshot.failed_at, snapshot.now) >= durations.retry_gap else left

@@ -31,9 +31,8 @@ class Strangers:
 
     def crowd(self) -> None:
         """Take all the room for calls to WeChat, for other accounts."""
-        rate, most = Limits().rate, Limits().concurrency
-        for number in range(most):
-            self._store.admit(f"wx{number}", rate=rate, concurrency=most, seconds=DURATIONS.lease)
+        for number in range(Limits().concurrency):
+            self._store.admit(f"wx{number}", rate=1000, concurrency=1000, seconds=DURATIONS.lease)
 
     def fetch(self) -> None:
         """Fetch a token."""

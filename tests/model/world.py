@@ -123,7 +123,7 @@ class World:
         """Set Redis's clock forward, or back; two steps back within a minute count as one, and so are not tried."""
         if seconds < 0 and (self._unwatched or self._client.exists(SUSPECTED)):
             self.tick()
-            self.pass_time(_MINUTE)
+            self.pass_time(_MINUTE + 1)
         self.observe()
         self.clock.step(seconds)
         self._lose_sight_of_strays()

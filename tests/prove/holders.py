@@ -14,7 +14,7 @@ from prove.crowd import Caller
 from prove.rows import Row
 from prove.stage import SLACK, UPSTREAM, Prover, Stage, make_account
 from prove.watch import Watch
-from tokenworker.accounts import ENDPOINTS, Account, Endpoint
+from tokenworker.accounts import Account, Endpoint
 from tokenworker.sandbox import Fault, Rules
 
 #: The overlap, and so the leeway, is 6 s; the lease of a fetch is 15/8 of its deadline, 2.25 s.
@@ -34,6 +34,9 @@ ALL_AT_ONCE = {"TOKENWORKER_FETCH_RATE": "1000", "TOKENWORKER_FETCH_CONCURRENCY"
 When = Literal["before sending", "after sending", "before the commit"]
 
 HEALS = "its own, another's, one that heals"
+#: On the classic endpoint, whose tokens replace one another, a fetch whose end is not known may cost one more: when
+#: the one that follows begins while WeChat may still act on it, 2.4 s from its beginning.
+STRAY = "one when WeChat can't act late any more"
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ _VERBS = {signal.SIGKILL: "killed", signal.SIGSTOP: "frozen"}
 
 def _cases(endpoint: Endpoint) -> list[Case]:
     kill, stop = signal.SIGKILL, signal.SIGSTOP
-    return [
+    cases = [
         Case(endpoint, kill, "before sending", (1, 1)),
         Case(endpoint, kill, "after sending", (2, 2)),
         Case(endpoint, stop, "before sending", (3, 3), HEALS),
@@ -75,6 +78,12 @@ def _cases(endpoint: Endpoint) -> list[Case]:
         Case(endpoint, stop, "before the commit", (3, 3), HEALS),
         Case(endpoint, None, "after sending", (2, 2)),
     ]
+    return cases if endpoint == "stable_token" else [_and_one_more(case) for case in cases]
+
+
+def _and_one_more(case: Case) -> Case:
+    least, most = case.fetches
+    return replace(case, fetches=(least, most + 1), named="; ".join(filter(None, (case.named, STRAY))))
 
 
 @dataclass
@@ -100,10 +109,11 @@ def holders(prover: Prover) -> Iterator[Row]:
 
 def early(prover: Prover) -> Iterator[Row]:
     """The same in a refresh that somebody asked for: the token is not stale for long, so nobody would look again."""
-    cases = [Case(endpoint, signal.SIGKILL, "after sending", (2, 2)) for endpoint in ENDPOINTS]
+    stable = Case("stable_token", signal.SIGKILL, "after sending", (2, 2))
     # A stable_token whose answer got lost is no other than the one before.
-    lost = [Case("stable_token", None, "after sending", (1, 2)), Case("token", None, "after sending", (2, 2))]
-    return _prove(prover, cases + lost, early=True)
+    lost = Case("stable_token", None, "after sending", (1, 2))
+    classic = [Case("token", case.struck_by, "after sending", (2, 3), STRAY) for case in (stable, lost)]
+    return _prove(prover, [stable, lost, *classic], early=True)
 
 
 def _prove(prover: Prover, cases: list[Case], *, early: bool) -> Iterator[Row]:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from conftest import RedisServer
 
-from prove import deaths, herds, holders, limits, neighbours, outages, strangers, workers
+from prove import deaths, herds, holders, neighbours, outages, stalls, strangers, workers
 from prove.crowd import Crowd
 from prove.rows import HEADING, INHERENT, Row, versions
 from prove.stage import Prover
@@ -26,6 +26,7 @@ SCENARIOS: dict[str, Scenario] = {
     "herd-200": herds.herd_of_200,
     "holders": holders.holders,
     "early": holders.early,
+    "stalled": stalls.stalled,
     "two-beats": workers.two_beats,
     "doubled": workers.doubled,
     "deaths": deaths.deaths,
@@ -34,12 +35,6 @@ SCENARIOS: dict[str, Scenario] = {
     "rival": strangers.rival,
     "hostile": strangers.hostile,
     "neighbours": neighbours.neighbours,
-}
-
-
-#: What does not hold, shown on demand.
-LIMITS: dict[str, Scenario] = {
-    "stalled": limits.stalled,
 }
 
 
@@ -67,19 +62,14 @@ def main() -> int:
 
 
 def _arguments() -> argparse.Namespace:
-    told, open_ = (
-        "\n".join(f"  {name:12} {scenario.__doc__}" for name, scenario in scenarios.items())
-        for scenarios in (SCENARIOS, LIMITS)
-    )
+    told = "\n".join(f"  {name:12} {scenario.__doc__}" for name, scenario in SCENARIOS.items())
     parser = argparse.ArgumentParser(
         prog="tests/prove",
         description="Prove on real processes that there is one fetch per token life.",
-        epilog=f"scenarios:\n{told}\n\nlimits, which run by name only:\n{open_}",
+        epilog=f"scenarios:\n{told}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "--only", action="append", choices=SCENARIOS | LIMITS, metavar="NAME", help="run this one; repeatable"
-    )
+    parser.add_argument("--only", action="append", choices=SCENARIOS, metavar="NAME", help="run this one; repeatable")
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6), help="repeat a run's moments of chance")
     return parser.parse_args()
 
@@ -96,7 +86,7 @@ def _run(name: str, seed: int, folder: Path, crowd: Crowd) -> list[Row]:
 
 def _rows(name: str, prover: Prover) -> Iterator[Row]:
     try:
-        yield from (SCENARIOS | LIMITS)[name](prover)
+        yield from SCENARIOS[name](prover)
     except (Exception, pytest.fail.Exception) as error:  # noqa: BLE001  the other scenarios must have their turn
         yield Row.broken(name, f"it broke: {type(error).__name__}: {error}")
 
