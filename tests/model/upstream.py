@@ -59,7 +59,7 @@ class Upstream:
 
     def __init__(self, clock: Callable[[], float], record: Record, endpoint: Endpoint, rules: Rules) -> None:
         self.account = Account(DEMO_APPID, Secret(DEMO_SECRET), endpoint=endpoint)
-        self._clock = clock
+        self.now = clock
         self._platform = Platform(rules, clock)
         self._platform.add_account(DEMO_APPID, DEMO_SECRET)
         self._record = record
