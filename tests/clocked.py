@@ -1,4 +1,4 @@
-"""A Redis server whose clock tests move, or hold: a library loaded before libc does that, all else is as it is."""
+"""Wall clocks that tests move, or stop: a library loaded before libc does that, all else is as it is."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from conftest import RedisServer
 _LAYOUT = struct.Struct("<qq")
 
 
-class ClockedServer(RedisServer):
-    """Its clock runs as the machine's does, until it is told otherwise."""
+class WallClock:
+    """The clock of each process that has `environ`; it runs as the machine's does, until it is told otherwise."""
 
     def __init__(self, folder: Path) -> None:
         path, library = folder / "clock", folder / "clock.so"
         path.write_bytes(_LAYOUT.pack(1, 0))
         with path.open("r+b") as file:
-            self._clock = mmap.mmap(file.fileno(), _LAYOUT.size)
+            self._numbers = mmap.mmap(file.fileno(), _LAYOUT.size)
         source = Path(__file__).with_name("clock.c")
         subprocess.run(["gcc", "-shared", "-fPIC", "-O2", "-o", library, source, "-ldl"], check=True)  # noqa: S607
-        super().__init__(folder, LD_PRELOAD=str(library), CLOCK_FILE=str(path))
+        self.environ = {"LD_PRELOAD": str(library), "CLOCK_FILE": str(path)}
 
     def go_ahead(self, seconds: float) -> None:
         """Have the clock run so far ahead of the machine's."""
@@ -34,6 +34,14 @@ class ClockedServer(RedisServer):
         self._set(0, moment)
 
     def _set(self, runs: int, seconds: float) -> None:
-        self._clock[:] = _LAYOUT.pack(runs, round(seconds * 1e6))
-        # Between commands of the same millisecond the server does not look at the clock.
+        self._numbers[:] = _LAYOUT.pack(runs, round(seconds * 1e6))
+        # Between commands of the same millisecond Redis does not look at the clock.
         time.sleep(0.002)
+
+
+class ClockedServer(RedisServer):
+    """A Redis server with a clock of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.clock = WallClock(folder)
+        super().__init__(folder, **self.clock.environ)

@@ -28,7 +28,7 @@ def clocked(tmp_path: Path) -> Iterator[ClockedServer]:
 
 @pytest.fixture
 def step(clocked: ClockedServer) -> Step:
-    return clocked.go_ahead
+    return clocked.clock.go_ahead
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 import redis
 from celery import Celery
+from clocked import WallClock
 from conftest import RedisServer, Stack, wait_for
 from reading import APPID, STATE, TOKEN, Clock, calls, in_a_child, put
 
@@ -147,9 +148,7 @@ def test_importing_the_package_imports_nothing_of_other_people() -> None:
 def test_a_wall_clock_that_is_off_by_a_day_changes_nothing(
     store: TokenStore, server: RedisServer, tmp_path: Path
 ) -> None:
-    library, offset = tmp_path / "clock.so", tmp_path / "offset"
-    source = Path(__file__).with_name("clock.c")
-    subprocess.run(["gcc", "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)  # noqa: S607
+    clock = WallClock(tmp_path)
     code = (
         "import time\n"
         "from tokenworker import TokenReader\n"
@@ -160,8 +159,8 @@ def test_a_wall_clock_that_is_off_by_a_day_changes_nothing(
     )
     put(store)
     for hours in (-24, 24):
-        offset.write_text(str(hours * 3600))
-        environ = os.environ | {"LD_PRELOAD": str(library), "CLOCK_OFFSET_FILE": str(offset)}
+        clock.go_ahead(hours * 3600)
+        environ = os.environ | clock.environ
         run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environ)
         first, second = (line.split() for line in run.stdout.splitlines())
 
@@ -577,6 +576,21 @@ def test_after_a_report_the_old_token_is_good_again_if_the_worker_says_so(
 
     assert found == "token"
     assert took < 0.2
+
+
+def test_a_token_that_the_worker_found_good_is_preferred_to_another_that_was_there_just_now(
+    store: TokenStore, server: RedisServer, client: redis.Redis
+) -> None:
+    put(store)
+    with TokenReader(server.url, durations=Durations(reader_copy=0)) as reader:
+        reader.reject(APPID, "token")
+        client.set(store.token_key(APPID), "theirs", px=60_000)
+        assert reader.get_token(APPID).access_token == "theirs"
+        put(store)
+        assert reader.get_token(APPID).access_token == "theirs"
+        client.hset(STATE, mapping={"proven": fingerprint("token"), "tested_at": str(store.now())})
+
+        assert reader.get_token(APPID).access_token == "token"
 
 
 def test_a_test_of_long_ago_proves_nothing(store: TokenStore, server: RedisServer, client: redis.Redis) -> None:

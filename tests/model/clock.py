@@ -32,4 +32,4 @@ class Clock:
         self._set()
 
     def _set(self) -> None:
-        self._server.stand_at(self._now + self._stepped)
+        self._server.clock.stand_at(self._now + self._stepped)

@@ -72,6 +72,14 @@ class Machine(RuleBasedStateMachine):
         busy = self._is(busy=True)
         self.world.die(busy[worker % len(busy)])
 
+    @precondition(lambda self: len(self._is(busy=False)) > 1)
+    @rule(demand=DEMANDS, stop=STOP, seconds=st.sampled_from([5.1, 16.2, 3707.7]), other_stop=STOP)
+    def fall_behind(self, demand: Demand, stop: str, seconds: float, other_stop: str) -> None:
+        first, second, *_ = self._is(busy=False)
+        self.world.refresh(first, demand, stop)
+        self.world.pass_time(seconds)
+        self.world.refresh(second, stop_at=other_stop)
+
     # What goes wrong
 
     @rule(fault=st.sampled_from(sorted(FAULTS)))

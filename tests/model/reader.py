@@ -31,6 +31,10 @@ class PatientReader(TokenReader):
         name, until = self._refused
         return token.fingerprint == name and self._time() < until
 
+    def absolve(self) -> None:
+        """Forget what was refused: it was handed out again, with good reason."""
+        self._refused = ("", 0.0)
+
     def _time(self) -> float:
         return self._now() + self._waited
 

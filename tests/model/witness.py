@@ -86,8 +86,15 @@ class Witness:
     def in_doubt(self) -> bool:
         """Say whether Redis holds a token of ours, and a sign that something may be wrong with it."""
         snapshot = self._store.look(DEMO_APPID)
-        ours = snapshot.token and snapshot.token.fingerprint == snapshot.fingerprint
-        return bool(ours and snapshot.token and not self._says_well(snapshot, snapshot.token))
+        token = snapshot.token
+        if token is None or token.fingerprint != snapshot.fingerprint or self._died_at_once(snapshot):
+            return False
+        return not self._says_well(snapshot, token)
+
+    def _died_at_once(self, snapshot: Snapshot) -> bool:
+        """Say whether the last holder of the lease died before he did anything; nobody needs to look for him."""
+        nothing = self._newest is not None and self._newest.begun_at is None
+        return nothing and snapshot.settled == snapshot.fencing - 1
 
     # The stored token
 
@@ -168,6 +175,8 @@ class Witness:
         if not alive:
             self._record.causes.append("a reported token is dead")
         self._record.test(fingerprint(access_token), process.held.taken_at, DURATIONS.report_interval)
+        if process.held is not self._holder:
+            self._record.tested_at = None  # without the lease he can't tell anybody
 
     def issued(self, process: Process, issue: Issue) -> None:
         """Note under which lease WeChat issued a token."""

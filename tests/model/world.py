@@ -174,6 +174,7 @@ class World:
             return ""
         self.handed.append(token.access_token)
         self._witness.hands_out(token, refused=self._reader.was_refused(token))
+        self._reader.absolve()
         return token.access_token
 
     def report(self, access_token: str, *, by_message: bool = False) -> None:

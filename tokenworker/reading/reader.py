@@ -72,8 +72,8 @@ class Reading:
         token = yield from self._redis.confirm(appid)
         if token:
             return token
-        found, _ = yield from self._redis.look(appid)
-        if found.token and found.token.fingerprint != self._copies.rejection(appid)[0]:
+        found, state = yield from self._redis.look(appid)
+        if found.token and self._is_good(appid, found, state, self._copies.rejection(appid)[0]):
             return self._copies.keep(appid, found.token, found.left, found.asked_at)
         return self._copies.recent(appid)
 
