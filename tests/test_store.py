@@ -101,6 +101,12 @@ def test_a_lease_longer_than_any_we_set_is_the_work_of_a_clock_and_does_not_coun
     assert store.take_lease("wx1", 5)
 
 
+def test_a_lease_counts_though_a_clock_that_ran_ahead_set_it(store: TokenStore, client: redis.Redis) -> None:
+    client.set(LEASE, "somebody", px=5_500)
+
+    assert store.take_lease("wx1", 5) is None
+
+
 def test_a_commit_without_the_lease_is_refused_and_leaves_a_mark(store: TokenStore, client: redis.Redis) -> None:
     late = lease_of(store, 0.05)
     time.sleep(0.08)

@@ -269,8 +269,8 @@ class TokenStore:
         """Have each account fetched once more; False when that was asked for already, less than `seconds` ago."""
         key, length = f"{self._prefix}:suspected", int(seconds * 1000)
         with _translated():
-            if self._redis.pttl(key) > length:
-                self._redis.delete(key)  # the clock went back once more since
+            if self._redis.pttl(key) > length + 1000:
+                self._redis.delete(key)  # the clock went back once more since, by a second at least
             first = self._redis.set(key, "1", nx=True, px=length)
         for appid in appids if first else ():
             self._run("suspect", [self._keys(appid)[1]])

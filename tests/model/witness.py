@@ -215,4 +215,4 @@ class Witness:
 
     def _is_held(self, held: Held) -> bool:
         owner, left = self._client.get(_LEASE), int(self._client.pttl(_LEASE))
-        return owner == held.owner.encode() and left <= DURATIONS.lease * 1000
+        return owner == held.owner.encode() and left <= DURATIONS.lease * 1000 + 1000

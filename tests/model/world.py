@@ -222,7 +222,8 @@ class World:
                 self.refresh(0, demand)
             if self._is_at_rest():
                 return
-            self.pass_time(max(DURATIONS.tick, self._next_look() + 0.01))
+            # A little later, so that no sum of such waits ends on the millisecond when something changes.
+            self.pass_time(max(DURATIONS.tick, self._next_look()) + 0.03)
         raise BrokenPromiseError(Promise.REST)
 
     def _is_at_rest(self) -> bool:

@@ -3,8 +3,8 @@
 local time = redis.call('TIME')
 local now = time[1] * 1000 + time[2] / 1000
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
--- What ends later than any call of ours can was put there before the clock went back.
-redis.call('ZREMRANGEBYSCORE', KEYS[2], now + ARGV[4] + 1, '+inf')
+-- What ends later than any call of ours can was put there before the clock went back, by a second at least.
+redis.call('ZREMRANGEBYSCORE', KEYS[2], now + ARGV[4] + 1000, '+inf')
 local interval, most = tonumber(ARGV[2]), tonumber(ARGV[3])
 if redis.call('ZCARD', KEYS[2]) >= most then
   return math.ceil(interval)
