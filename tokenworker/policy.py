@@ -83,7 +83,7 @@ def _due_by_history(snapshot: Snapshot, durations: Durations, held: Lease | None
 def stray_until(snapshot: Snapshot, durations: Durations) -> float:
     """Say until when WeChat may still act on a fetch that we gave up on, or 0; a clock may have lengthened that."""
     left = snapshot.stray_until - snapshot.now
-    return snapshot.stray_until if 0 < left <= durations.fetch_timeout + durations.stray else 0.0
+    return snapshot.stray_until if 0 < left <= durations.fetch_timeout + durations.stray + _SLACK else 0.0
 
 
 def _unsettled(snapshot: Snapshot, held: Lease | None) -> bool:
