@@ -9,7 +9,6 @@ from clocked import ClockedServer
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from model.process import Bug
 from model.upstream import FAULTS
 from model.workers import END, STOPS
 from model.world import World
@@ -26,9 +25,9 @@ STEPS = st.sampled_from([-10.09, -100.08, -20_000.07, 20.06, 5000.05])
 class Machine(RuleBasedStateMachine):
     """A world to which hypothesis does what it likes, and which must come to rest in the end."""
 
-    def __init__(self, server: ClockedServer, bug: Bug | None = None) -> None:
+    def __init__(self, server: ClockedServer) -> None:
         super().__init__()
-        self._place = server, bug
+        self._server = server
         self.world: World
 
     @initialize(
@@ -38,7 +37,7 @@ class Machine(RuleBasedStateMachine):
         is_cold=st.booleans(),
     )
     def begin(self, endpoint: Any, *, strict: bool, keeps: bool, is_cold: bool) -> None:
-        self.world = World(*self._place, endpoint=endpoint, two_newest_only=strict, force_keeps_previous=keeps)
+        self.world = World(self._server, endpoint=endpoint, two_newest_only=strict, force_keeps_previous=keeps)
         if not is_cold:
             self.world.come_to_rest()
 
