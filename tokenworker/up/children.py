@@ -42,6 +42,8 @@ class Child:
     log: Path
     environ: Mapping[str, str] = field(repr=False)
     timeout: float = 30.0
+    #: What it gets when we are killed: Flower, told to stop without a broker, may never come to its end.
+    orphan_signal: signal.Signals = signal.SIGKILL
     _process: subprocess.Popen[bytes] | None = None
     _started: float = 0.0
     _short_lives: int = 0
@@ -56,7 +58,7 @@ class Child:
                 stdin=subprocess.DEVNULL,
                 env=dict(self.environ),
                 start_new_session=True,
-                preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509  one C call, no locks
+                preexec_fn=self._die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509  one C call
             )
         self._started = time.monotonic()
 
@@ -95,7 +97,6 @@ class Child:
             self._process.kill()
             self._process.wait()
 
-
-def _die_with_parent() -> None:
-    """Have Linux end the child when we are killed: a server would live on, with its port taken."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    def _die_with_parent(self) -> None:
+        """Have Linux end the child when we are killed: a server would live on, with its port taken."""
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, self.orphan_signal)

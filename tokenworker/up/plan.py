@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import sys
 import urllib.request
@@ -11,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from tokenworker.config import Config, startup_faults
 from tokenworker.errors import ConfigError, StoreUnavailable
@@ -119,8 +121,10 @@ def _check_free(ports: Mapping[str, int]) -> None:
             raise PortTaken(service, port)
 
 
-def _child(env: dict[str, str], folder: Path, name: str, command: list[str], ready: Callable[[], bool]) -> Child:
-    return Child(name, command, ready, folder / f"{name}.log", env)
+def _child(
+    env: dict[str, str], folder: Path, name: str, command: list[str], ready: Callable[[], bool], **options: Any
+) -> Child:
+    return Child(name, command, ready, folder / f"{name}.log", env, **options)
 
 
 def _servers(
@@ -138,7 +142,9 @@ def _servers(
         data = folder / "redis"
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
         store = TokenStore(connect(config.redis_url, timeout=0.5, retries=0), config.prefix)
-        servers.append(make("redis", server_command(ports.redis, data), lambda: _answers(store)))
+        command = server_command(ports.redis, data)
+        # It has data to write before it goes.
+        servers.append(make("redis", command, lambda: _answers(store), orphan_signal=signal.SIGTERM))
     if sandbox:
         scale = float(env["TOKENWORKER_TIME_SCALE"])
         command = _python("tokenworker.cli", "sandbox", f"--port={ports.sandbox}", f"--time-scale={scale}")
