@@ -90,7 +90,9 @@ def test_a_demand_adds_to_what_is_due(demand: Demand, now: float, cause: Cause |
     assert due(replace(FRESH, now=now), demand, DURATIONS) is cause
 
 
-@pytest.mark.parametrize(("forced_at", "cause"), [(965.0, Cause.FORCED), (965.001, None)])
+@pytest.mark.parametrize(
+    ("forced_at", "cause"), [(965.0, Cause.FORCED), (965.001, None), (1000.05, None), (1000.051, Cause.FORCED)]
+)
 def test_forced_refreshes_keep_35_seconds_apart(forced_at: float, cause: Cause | None) -> None:
     assert due(replace(FRESH, forced_at=forced_at), Demand(force=True), DURATIONS) is cause
 
@@ -108,6 +110,8 @@ def test_who_holds_the_lease_sees_how_the_one_before_ended(settled: int, cause: 
         ({"retry_at": 1010.0}, Demand(), 10.0),
         ({"retry_at": 1000.05}, Demand(), 0.0),
         ({"retry_at": 0.0}, Demand(), 0.0),
+        ({"retry_at": 1010.0, "failed_at": 1000.05}, Demand(), 10.0),
+        ({"retry_at": 1010.0, "failed_at": 1000.051}, Demand(), 0.0),
         ({"retry_at": 1010.0, "revision": "other"}, Demand(), 0.0),
         ({"retry_at": 1010.0, "failed_at": 995.0}, Demand(early=True), 0.0),
         ({"retry_at": 1010.0, "failed_at": 995.001}, Demand(early=True), 10.0),

@@ -231,6 +231,15 @@ def test_a_call_that_never_ended_counts_no_longer_than_a_lease(store: TokenStore
     assert store.admit("wx1", rate=1e6, concurrency=1, seconds=0.1) == 0
 
 
+def test_a_call_counts_though_a_clock_that_ran_ahead_admitted_it(store: TokenStore, client: redis.Redis) -> None:
+    ends = (store.now() + 5.5) * 1000
+    client.zadd("tokenworker:running", {"wx1": ends})
+    assert store.admit("wx2", rate=100, concurrency=1, seconds=5) > 0
+
+    client.zadd("tokenworker:running", {"wx1": ends + 1000})
+    assert store.admit("wx2", rate=100, concurrency=1, seconds=5) == 0
+
+
 def test_calls_begin_at_a_limited_rate_after_a_burst(store: TokenStore) -> None:
     began = time.monotonic()
     admitted = 0
@@ -250,6 +259,14 @@ def test_every_account_can_be_had_fetched_again_once(store: TokenStore) -> None:
     assert not store.suspect(["wx1"], 60)
     assert store.look("wx1").suspect == 1
     assert store.take_due(1, 60) == ["wx1"]
+
+
+def test_it_counts_as_asked_for_though_a_clock_that_ran_ahead_noted_it(store: TokenStore, client: redis.Redis) -> None:
+    client.set("tokenworker:suspected", "1", px=60_500)
+    assert not store.suspect(["wx1"], 60)
+
+    client.set("tokenworker:suspected", "1", px=62_000)
+    assert store.suspect(["wx1"], 60)
 
 
 def test_nobody_ends_the_lease_of_another(store: TokenStore) -> None:

@@ -131,6 +131,33 @@ def test_when_up_is_killed_nothing_lives_on(run: Run, tmp_path: Path) -> None:
     wait_for(lambda: all(map(is_gone, children)), timeout=30)
 
 
+def test_a_child_that_does_not_heed_a_request_to_stop_dies_too_when_up_is_killed(tmp_path: Path) -> None:
+    stubborn = (
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
+    )
+    log = tmp_path / "child.log"
+    code = (
+        "import os, sys, time\n"
+        "from pathlib import Path\n"
+        "from tokenworker.up.children import Child\n"
+        f"log = Path({str(log)!r})\n"
+        f"command = [sys.executable, '-c', {stubborn!r}]\n"
+        "child = Child('deaf', command, lambda: 'deaf' in log.read_text(), log, os.environ)\n"
+        "child.start()\n"
+        "child.wait_ready()\n"
+        "print('ready', flush=True)\n"
+        "time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout
+        assert parent.stdout.readline() == "ready\n"
+        children = children_of(parent.pid)
+        assert len(children) == 1
+        parent.kill()
+
+    wait_for(lambda: all(map(is_gone, children)), timeout=10)
+
+
 def test_a_child_that_dies_is_started_again(run: Run, tmp_path: Path) -> None:
     up = run("up", **QUICK)
     wait_for((tmp_path / ".tokenworker" / "up.json").exists, timeout=30)
