@@ -160,7 +160,7 @@ class _Store:
         if appid is None and len(kept) == 1:
             return kept[0]
         if appid is None:
-            raise UnknownAccount(None, len(kept))
+            raise UnknownAccount(f"{len(kept)} accounts are kept here: say which appid you mean", None, len(kept))
         return appid
 
     def close(self) -> None:
