@@ -131,7 +131,6 @@ def _stamp(path: Path) -> tuple[int, ...]:
 
 def _unknown(appid: str | None, configured: int) -> UnknownAccount:
     if appid is None:
-        reason = f"{configured} accounts are configured: say which appid you mean"
-    else:
-        reason = f"{appid!r} is not among the {configured} accounts here: add it to the accounts file, or check it"
-    return UnknownAccount(reason, appid, configured)
+        return UnknownAccount(f"{configured} accounts are configured: say which appid you mean", None, configured)
+    reason = f"{appid!r} is not among the {configured} configured accounts"
+    return UnknownAccount(f"{reason}: add it to the accounts file, or check the appid", appid, configured)
