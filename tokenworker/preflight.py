@@ -15,7 +15,12 @@ _JSON = "application/json"
 
 def faults(app: Celery) -> list[str]:
     """List why tasks of ours would not be run by a worker of this app, or would fail."""
-    return [*_queue(app), *_tasks(app), *_formats(app), *_eager(app)]
+    return [*_queue(app), *_tasks(app), *settings_faults(app)]
+
+
+def settings_faults(app: Celery) -> list[str]:
+    """List which settings of this app keep any worker of it from doing our work."""
+    return [*_formats(app), *_eager(app)]
 
 
 def notes(app: Celery) -> list[str]:

@@ -90,6 +90,7 @@ def refresh_token(
 def refresh_due_tokens() -> dict[str, int]:
     """Send a refresh for each account that is due: the tick. Returns `{"sent": n}`."""
     runtime().reconcile()
+    runtime().store.note_tick()
     appids = runtime().take_due()
     for appid in appids:
         refresh_token.apply_async(kwargs={"appid": appid}, ignore_result=True)

@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 Show = Callable[[list[dict[str, Any]], str | None], None]
 
@@ -27,6 +28,16 @@ class View:
     def say(self, sentence: str) -> None:
         """Write one sentence."""
         self._console.print(sentence, markup=False)
+
+    def finding(self, level: str, subject: str, sentence: str) -> None:
+        """Write what an examination found, its lines below each other."""
+        style = {"fault": "bold red", "note": "yellow"}.get(level, "")
+        grid = Table.grid(padding=(0, 1), pad_edge=False)
+        grid.add_column(width=5)
+        grid.add_column(width=8)
+        grid.add_column(overflow="fold")
+        grid.add_row(Text(level.upper() if level == "fault" else level, style), subject, Text(sentence))
+        self._console.print(grid)
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
