@@ -28,7 +28,8 @@ def test_without_a_file_the_defaults_hold() -> None:
 
     assert conf["task_default_queue"] == "tokenworker"
     assert conf["accept_content"] == ["json"]
-    assert conf["broker_url"] == conf["result_backend"] == "redis://127.0.0.1:1/0"
+    assert conf["broker_url"] == "redis://127.0.0.1:1/0"
+    assert conf["result_backend"] == "redis://127.0.0.1:1/0?protocol=2"
     assert conf["beat_schedule"][TICK]["schedule"] == 0.5
 
 

@@ -291,10 +291,13 @@ def test_a_restart_of_redis_between_two_reads_goes_unnoticed(own_server: RedisSe
             own_server.start()
 
 
-def test_a_connection_that_rested_long_is_not_used_again(own_server: RedisServer) -> None:
+def test_a_connection_that_rested_long_is_not_used_again(
+    own_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Firewalls forget connections that rest, and tell nobody."""
-    url = own_server.url + "?health_check_interval=1"
-    with own_server.client() as client, TokenReader(url, durations=Durations(reader_copy=0)) as reader:
+    client = own_server.client()
+    monkeypatch.setattr("tokenworker.connect.REST", 1)
+    with client, TokenReader(own_server.url, durations=Durations(reader_copy=0)) as reader:
         put(TokenStore(client))
 
         def connections() -> set[str]:

@@ -9,6 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Self
 
+from tokenworker.connect import async_options
 from tokenworker.durations import Durations
 from tokenworker.keys import Keys
 from tokenworker.reading.connections import AsyncConnections
@@ -39,8 +40,7 @@ class AsyncTokenReader:
         timeout: float = 0.4,
         celery: Any = None,
     ) -> None:
-        self._url = redis_url
-        self._timeout = timeout
+        self._options = async_options(redis_url, timeout=timeout)
         self._tasks = Tasks(celery) if celery else None
         self._loops: dict[asyncio.AbstractEventLoop, _Held] = {}
         keys, times = Keys(prefix), durations or Durations()
@@ -94,7 +94,7 @@ class AsyncTokenReader:
             # Those that did not shut down can't close anything any more.
             for closed in [other for other in list(self._loops) if other.is_closed()]:
                 self._loops.pop(closed, None)
-            connections = AsyncConnections(self._url, self._timeout)
+            connections = AsyncConnections(self._options)
             self._loops[loop] = held = _Held(connections, self._until_the_end(loop, connections))
             await anext(held.ending)
         return held.connections

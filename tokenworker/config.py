@@ -25,6 +25,7 @@ from tokenworker.errors import ConfigError
 from tokenworker.urls import (
     DEFAULT_API_URL,
     DEFAULT_REDIS_URL,
+    backend_url,
     celery_url,
     check_api,
     check_proxy,
@@ -53,7 +54,7 @@ class Config:
     redis_url: str = field(default=DEFAULT_REDIS_URL, repr=False)
     #: Celery's own settings; they win over these.
     broker_url: str = field(default=DEFAULT_REDIS_URL, repr=False)
-    result_backend: str = field(default=DEFAULT_REDIS_URL, repr=False)
+    result_backend: str = field(default=backend_url(DEFAULT_REDIS_URL), repr=False)
     api_urls: tuple[str, ...] = tuple(DEFAULT_API_URL.split(","))
     proxy: str | None = field(default=None, repr=False)
     prefix: str = "tokenworker"
@@ -104,7 +105,7 @@ def _read(environ: Mapping[str, str], faults: list[str]) -> Config:
     return Config(
         redis_url=redis_url,
         broker_url=set_.get("CELERY_BROKER_URL", celery_url(redis_url)),
-        result_backend=set_.get("CELERY_RESULT_BACKEND", celery_url(redis_url)),
+        result_backend=set_.get("CELERY_RESULT_BACKEND", backend_url(redis_url)),
         api_urls=check_api(set_.get(where, DEFAULT_API_URL), where, faults),
         proxy=check_proxy(set_.get("WECHAT_PROXY"), faults),
         prefix=_prefix(set_.get("TOKENWORKER_PREFIX") or running.get("prefix", "tokenworker"), faults),

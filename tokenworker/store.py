@@ -13,8 +13,8 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, Literal, cast
@@ -23,7 +23,7 @@ import redis
 from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.retry import Retry
 
-from tokenworker.errors import StoreUnavailable
+from tokenworker.connect import options, translated
 from tokenworker.exports import Copy
 from tokenworker.keys import Keys
 from tokenworker.tokens import AccessToken
@@ -103,10 +103,8 @@ class Snapshot(State):
 def connect(url: str, *, timeout: float = 2.0, retries: int = 2) -> redis.Redis:
     """Make a client that gives up in time: redis-py's own defaults hold a call for up to a minute."""
     backoff = ExponentialBackoff(cap=0.1, base=0.02) if retries else NoBackoff()
-    options: dict[str, Any] = {"socket_timeout": timeout, "socket_connect_timeout": timeout}
-    # redis-py refuses the option for a socket file, where there is nothing to keep alive.
-    options |= {} if url.startswith("unix:") else {"socket_keepalive": True}
-    return redis.Redis.from_url(url, health_check_interval=15, retry=Retry(backoff, retries), **options)
+    pool = redis.ConnectionPool(retry=Retry(backoff, retries), **options(url, timeout=timeout))
+    return redis.Redis.from_pool(pool)
 
 
 class TokenStore:
@@ -150,7 +148,7 @@ class TokenStore:
     def read(self, appid: str) -> tuple[AccessToken | None, float]:
         """Return the live token, if any, and now; plain commands, so that a reader needs no right to scripts."""
         key = self.token_key(appid)
-        with _translated():
+        with translated():
             pipe = self._redis.pipeline()
             pipe.get(key)
             pipe.pttl(key)
@@ -253,7 +251,7 @@ class TokenStore:
 
     def leave(self, appid: str) -> None:
         """End what `admit` began."""
-        with _translated():
+        with translated():
             self._redis.zrem(self._running, appid)
 
     # Reports and plans
@@ -274,7 +272,7 @@ class TokenStore:
     def suspect(self, appids: Iterable[str], seconds: float) -> bool:
         """Have each account fetched once more; False when that was asked for already, less than `seconds` ago."""
         key, length = f"{self._prefix}:suspected", int(seconds * 1000)
-        with _translated():
+        with translated():
             if self._redis.pttl(key) > length + 1000:
                 self._redis.delete(key)  # the clock went back once more since, by a second at least
             first = self._redis.set(key, "1", nx=True, px=length)
@@ -285,28 +283,28 @@ class TokenStore:
 
     def now(self) -> float:
         """Return the time by Redis's clock, in epoch seconds."""
-        with _translated():
+        with translated():
             seconds, microseconds = self._redis.time()
         return seconds + microseconds / 1e6
 
     def plan(self, appid: str, at: float) -> None:
         """Look at an account next at `at`; 0 means at once."""
-        with _translated():
+        with translated():
             self._redis.zadd(self._due, {appid: at})
 
     def enroll(self, appids: Iterable[str]) -> None:
         """See to it that each account is looked at some time: those that have no time yet, at once."""
-        with _translated():
+        with translated():
             self._redis.zadd(self._due, dict.fromkeys(appids, 0), nx=True)
 
     def enrolled(self) -> int:
         """Count the accounts that have a time to be looked at."""
-        with _translated():
+        with translated():
             return int(self._redis.zcard(self._due))
 
     def appids(self) -> list[str]:
         """List the accounts that anybody keeps here."""
-        with _translated():
+        with translated():
             return sorted(_text(appid) for appid in cast("list[bytes]", self._redis.zrange(self._due, 0, -1)))
 
     def take_due(self, limit: int, grace: float) -> list[str]:
@@ -316,7 +314,7 @@ class TokenStore:
     def due_within(self, seconds: float) -> list[str]:
         """List the accounts whose time has come or comes within `seconds`, changing nothing."""
         end = self.now() + seconds
-        with _translated():
+        with translated():
             appids = cast("list[bytes]", self._redis.zrangebyscore(self._due, "-inf", end))
         return [_text(appid) for appid in appids]
 
@@ -326,7 +324,7 @@ class TokenStore:
 
     def _incomplete(self, keys: Mapping[str, Sequence[str]]) -> list[str]:
         """List the appids with a key that is not there; one that we may not look at counts as that."""
-        with _translated():
+        with translated():
             if self._exist([key for group in keys.values() for key in group]):
                 return []
             pipe = self._redis.pipeline(transaction=False)
@@ -344,12 +342,12 @@ class TokenStore:
     def clear(self, appid: str) -> None:
         """Forget an account: its token, its copies, all that is known of it."""
         self._run("clear", [*self._keys(appid), self._copies(appid)])
-        with _translated():
+        with translated():
             self._redis.zrem(self._due, appid)
 
     def note_accounts_error(self, error: str | None, seconds: float) -> None:
         """Tell everyone who asks for the status that the accounts file can't be used; None: it can."""
-        with _translated():
+        with translated():
             if error:
                 self._redis.set(self._notice, error, px=int(seconds * 1000))
             else:
@@ -357,18 +355,18 @@ class TokenStore:
 
     def accounts_error(self) -> str | None:
         """Return what is wrong with the accounts file, if anything."""
-        with _translated():
+        with translated():
             error = cast("bytes | None", self._redis.get(self._notice))
         return _text(error) if error else None
 
     def note_tick(self) -> None:
         """Remember that beat's tick came through."""
-        with _translated():
+        with translated():
             self._redis.set(self._ticked, "1", px=_DAY_MS)
 
     def ticked_ago(self) -> float | None:
         """Return the seconds since the last tick came through; None when there was none for a day."""
-        with _translated():
+        with translated():
             left = self._redis.pttl(self._ticked)
         return (_DAY_MS - left) / 1000 if left > 0 else None
 
@@ -376,7 +374,7 @@ class TokenStore:
 
     def facts(self) -> dict[str, str]:
         """Return what INFO says of the server; empty where we may not ask."""
-        with _translated():
+        with translated():
             self._redis.ping()
             try:
                 facts = self._redis.info()
@@ -395,16 +393,16 @@ class TokenStore:
 
     def touch(self, key: str) -> None:
         """Raise `StoreUnavailable` unless this key may be read and written by a script; changes nothing."""
-        with _translated():
+        with translated():
             self._redis.eval("return redis.call('EXISTS', KEYS[1])", 1, key)
 
     def ping(self) -> None:
         """Raise `StoreUnavailable` unless Redis answers."""
-        with _translated():
+        with translated():
             self._redis.ping()
 
     def _run(self, name: str, keys: Iterable[str], *args: object) -> Any:
-        with _translated():
+        with translated():
             return self._scripts[name](keys=list(keys), args=list(args))
 
 
@@ -417,14 +415,6 @@ _WITH_COPIES = ("commit", "publish", "clear")
 def _script(client: redis.Redis, *names: str) -> Callable[..., Any]:
     parts = [files("tokenworker").joinpath("lua", f"{name}.lua").read_text(encoding="utf-8") for name in names]
     return cast("Callable[..., Any]", client.register_script("".join(parts)))
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except redis.RedisError as error:
-        raise StoreUnavailable(f"{type(error).__name__}: {error}"[:300]) from error
 
 
 def _token(value: bytes | None, left: int, now: float) -> AccessToken | None:

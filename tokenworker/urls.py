@@ -21,6 +21,41 @@ _PROXY = re.compile(rf"https?://{_USER}{_HOST}/?", re.IGNORECASE)
 #: Plain http to anything but this machine and names without a dot, such as those of containers.
 _IN_CLEAR = re.compile(r"http://(?!(?:127\.0\.0\.1|\[::1\]|[a-z_][\w-]*)(?:[:/]|$))", re.IGNORECASE)
 
+#: Options in the query of a Redis URL, with what their values look like and what to do about others.
+_OPTIONS = {
+    "db": (r"\d{1,4}", "has a db that is no number: write for example db=0"),
+    "username": (r".+", "has an empty username: take it out"),
+    "password": (r".+", "has an empty password: take it out"),
+    "protocol": (r"[23]", "has a protocol that is neither 2 nor 3: take it out for 2, which every server speaks"),
+    "client_name": (r"[!-~]+", "has a client_name with blanks or none: write for example client_name=shop"),
+    "ssl_ca_certs": (r".+", "has an empty ssl_ca_certs: write the path of a file of certificates"),
+    "ssl_certfile": (r".+", "has an empty ssl_certfile: write the path of a certificate"),
+    "ssl_keyfile": (r".+", "has an empty ssl_keyfile: write the path of a key"),
+    "ssl_cert_reqs": (
+        r"required",
+        "must leave ssl_cert_reqs out; for an own authority: ssl_ca_certs=/path/ca.pem",
+    ),
+    "ssl_check_hostname": (
+        r"(?i:true|yes|1)",
+        "must leave ssl_check_hostname out: the certificate has to name the host",
+    ),
+}
+#: Options that other programs need in the same URL, and for which ours are right whatever they say.
+_OURS = frozenset(
+    (
+        "decode_responses",
+        "encoding",
+        "encoding_errors",
+        "health_check_interval",
+        "max_connections",
+        "retry_on_timeout",
+        "socket_connect_timeout",
+        "socket_keepalive",
+        "socket_timeout",
+        "timeout",
+    )
+)
+
 _REDIS_URLS = {
     "redis": (_SERVER, DEFAULT_REDIS_URL),
     "rediss": (_SERVER, "rediss://redis.example.com:6379/0"),
@@ -38,12 +73,29 @@ def check_redis(url: str, faults: list[str]) -> str:
     if not _fits(shape, url):
         faults.append(f"REDIS_URL is malformed: write for example {example}; in a password, %-encode what is special")
         return DEFAULT_REDIS_URL
-    options = dict(parse_qsl(urlsplit(url).query))
-    if not options.get("db", "0").isdecimal():
-        faults.append("REDIS_URL has a db that is no number: write for example db=0")
-    if options.get("ssl_cert_reqs", "required") != "required":
-        faults.append("REDIS_URL must leave ssl_cert_reqs out; for an authority of your own: ssl_ca_certs=/path/ca.pem")
-    return url
+    given = parse_qsl(urlsplit(url).query, keep_blank_values=True)
+    faults.extend(filter(None, (_option_fault(scheme, name, value) for name, value in given)))
+    kept = urlencode([(name, value) for name, value in given if name not in _OURS], safe="/")
+    return url.partition("?")[0] + (f"?{kept}" if kept else "")
+
+
+def _option_fault(scheme: str, name: str, value: str) -> str | None:
+    if name in _OURS:
+        return None
+    if name not in _OPTIONS:
+        shown = name if re.fullmatch(r"[A-Za-z][A-Za-z_-]{0,30}", name) else "an option"
+        return f"REDIS_URL has {shown}, which is unknown here: use {', '.join(_OPTIONS)}, or take it out"
+    if name.startswith("ssl_") and scheme != "rediss":
+        return f"REDIS_URL has {name}, which is for rediss://: write rediss://, or take it out"
+    shape, advice = _OPTIONS[name]
+    return None if re.fullmatch(shape, value) else f"REDIS_URL {advice}"
+
+
+def backend_url(redis_url: str) -> str:
+    """Say in the words of Celery's result backend where Redis is: like its broker, but it takes the protocol too."""
+    url = celery_url(redis_url)
+    protocol = dict(parse_qsl(urlsplit(redis_url).query)).get("protocol", "2")
+    return f"{url}{'&' if '?' in url else '?'}protocol={protocol}"
 
 
 def celery_url(redis_url: str) -> str:

@@ -10,8 +10,9 @@ from celery import Celery
 from celery.app.utils import find_app
 from celery.exceptions import TimeoutError as NoAnswer
 
-from tokenworker import preflight
+from tokenworker import broker, preflight
 from tokenworker.doctor.finding import Finding, fault, note, ok
+from tokenworker.errors import StoreUnavailable, TokenWorkerError
 from tokenworker.messages import QUEUE, STATUS, TASKS
 
 _SUBJECT = "queue"
@@ -53,6 +54,8 @@ def _waiting(app: Celery) -> int:
     """Return how many messages wait in the queue; one that is not there has none."""
     with app.connection_for_write() as connection:
         connection.ensure_connection(max_retries=1, timeout=int(_PATIENCE))
+        if too_old := broker.fault(connection):
+            raise StoreUnavailable(too_old)
         channel: Any = connection.default_channel
         try:
             return int(channel.queue_declare(queue=QUEUE, passive=True).message_count)
@@ -100,6 +103,8 @@ def _round_trip(app: Celery) -> Iterator[Finding]:
 
 def _text(error: BaseException) -> str:
     text = str(error)
+    if isinstance(error, TokenWorkerError):
+        return text
     # Redis's ACL keeps users from all channels unless told otherwise, and Celery talks to workers through channels.
     if "channel" in text.lower():
         return f"{text}: give the user the right to channels, with ACL SETUSER … &*"

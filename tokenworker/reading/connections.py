@@ -16,11 +16,9 @@ from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from tokenworker.connect import options, refusal
 from tokenworker.errors import StoreUnavailable
 from tokenworker.reading.steps import Exchange, Refusal
-
-#: A connection that rested longer may be dead without a sign; a new one costs less than to find out.
-_MAX_REST = 15
 
 Replies = list[Any] | StoreUnavailable
 
@@ -29,18 +27,19 @@ class Connections:
     """A pool of connections; safe to share between threads, and across a fork."""
 
     def __init__(self, url: str, timeout: float) -> None:
-        self._pool = redis.ConnectionPool.from_url(url, retry=Retry(NoBackoff(), 0), **_options(url, timeout))
+        self._pool = redis.ConnectionPool(retry=Retry(NoBackoff(), 0), **options(url, timeout=timeout))
 
     def exchange(self, step: Exchange) -> Replies:
         """Carry out a step: return the reply to each command, or why there is none."""
         try:
             return self._exchange(step)
         except (redis.RedisError, OSError) as error:
-            return StoreUnavailable(_text(error))
+            return StoreUnavailable(refusal(error))
 
     def _exchange(self, step: Exchange) -> Replies:
         connection: Any = self._pool.get_connection()
         try:
+            # It may be dead without a sign; a new one costs less than to find out.
             if 0 < connection.next_health_check < time.monotonic():
                 connection.disconnect()
             connection.send_packed_command([step.data], check_health=False)
@@ -58,19 +57,17 @@ class Connections:
 
 
 class AsyncConnections:
-    """The same for one event loop of asyncio."""
+    """The same for one event loop of asyncio; `given` are redis-py's options."""
 
-    def __init__(self, url: str, timeout: float) -> None:
-        self._pool: Any = redis.asyncio.ConnectionPool.from_url(
-            url, retry=AsyncRetry(NoBackoff(), 0), **_options(url, timeout)
-        )
+    def __init__(self, given: dict[str, Any]) -> None:
+        self._pool: Any = redis.asyncio.ConnectionPool(retry=AsyncRetry(NoBackoff(), 0), **given)
 
     async def exchange(self, step: Exchange) -> Replies:
         """Carry out a step: return the reply to each command, or why there is none."""
         try:
             return await self._exchange(step)
         except (redis.RedisError, OSError) as error:
-            return StoreUnavailable(_text(error))
+            return StoreUnavailable(refusal(error))
 
     async def _exchange(self, step: Exchange) -> Replies:
         connection = await self._pool.get_connection()
@@ -90,25 +87,15 @@ class AsyncConnections:
         await self._pool.disconnect()
 
 
-def _options(url: str, timeout: float) -> dict[str, Any]:
-    options = {"socket_timeout": timeout, "socket_connect_timeout": timeout, "health_check_interval": _MAX_REST}
-    # redis-py refuses the option for a socket file, where there is nothing to keep alive.
-    return options | ({} if url.startswith("unix:") else {"socket_keepalive": True})
-
-
 def _reply(connection: Any) -> Any:
     try:
         return connection.read_response(disable_decoding=True)
     except redis.ResponseError as error:
-        return Refusal(_text(error))
+        return Refusal(refusal(error))
 
 
 async def _async_reply(connection: Any) -> Any:
     try:
         return await connection.read_response(disable_decoding=True)
     except redis.ResponseError as error:
-        return Refusal(_text(error))
-
-
-def _text(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"[:300]
+        return Refusal(refusal(error))

@@ -1,0 +1,110 @@
+"""REDIS_URL in the forms that people write it in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from conftest import RedisServer
+from test_cli import put
+
+from tokenworker import AsyncTokenReader, TokenReader
+from tokenworker.connect import options
+from tokenworker.errors import ConfigError
+from tokenworker.store import TokenStore
+from tokenworker.urls import backend_url, celery_url, check_redis
+
+CANARY = "canary"
+
+SOUND = [
+    "redis://127.0.0.1",
+    "redis://127.0.0.1/",
+    "redis://127.0.0.1:6379",
+    "redis://[::1]:6379/0",
+    "redis://redis/15",
+    f"redis://:{CANARY}@h/1",
+    f"redis://me:{CANARY}%40%2F%23@h/1",
+    f"redis://h/1?password={CANARY}&username=me",
+    "redis://h?db=3",
+    "redis://h/0?protocol=3",
+    "redis://h/0?client_name=shop",
+    "rediss://h:6380/0",
+    "rediss://h/0?ssl_ca_certs=/etc/ca.pem&ssl_certfile=/etc/c.pem&ssl_keyfile=/etc/k.pem",
+    "unix:///run/redis.sock",
+    "unix:///run/redis.sock?db=2",
+]
+FAULTY = [
+    "",
+    "127.0.0.1:6379",
+    "http://127.0.0.1:6379",
+    "redis://",
+    f"redis://:{CANARY}#1@h/0",
+    f"redis://:{CANARY} @h/0",
+    "redis://h:port/0",
+    "redis://h:99999/0",
+    "redis://h/zero",
+    f"redis://:{CANARY}@h/0?family=0",
+    f"redis://:{CANARY}@h/0?lazyConnect=true",
+    "redis://h/0?protocol=4",
+    "redis://h/0?db=one",
+    "redis://h/0?ssl_ca_certs=/etc/ca.pem",
+]
+
+
+@pytest.mark.parametrize("url", SOUND)
+def test_a_sound_url_is_taken_as_it_is(url: str) -> None:
+    faults: list[str] = []
+
+    assert check_redis(url, faults) == url
+    assert faults == []
+    assert options(url, timeout=1)["socket_timeout"] == 1
+
+
+@pytest.mark.parametrize("url", FAULTY)
+def test_a_faulty_url_is_one_sentence_that_shows_no_password(url: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        TokenReader(url)
+    [fault] = caught.value.faults
+
+    assert fault.startswith("REDIS_URL ")
+    assert CANARY not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        "decode_responses=True",
+        "socket_timeout=600",
+        "socket_connect_timeout=600",
+        "health_check_interval=0",
+        "encoding=gbk",
+        "max_connections=1",
+        "retry_on_timeout=True",
+        "socket_keepalive=False",
+        "timeout=0",
+    ],
+)
+def test_options_for_other_programs_in_the_same_url_change_nothing(server: RedisServer, option: str) -> None:
+    url = f"{server.url}?{option}"
+    with server.client() as client, TokenReader(url) as reader:
+        put(TokenStore(client))
+
+        assert reader.get_token("wx1").access_token == "token-of-wx1"
+    assert options(url, timeout=1) == options(server.url, timeout=1)
+
+
+def test_an_unknown_option_is_named_with_those_that_are_known() -> None:
+    with pytest.raises(ConfigError, match=r"has family, which is unknown here: use db, username, .*, or take it out"):
+        AsyncTokenReader("redis://h/0?family=0")
+
+
+def test_resp2_is_spoken_unless_told_otherwise() -> None:
+    assert options("redis://h", timeout=1)["protocol"] == 2
+    assert options("redis://h?protocol=3", timeout=1)["protocol"] == 3
+    assert backend_url("redis://h?protocol=3") == "redis://h/0?protocol=3"
+    assert backend_url("rediss://h/2") == "rediss://h/2?ssl_cert_reqs=required&protocol=2"
+    assert celery_url("redis://h?protocol=3") == "redis://h/0"
+
+
+def test_a_socket_file_gets_no_keepalive(tmp_path: Path) -> None:
+    assert "socket_keepalive" not in options(f"unix://{tmp_path}/redis.sock", timeout=1)

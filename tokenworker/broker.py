@@ -1,0 +1,52 @@
+"""Redis as Celery's broker: by RESP2, and whether the server is new enough for kombu."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kombu import Connection
+from kombu.exceptions import OperationalError
+from kombu.transport import TRANSPORT_ALIASES, redis
+from redis import RedisError, ResponseError
+
+#: The oldest server on which the queue was seen to work; tokens need no more than SMALLEST_STORE.
+SMALLEST_QUEUE = "6.2"
+SMALLEST_STORE = "5.0"
+
+
+class Channel(redis.Channel):
+    """Connects by RESP2: redis-py says HELLO by itself, which many proxies don't know, and kombu has no setting."""
+
+    def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:
+        given: dict[str, Any] = super()._connparams(asynchronous)  # type: ignore[misc]
+        return {"protocol": 2} | given
+
+
+class Transport(redis.Transport):
+    """Celery's transport for Redis otherwise."""
+
+    Channel = Channel
+
+
+def use() -> None:
+    """Have this process's Celery reach Redis so."""
+    for scheme in ("redis", "rediss"):
+        TRANSPORT_ALIASES[scheme] = f"{__name__}:Transport"
+
+
+def fault(connection: Connection) -> str | None:
+    """Say why a queue can't be kept on this broker; None when it can, or the broker is none of Redis, or away."""
+    if connection.transport.driver_type != "redis":
+        return None
+    try:
+        client: Any = connection.default_channel.client  # type: ignore[attr-defined]
+        # What kombu asks for when it looks for messages that nobody acknowledged.
+        client.zrange("unacked_index", "+inf", "-inf", desc=True, byscore=True, offset=0, num=1)
+    except ResponseError as error:
+        return (
+            f"the queue needs Redis {SMALLEST_QUEUE} or newer, or Valkey, and this broker refuses ZRANGE BYSCORE"
+            f" ({error}): set CELERY_BROKER_URL to a newer server; the tokens may stay where they are"
+        )
+    except (OperationalError, OSError, RedisError):
+        return None  # it is away: Celery waits for it
+    return None
