@@ -66,6 +66,8 @@ class Config:
     accounts_file: Path | None = None
     #: A sandbox that stands in for WeChat while no account is configured.
     sandbox: str | None = None
+    #: Whether anybody said where Redis is, or the default stands.
+    redis_given: bool = False
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Config:
@@ -114,6 +116,7 @@ def _read(environ: Mapping[str, str], faults: list[str]) -> Config:
         fetch_concurrency=_count(set_, "TOKENWORKER_FETCH_CONCURRENCY", faults) or Config.fetch_concurrency,
         accounts_file=Path(accounts_file) if accounts_file else None,
         sandbox=sandbox,
+        redis_given="REDIS_URL" in set_ or bool(running),
     )
 
 
