@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import socket
 import sys
 import time
@@ -72,21 +73,26 @@ def main() -> None:
     """Keep WeChat access tokens fresh."""
 
 
+_PORT = click.IntRange(1, 65535)
+
+
 @main.command()
-@click.option("--redis-port", default=6389, show_default=True, help="Port of the embedded server.")
-@click.option("--flower-port", default=5555, show_default=True, help="Port of Flower.")
-@click.option("--sandbox-port", default=8788, show_default=True, help="Port of the sandbox.")
-def up(redis_port: int, flower_port: int, sandbox_port: int) -> None:
+@click.option("--redis-port", type=_PORT, help="Port of the embedded server; 6389, or the next free one.")
+@click.option("--flower-port", type=_PORT, help="Port of Flower; 5555, or the next free one.")
+@click.option("--sandbox-port", type=_PORT, help="Port of the sandbox; 8788, or the next free one.")
+def up(redis_port: int | None, flower_port: int | None, sandbox_port: int | None) -> None:
     """Run everything here: Redis (embedded unless REDIS_URL is set), worker, beat, Flower.
 
     Without an account it also runs a sandbox that plays WeChat.
     """
+    if os.name == "nt":
+        _fail("`tokenworker up` needs Linux or macOS: on Windows, use WSL or docker compose")
     from tokenworker import up as everything  # noqa: PLC0415  readers of tokens need none of it
 
     ports = everything.Ports(redis_port, flower_port, sandbox_port)
     try:
         everything.run(ports, View())
-    except (everything.ChildFailed, everything.NoServer, everything.PortTaken) as error:
+    except (everything.ChildFailed, everything.FolderUnusable, everything.NoServer, everything.PortTaken) as error:
         _fail(str(error))
 
 

@@ -139,4 +139,7 @@ def _wrapped(text: str, width: int, style: str = "") -> list[Text]:
     """Break a text between words, and what is longer than a line, such as Chinese, anywhere."""
     if not text:
         return []
-    return list(Text(text, style).wrap(_RULER, max(1, width), overflow="fold"))
+    lines = Text(text, style).wrap(_RULER, max(1, width), overflow="fold")
+    for line in lines:
+        line.rstrip()
+    return list(lines)
