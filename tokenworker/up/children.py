@@ -22,6 +22,8 @@ _MAX_SHORT_LIVES = 3
 _RESTART_AFTER = 1.0
 #: Bytes of a log; the one before it may be as long.
 _LONGEST_LOG = 10_000_000
+#: A disk with fewer bytes than this is full.
+_ROOM = 100_000
 _STOP_TIMEOUT = 15.0
 _PR_SET_PDEATHSIG = 1
 
@@ -36,6 +38,9 @@ class ChildFailed(Exception):  # noqa: N818  it states a fact
 
     def __str__(self) -> str:
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:]
+        if not lines:
+            full = shutil.disk_usage(self.log.parent).free < _ROOM
+            return f"{self.name} does not run, and {self.log} is empty" + (": the disk is full" if full else "")
         return f"{self.name} does not run; the end of {self.log}:\n" + "\n".join(f"    {line}" for line in lines)
 
 

@@ -45,7 +45,7 @@ def writing(folder: Path) -> Iterator[None]:
     except OSError as error:
         where = error.filename or folder
         raise FolderUnusable(
-            f"{where} can't be written: {error.strerror}: `tokenworker up` keeps its data and logs in"
+            f"{where} can't be made or written: {error.strerror}: `tokenworker up` keeps its data and logs in"
             f" {folder.absolute()}, so start it in a folder of your own, with room on the disk"
         ) from error
 

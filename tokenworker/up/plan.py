@@ -41,6 +41,7 @@ class Plan:
     sandbox_url: str | None
     embedded: bool
     config: Config
+    time_scale: str
     #: A sentence for each service that is not where one expects it.
     moved: list[str]
 
@@ -74,6 +75,7 @@ def make_plan(environ: Mapping[str, str], folder: Path, asked: Ports, lock: int)
         sandbox_url=env["TOKENWORKER_SANDBOX"] if sandbox else None,
         embedded=embedded,
         config=config,
+        time_scale=env.get("TOKENWORKER_TIME_SCALE", "").strip() or "1",
         moved=moved(asked, ports),
     )
 
@@ -160,7 +162,12 @@ def _logged(log: Path, words: bytes) -> bool:
 
 def write_run_file(path: Path, plan: Plan) -> None:
     """Tell other commands in this folder where everything is."""
-    running = {"pid": os.getpid(), "redis_url": plan.redis_url, "prefix": plan.config.prefix}
+    running = {
+        "pid": os.getpid(),
+        "redis_url": plan.redis_url,
+        "prefix": plan.config.prefix,
+        "time_scale": plan.time_scale,
+    }
     with writing(path.parent):
         path.touch(mode=0o600)
         path.write_text(json.dumps(running) + "\n", encoding="utf-8")

@@ -52,7 +52,7 @@ def _check_different(wanted: dict[str, int]) -> None:
         others = [other for other in wanted if other != service and wanted[other] == port]
         if others:
             options = " and ".join(f"--{name}-port" for name in (service, *others))
-            raise PortTaken(f"{options} are all {port}: give each service a port of its own")
+            raise PortTaken(f"{options} are the same, {port}: give each service a port of its own")
 
 
 def _check(service: str, port: int) -> None:
