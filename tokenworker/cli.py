@@ -125,11 +125,7 @@ def get(account: str | None) -> None:
 
     config = Config.from_env()
     with closing(_Store()) as held, TokenReader(config.redis_url, config.prefix) as reader:
-        choice = held.selection()
-        appid = choice.one(account)
-        if not choice.kept:
-            raise NothingChosen(choice.nothing)
-        click.echo(reader.get_token(appid).access_token)
+        click.echo(reader.get_token(held.kept(account)).access_token)
 
 
 @main.command()
@@ -249,6 +245,19 @@ class _Store:
         names = self.store.names()
         kept = {appid: names.get(appid, "") for appid in self.store.appids()}
         return Selection(self._configured(), kept, f"{shown(self._config.redis_url)}, prefix {self._config.prefix}")
+
+    def kept(self, given: str | None) -> str:
+        """Return the appid that is meant, where any is kept; who may only read tokens has to give it."""
+        try:
+            choice = self.selection()
+        except StoreUnavailable:
+            if given is None or _absence():
+                raise
+            return given
+        appid = choice.one(given)
+        if not choice.kept:
+            raise NothingChosen(choice.nothing)
+        return appid
 
     def named(self, given: str | None) -> str:
         """Return the appid that is meant; one that is not kept here may be known to a worker."""

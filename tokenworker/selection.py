@@ -37,7 +37,9 @@ class Selection:
 
     def find(self, given: str) -> str | None:
         """Return the appid that is meant by an appid or a name, if any; raises `NothingChosen` if two are."""
-        known = {**self.kept, **self.configured}
+        # The environment names no names: an account of it may have one in Redis.
+        named = {appid: name for appid, name in self.configured.items() if name}
+        known = {**self.configured, **self.kept, **named}
         text = _text(given)
         if text in known:
             return text
