@@ -8,7 +8,7 @@ import socket
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
-_DEFAULTS = {"redis": 6389, "flower": 5555, "sandbox": 8788}
+DEFAULTS = {"redis": 6389, "flower": 5555, "sandbox": 8788}
 #: How many ports from the default on are tried.
 _TRIED = 100
 
@@ -41,9 +41,9 @@ def choose(asked: Ports, services: Iterable[str]) -> dict[str, int]:
 def moved(asked: Ports, ports: dict[str, int]) -> list[str]:
     """Say in a sentence each which services are not where one expects them."""
     return [
-        f"port {_DEFAULTS[service]} is taken by another program, so {service} is at port {port}"
+        f"port {DEFAULTS[service]} is taken by another program, so {service} is at port {port}"
         for service, port in ports.items()
-        if asdict(asked)[service] is None and port != _DEFAULTS[service]
+        if asdict(asked)[service] is None and port != DEFAULTS[service]
     ]
 
 
@@ -67,7 +67,7 @@ def _check(service: str, port: int) -> None:
 
 
 def _next_free(service: str, others: set[int]) -> int:
-    first = _DEFAULTS[service]
+    first = DEFAULTS[service]
     for port in range(first, first + _TRIED):
         if port not in others and not _refusal(port):
             return port
