@@ -282,6 +282,17 @@ def test_no_locale_ends_a_command(
     assert "no token" in text
 
 
+def test_where_a_locale_has_no_letters_the_columns_stay_in_line(
+    server: RedisServer, kept: list[str], tmp_path: Path
+) -> None:
+    env = environ(server, PYTHONIOENCODING="ascii")
+    output = subprocess.run([*COMMAND, "status"], capture_output=True, env=env, cwd=tmp_path, check=False).stdout
+    heading, *lines = output.decode("ascii").splitlines()
+
+    assert len(lines) == len(kept)
+    assert [line[heading.index("state") :].split("  ")[0] for line in lines] == ["live", "no token"]
+
+
 def test_gbk_shows_what_it_has_letters_for(server: RedisServer, kept: list[str], tmp_path: Path) -> None:
     env = environ(server, PYTHONIOENCODING="gbk")
     output = subprocess.run([*COMMAND, "status"], capture_output=True, env=env, cwd=tmp_path, check=False).stdout

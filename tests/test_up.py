@@ -364,9 +364,11 @@ def test_with_nohup_it_outlives_the_terminal(tmp_path: Path) -> None:
     wait_for((tmp_path / ".tokenworker" / "up.json").exists, timeout=30)
     os.kill(pid, signal.SIGHUP)
     time.sleep(1)
-    assert os.waitpid(pid, os.WNOHANG) == (0, 0)
+    output = tmp_path / "nohup.out"
+    assert "stopping" not in output.read_text()
     os.kill(pid, signal.SIGTERM)
     os.waitpid(pid, 0)
+    assert "stopping" in output.read_text()
     os.close(terminal)
 
 

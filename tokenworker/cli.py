@@ -11,7 +11,6 @@ import time
 from contextlib import closing, suppress
 from dataclasses import replace
 from functools import partial
-from io import TextIOWrapper
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
@@ -32,9 +31,6 @@ class _Commands(click.Group):
     """Turns errors that have a sentence for people into that sentence and exit code 1."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        # A locale without the letters of a name or an error must not end the command.
-        if isinstance(sys.stdout, TextIOWrapper):
-            sys.stdout.reconfigure(errors="replace")
         try:
             return super().invoke(ctx)
         except StoreUnavailable as error:
