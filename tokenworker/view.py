@@ -27,7 +27,7 @@ class View:
 
     def say(self, sentence: str, style: str = "") -> None:
         """Write one sentence."""
-        self._write([Text(self._plain(sentence), style)])
+        self._console.print(Text(self._plain(sentence), style), soft_wrap=not self._console.is_terminal)
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:

@@ -26,6 +26,8 @@ _DEMO_SCALE = 0.05
 _DEMO_LIFE = 60
 _DEMO_TICK = 1
 
+_ACCOUNTS = ("WECHAT_APPID", "WECHAT_SECRET", "WECHAT_SECRET_FILE", "TOKENWORKER_ACCOUNTS")
+
 _FLOWER_COLUMNS = "name,kwargs,state,result,received,runtime,worker"
 
 
@@ -54,7 +56,7 @@ def make_plan(environ: Mapping[str, str], folder: Path, asked: Ports, lock: int)
     """
     env = dict(environ)
     embedded = not env.get("REDIS_URL")
-    sandbox = not any(env.get(name) for name in ("WECHAT_APPID", "WECHAT_SECRET", "TOKENWORKER_ACCOUNTS"))
+    sandbox = not any(env.get(name) for name in _ACCOUNTS)
     runs = {"redis": embedded, "flower": True, "sandbox": sandbox}
     ports = choose(asked, [service for service in runs if runs[service]])
     if embedded:
