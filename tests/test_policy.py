@@ -130,15 +130,16 @@ def test_after_a_failure_an_account_rests(changes: dict[str, object], demand: De
 @pytest.mark.parametrize(
     ("changes", "left"),
     [
-        ({"tested_at": 990.0}, 20.0),
+        ({"tested_at": 990.0}, 0.0),
+        ({"tested_at": 999.9, "proven": "another"}, 0.0),
         ({"tested_at": 970.0}, 0.0),
         ({"tested_at": 1001.0}, 0.0),
-        ({"tested_at": 990.0, "deaths": 3, "deaths_since": 900.0}, 20.0),
+        ({"tested_at": 990.0, "deaths": 3, "deaths_since": 900.0}, 0.0),
         ({"tested_at": 990.0, "deaths": 4, "deaths_since": 900.0}, 590.0),
-        ({"tested_at": 990.0, "deaths": 4, "deaths_since": 1000.0 - 3600}, 20.0),
+        ({"tested_at": 990.0, "deaths": 4, "deaths_since": 1000.0 - 3600}, 0.0),
     ],
 )
-def test_reports_cause_one_call_in_a_while_and_fewer_when_the_account_is_contested(
+def test_a_token_that_was_not_tested_yet_is_tested_at_once_unless_the_account_is_contested(
     changes: dict[str, object], left: float
 ) -> None:
     snapshot = replace(FRESH, **changes)  # type: ignore[arg-type]

@@ -461,17 +461,32 @@ def test_a_hostile_reporter_causes_one_test_in_a_while_and_no_fetch(
     assert sandbox.counts().fetches == 1
 
 
-def test_a_second_death_within_the_interval_is_looked_at_when_it_is_over(
+@pytest.mark.parametrize("storms", [1, 2, 3])
+def test_a_token_that_was_never_tested_is_tested_at_once_however_lately_another_was(
+    make_refresher: Callable[..., Refresher], sandbox: Sandbox, client: redis.Redis, storms: int
+) -> None:
+    refresher = make_refresher(report_interval=60)
+    refresher.refresh(CLASSIC)
+    for _ in range(storms):
+        dead = token_of(client)
+        sandbox.revoke()
+        token, _ = refresher.get(CLASSIC, fingerprint(dead))
+        assert sandbox.verdict(token.access_token).works
+
+    assert sandbox.counts().fetches == storms + 1
+
+
+def test_a_death_of_a_contested_account_is_looked_at_when_the_interval_is_over(
     make_refresher: Callable[..., Refresher], sandbox: Sandbox, client: redis.Redis
 ) -> None:
-    refresher = make_refresher(report_interval=0.5)
+    refresher = make_refresher(report_interval=0.0, contested_interval=0.5)
     refresher.refresh(CLASSIC)
-    for outcome in ("refreshed", "waiting"):
+    for outcome in ("refreshed", "refreshed", "refreshed", "refreshed", "waiting"):
         dead = token_of(client)
         sandbox.revoke()
         assert refresher.refresh(CLASSIC, Demand(rejected=fingerprint(dead))).outcome == outcome
     with pytest.raises(TokenUnavailable, match="too early to test it again"):
-        make_refresher(report_interval=60, fetch_timeout=0.1).get(CLASSIC, fingerprint(dead))
+        make_refresher(contested_interval=60, fetch_timeout=0.1).get(CLASSIC, fingerprint(dead))
     time.sleep(0.5)
 
     # The report was noted: nobody need repeat it.

@@ -58,7 +58,7 @@ class AccountBook:
         if appid is None and len(accounts) == 1:
             return next(iter(accounts.values()))
         if appid is None or appid not in accounts:
-            raise UnknownAccount(appid, len(accounts))
+            raise _unknown(appid, len(accounts))
         return accounts[appid]
 
     def reload(self) -> Change:
@@ -127,3 +127,10 @@ def _stamp(path: Path) -> tuple[int, ...]:
         return ()
     # The time of the change too: archives and copies may bring the same size and the same time of writing.
     return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
+def _unknown(appid: str | None, configured: int) -> UnknownAccount:
+    if appid is None:
+        return UnknownAccount(f"{configured} accounts are configured: say which appid you mean", None, configured)
+    reason = f"{appid!r} is not among the {configured} configured accounts"
+    return UnknownAccount(f"{reason}: add it to the accounts file, or check the appid", appid, configured)

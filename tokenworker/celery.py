@@ -3,84 +3,59 @@
 from __future__ import annotations
 
 import logging
-import runpy
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from celery import Celery
-from celery.signals import celeryd_init
+from celery.signals import beat_init, celeryd_after_setup, celeryd_init
 
-from tokenworker import celeryconfig
+from tokenworker import preflight
+from tokenworker.celerysettings import note, settings
 from tokenworker.config import Config, startup_faults
 from tokenworker.errors import ConfigError
+from tokenworker.messages import QUEUE
 
-USER_SETTINGS = Path("celeryconfig.py")
-
-TICK = "tokenworker.refresh_due_tokens"
-
-
-def settings(config: Config) -> dict[str, Any]:
-    """Put Celery's settings together: our defaults, what the environment says, the user's celeryconfig.py."""
-    user = _public(runpy.run_path(str(USER_SETTINGS))) if USER_SETTINGS.is_file() else {}
-    tick = {"task": TICK, "schedule": config.durations.tick, "options": {"ignore_result": True, "queue": "tokenworker"}}
-    derived = {
-        "broker_url": config.broker_url,
-        "result_backend": config.result_backend,
-        "include": ["tokenworker.tasks", "tokenworker.watchdog"],
-    }
-    schedule = {"beat_schedule": {TICK: tick, **user.pop("beat_schedule", {})}}
-    return _public(vars(celeryconfig)) | derived | _for_socket_file(config) | user | schedule
+logger = logging.getLogger(__name__)
 
 
-def _for_socket_file(config: Config) -> dict[str, Any]:
-    """Leave keepalive out where Redis is reached through a socket file: redis-py refuses it there."""
-    changes: dict[str, Any] = {}
-    if config.broker_url.startswith("redis+socket:"):
-        options = celeryconfig.broker_transport_options
-        changes["broker_transport_options"] = {key: options[key] for key in options if key != "socket_keepalive"}
-    if config.result_backend.startswith("redis+socket:"):
-        changes["redis_socket_keepalive"] = False
-    return changes
-
-
-def _public(names: dict[str, Any]) -> dict[str, Any]:
-    """Leave out what a module holds besides settings: its own names and what it imported."""
-    return {name: value for name, value in names.items() if name[0] != "_" and not _imported(value)}
-
-
-def _imported(value: object) -> bool:
-    return callable(value) or isinstance(value, ModuleType)
-
-
-def _config() -> Config:
+def _settings() -> dict[str, Any]:
+    """Return Celery's settings, or end with one message: a traceback would hide what is wrong with ours."""
     try:
-        return Config.from_env()
-    except ConfigError:
-        # All faults at once, those of the accounts too, and no traceback: it would hide them.
-        raise SystemExit(str(ConfigError(startup_faults()))) from None
+        return settings(Config.from_env())
+    except ConfigError as error:
+        faults = error.faults
+    # All faults at once, those of the accounts too.
+    raise SystemExit(str(ConfigError(list(dict.fromkeys([*startup_faults(), *faults])))))
 
 
 app = Celery("tokenworker")
-app.config_from_object(settings(_config()))
+app.config_from_object(_settings())
+
+
+def _stop_for(faults: list[str]) -> None:
+    if faults:
+        raise SystemExit(str(ConfigError(faults)))
 
 
 @celeryd_init.connect(weak=False)
 def check_accounts(**_: Any) -> None:
     """Stop a worker whose accounts can't be used, before it takes a task."""
-    faults = startup_faults()
-    if faults:
-        raise SystemExit(str(ConfigError(faults)))
+    _stop_for(startup_faults())
 
 
-class _Tick(logging.Filter):
-    """Keeps the tick out of the worker's log: two lines each five seconds would hide the refreshes."""
+@celeryd_after_setup.connect(weak=False)
+def check_worker(instance: Any, **_: Any) -> None:
+    """Stop a worker of ours that would not do our work, and say what its user should know."""
+    if instance.app is app:
+        _stop_for(preflight.faults(app))
+        others = sorted(preflight.taken(app) - {QUEUE})
+        if others:
+            logger.warning("this worker also takes from %s, whose tasks it does not know", ",".join(others))
+        tell_of_file()
 
-    def filter(self, record: logging.LogRecord) -> bool:
-        data = getattr(record, "data", None)
-        tick = isinstance(data, dict) and data.get("name") == TICK
-        return not (tick and record.levelno <= logging.INFO)
 
-
-for _name in ("celery.worker.strategy", "celery.app.trace"):
-    logging.getLogger(_name).addFilter(_Tick())
+@beat_init.connect(weak=False)
+def tell_of_file(**_: Any) -> None:
+    """Say that a celeryconfig.py was left alone."""
+    text = note()
+    if text:
+        logger.warning(text)

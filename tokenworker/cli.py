@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from tokenworker.config import Config, startup_faults
+from tokenworker.config import Config
 from tokenworker.demo import DEMO_APPID, DEMO_SECRET
 from tokenworker.errors import ConfigError, StoreUnavailable, TokenWorkerError
 from tokenworker.outcomes import last_error, reason
@@ -160,14 +160,23 @@ def leak(account: str | None, timeout: float) -> None:
 
 
 @main.command()
-def check() -> None:
-    """Check the settings and the way to Redis, and say what is wrong."""
-    if faults := startup_faults():
-        raise ConfigError(faults)
-    config = Config.from_env()
-    with closing(_Store()) as held:
-        held.store.ping()
-    click.echo(f"settings, {len(config.accounts())} account(s) and Redis are fine")
+@click.option("--call", is_flag=True, help="Ask WeChat, too: once for each account.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object for each thing that was looked at.")
+@click.option("--app", "-A", default="tokenworker", show_default=True, help="The app whose worker does our work.")
+def check(call: bool, as_json: bool, app: str) -> None:
+    """Examine settings, Redis, queue, workers and beat, and say what is wrong and what to do."""
+    from tokenworker import doctor  # noqa: PLC0415
+
+    view = View()
+    findings = []
+    for finding in doctor.examine(app, call=call):
+        findings.append(finding)
+        if as_json:
+            click.echo(json.dumps(vars(finding), ensure_ascii=False))
+        else:
+            view.finding(finding.level, finding.subject, finding.sentence)
+    if any(finding.level == "fault" for finding in findings):
+        sys.exit(1)
 
 
 def _finite(_context: click.Context, _option: click.Parameter, number: float | None) -> float | None:

@@ -32,7 +32,7 @@ class Durations:
     minute: float = 60.0
     #: Between two attempts on a day whose quota is used up.
     day_probe: float = 3600.0
-    #: Between two calls to WeChat that reports of an account cause.
+    #: Between two tests of the same token, however often it is reported.
     report_interval: float = 30.0
     #: The same for a contested account: more than three of its tokens died early within `contest_window`.
     contested_interval: float = 600.0

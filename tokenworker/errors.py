@@ -13,54 +13,84 @@ TokenWorkerError
     ├── DayLimit            too many calls today
     └── OperatorError       a person must act
 
-Every argument goes to ``super().__init__``, so that an error survives pickle and Celery's JSON results
-with all its facts; the text is made in ``__str__``. No error ever holds a token or an AppSecret.
+The one argument of each is its text: a sentence, and behind it, in brackets, the facts that a program may ask for.
+So an error survives Celery's JSON results: an app that does not have this package reads the text, one that has it
+finds the facts as attributes, and pickle keeps all of them. No error ever holds a token or an AppSecret.
 """
 
 from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+#: What brackets can hold: numbers, and texts such as an appid.
+_FACT = r'[a-z_]+=(?:[\w.+-]+|"[\w.:-]+")'
+_FACTS = re.compile(rf" \[({_FACT}(?: {_FACT})*)\]\Z", re.ASCII)
 
 
 class TokenWorkerError(Exception):
     """The root of the tree; never raised itself."""
 
+    def __init__(self, text: str, **facts: Any) -> None:
+        sentence, found = _read(text, facts)
+        self.__dict__.update(found)
+        super().__init__(_written(sentence, found))
+        self._sentence = sentence
+
+    def __str__(self) -> str:
+        return self._sentence
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._sentence!r})"
+
+
+def _written(sentence: str, facts: dict[str, Any]) -> str:
+    """Put facts behind a sentence, without those that say nothing or that brackets can't hold."""
+    words = [f"{name}={json.dumps(value)}" for name, value in facts.items() if value]
+    listed = " ".join(word for word in words if re.fullmatch(_FACT, word, re.ASCII))
+    return f"{sentence} [{listed}]" if listed else sentence
+
+
+def _read(text: str, facts: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Take the sentence and those of `facts` apart that stand behind it."""
+    found = _FACTS.search(text)
+    pairs = [word.split("=", 1) for word in found[1].split()] if found else []
+    if found and all(name in facts for name, _ in pairs):
+        return text[: found.start()], facts | {name: json.loads(value) for name, value in pairs}
+    return text, facts
+
 
 class ConfigError(TokenWorkerError):
     """The settings are missing, malformed or contradictory; `faults` lists all of them."""
 
-    def __init__(self, faults: list[str]) -> None:
-        super().__init__(faults)
+    def __init__(self, faults: list[str] | str) -> None:
+        if isinstance(faults, str):
+            faults = [line.removeprefix(_ITEM) for line in faults.splitlines()[1:]]
+        super().__init__("\n".join((_CANNOT_START, *(_ITEM + fault for fault in faults))))
         self.faults = faults
 
-    def __str__(self) -> str:
-        return "tokenworker cannot start with these settings:\n" + "\n".join(f"  - {f}" for f in self.faults)
+
+_CANNOT_START = "tokenworker cannot start with these settings:"
+_ITEM = "  - "
 
 
 class UnknownAccount(TokenWorkerError):  # noqa: N818  it states a fact
-    """Someone named an appid that is not configured, or none where there are several."""
+    """Someone named an appid that is not configured, or none where there are several; `configured` counts them."""
 
-    def __init__(self, appid: str | None, configured: int) -> None:
-        super().__init__(appid, configured)
-        self.appid = appid
-        self.configured = configured
+    appid: str | None
+    configured: int
 
-    def __str__(self) -> str:
-        if self.appid is None:
-            return f"{self.configured} accounts are configured: say which appid you mean"
-        return (
-            f"{self.appid!r} is not among the {self.configured} configured accounts: add it to the accounts"
-            " file, or check the appid"
-        )
+    def __init__(self, reason: str, appid: str | None = None, configured: int = 0) -> None:
+        super().__init__(reason, appid=appid, configured=configured)
 
 
 class StoreUnavailable(TokenWorkerError):  # noqa: N818
-    """Redis can't be reached, or refuses what we ask of it."""
+    """Redis can't be reached, or refuses what we ask of it; `reason` says which."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return f"the token store does not answer: {self.reason}"
+        self.reason = str(self)
 
 
 class TokenUnavailable(TokenWorkerError):  # noqa: N818
@@ -70,30 +100,28 @@ class TokenUnavailable(TokenWorkerError):  # noqa: N818
     Redis's clock; `retry_in` is how many seconds the next fetch is away.
     """
 
+    appid: str
+    errcode: int | None
+    since: float | None
+    retry_in: float | None
+
     def __init__(
         self,
-        appid: str,
         reason: str,
+        appid: str = "",
         errcode: int | None = None,
         hint: str = "",
         since: float | None = None,
         retry_in: float | None = None,
     ) -> None:
-        super().__init__(appid, reason, errcode, hint, since, retry_in)
-        self.appid = appid
-        self.reason = reason
-        self.errcode = errcode
+        text = f"no token for {appid}: {reason}" if appid else reason
+        if hint:
+            text += f" ({hint})"
+        if retry_in is not None:
+            text += f"; next attempt in {max(0, retry_in):.0f} s"
+        super().__init__(text, appid=appid, errcode=errcode, since=since, retry_in=retry_in)
+        self.reason = reason if appid else str(self)
         self.hint = hint
-        self.since = since
-        self.retry_in = retry_in
-
-    def __str__(self) -> str:
-        text = f"no token for {self.appid}: {self.reason}"
-        if self.hint:
-            text += f" ({self.hint})"
-        if self.retry_in is not None:
-            text += f"; next attempt in {max(0, self.retry_in):.0f} s"
-        return text
 
 
 class FetchError(TokenWorkerError):
@@ -103,6 +131,9 @@ class FetchError(TokenWorkerError):
     sent and WeChat may have issued a token that we never saw.
     """
 
+    errcode: int | None
+    rid: str
+    ambiguous: bool
     #: Seconds until the next attempt; the refresher sets it, since it knows how many failed before.
     retry_in: float | None = None
 
@@ -115,16 +146,10 @@ class FetchError(TokenWorkerError):
         hint: str = "",
         ambiguous: bool = False,
     ) -> None:
-        super().__init__(reason, errcode, errmsg, rid, hint, ambiguous)
-        self.reason = reason
-        self.errcode = errcode
+        super().__init__(f"{reason}: {hint}" if hint else reason, errcode=errcode, rid=rid, ambiguous=ambiguous)
+        self.reason = reason if hint else str(self)
         self.errmsg = errmsg
-        self.rid = rid
         self.hint = hint
-        self.ambiguous = ambiguous
-
-    def __str__(self) -> str:
-        return f"{self.reason}: {self.hint}" if self.hint else self.reason
 
 
 class TransientError(FetchError):

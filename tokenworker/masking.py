@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections import UserDict
 from typing import Any
 
 from celery.worker.request import Request
+
+from tokenworker.messages import REFRESH_DUE_TOKENS
 
 #: Longer than an appid or a fingerprint, shorter than any token that WeChat ever issued.
 _TOKEN = re.compile(r"[\w-]{40,}")
@@ -39,3 +42,22 @@ class MaskedRequest(Request):
 def mask(text: str) -> str:
     """Replace what may be a token."""
     return _TOKEN.sub("***", text)
+
+
+class _Tick(logging.Filter):
+    """Keeps the tick out of the logs of beat and worker: a line each five seconds would hide the refreshes."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        data = getattr(record, "data", None)
+        named = data.get("name") if isinstance(data, dict) else None
+        listed = record.args if isinstance(record.args, tuple) else ()
+        return record.levelno > logging.INFO or REFRESH_DUE_TOKENS not in (named, *listed)
+
+
+def hush_tick() -> None:
+    """Leave the tick out of the logs of this process."""
+    for name in ("celery.worker.strategy", "celery.app.trace", "celery.beat"):
+        logging.getLogger(name).addFilter(_tick)
+
+
+_tick = _Tick()

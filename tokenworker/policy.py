@@ -119,12 +119,11 @@ def contested(snapshot: Snapshot, durations: Durations) -> bool:
 
 
 def waits(snapshot: Snapshot, account: Account, demand: Demand, cause: Cause, durations: Durations) -> float:
-    """Say for how many seconds WeChat must not be called yet: after a failure, or after the last report."""
+    """Say for how many seconds WeChat must not be called yet: after a failure, or after a report on a contested one."""
     rest = _rest(snapshot, account, demand, durations)
-    if cause is not Cause.REJECTED:
+    if cause is not Cause.REJECTED or not contested(snapshot, durations):
         return rest
-    interval = durations.contested_interval if contested(snapshot, durations) else durations.report_interval
-    return max(rest, interval - _since(snapshot.tested_at, snapshot.now), 0.0)
+    return max(rest, durations.contested_interval - _since(snapshot.tested_at, snapshot.now), 0.0)
 
 
 def _rest(snapshot: Snapshot, account: Account, demand: Demand, durations: Durations) -> float:

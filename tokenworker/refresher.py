@@ -153,8 +153,8 @@ def _outcome(snapshot: Snapshot, outcome: Result, wait: float = 0.0) -> Outcome:
 
 def _unavailable(snapshot: Snapshot, outcome: Outcome) -> TokenUnavailable:
     return TokenUnavailable(
-        snapshot.appid,
         snapshot.error or _REASONS[outcome.outcome],
+        snapshot.appid,
         snapshot.errcode,
         snapshot.hint,
         snapshot.failed_at or None,

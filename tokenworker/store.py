@@ -32,6 +32,8 @@ from tokenworker.tokens import AccessToken
 #: WeChat counts its days in Beijing, eight hours ahead of UTC.
 BEIJING = 8 * 3600
 
+_DAY_MS = 86_400_000
+
 Begin = Literal["ok", "lost", "no fetches left", "no forced refreshes left"]
 Commit = Literal["committed", "suspect", "refused"]
 
@@ -135,6 +137,10 @@ class TokenStore:
     @property
     def _running(self) -> str:
         return f"{self._prefix}:running"
+
+    @property
+    def _ticked(self) -> str:
+        return f"{self._prefix}:ticked"
 
     @property
     def _notice(self) -> str:
@@ -375,6 +381,43 @@ class TokenStore:
             error = cast("bytes | None", self._redis.get(self._notice))
         return _text(error) if error else None
 
+    def note_tick(self) -> None:
+        """Remember that beat's tick came through."""
+        with _translated():
+            self._redis.set(self._ticked, "1", px=_DAY_MS)
+
+    def ticked_ago(self) -> float | None:
+        """Return the seconds since the last tick came through; None when there was none for a day."""
+        with _translated():
+            left = self._redis.pttl(self._ticked)
+        return (_DAY_MS - left) / 1000 if left > 0 else None
+
+    # Trials
+
+    def facts(self) -> dict[str, str]:
+        """Return what INFO says of the server; empty where we may not ask."""
+        with _translated():
+            self._redis.ping()
+            try:
+                facts = self._redis.info()
+            except redis.ResponseError:
+                return {}
+        return {name: str(value) for name, value in facts.items()}
+
+    def keys_of(self, appid: str) -> list[str]:
+        """Name every key that a worker uses for an account."""
+        shared = [self._due, self._running, self._notice, self._ticked, f"{self._prefix}:rate"]
+        return [*self._keys(appid), self._copies(appid), f"{self._prefix}:suspected", *shared]
+
+    def trial(self, appid: str) -> None:
+        """Do what a worker does for an account, without a trace."""
+        self._run("trial", [f"{self._prefix}:{{{appid}}}:trial", *self.keys_of(appid)])
+
+    def touch(self, key: str) -> None:
+        """Raise `StoreUnavailable` unless this key may be read and written by a script; changes nothing."""
+        with _translated():
+            self._redis.eval("return redis.call('EXISTS', KEYS[1])", 1, key)
+
     def ping(self) -> None:
         """Raise `StoreUnavailable` unless Redis answers."""
         with _translated():
@@ -386,7 +429,7 @@ class TokenStore:
 
 
 _READERS: dict[str, Callable[[str], Any]] = {"float": float, "int": int, "int | None": int, "str": str}
-_SCRIPTS = ("look", "take_lease", "begin", "fail", "settle", "reject", "take_due", "admit", "suspect")
+_SCRIPTS = ("look", "take_lease", "begin", "fail", "settle", "reject", "take_due", "admit", "suspect", "trial")
 #: Those that begin with the functions of copies.lua.
 _WITH_COPIES = ("commit", "publish", "clear")
 

@@ -80,7 +80,7 @@ class Table:
             return [head]
         facts = [] if self._widths else [f"{row['state']}, {_left(row)}"]
         names = [] if "name" in self._widths or not row["name"] else [row["name"]]
-        top = [head] if self._widths else _wrapped(row["appid"], self._width)
+        top = [head] if self._widths else wrapped(row["appid"], self._width)
         return [*top, *self._below([*names, *facts]), *self._below(said, "red")]
 
     def _line(self, cells: Mapping[str, str], style: str = "") -> Text:
@@ -89,9 +89,7 @@ class Table:
 
     def _below(self, texts: Sequence[str], style: str = "") -> list[Text]:
         return [
-            Text.assemble(_GAP, line)
-            for text in texts
-            for line in _wrapped(text, (self._width or 0) - len(_GAP), style)
+            Text.assemble(_GAP, line) for text in texts for line in wrapped(text, (self._width or 0) - len(_GAP), style)
         ]
 
 
@@ -110,12 +108,12 @@ def is_fine(row: Row) -> bool:
 def frame(rows: Sequence[Row], error: str | None, width: int, height: int) -> list[Text]:
     """Return at most `height` lines, those accounts first that need attention, and how many more there are."""
     table = Table(rows, width)
-    lines, foot = table.heading(), _wrapped(error or "", width, "bold red")
+    lines, foot = table.heading(), wrapped(error or "", width, "bold red")
     waiting = sorted(rows, key=is_fine)
     while waiting and len(lines) + len(new := table.lines(waiting[0])) + len(foot) + (len(waiting) > 1) <= height:
         lines += new
         waiting = waiting[1:]
-    return [*lines, *_wrapped(_rest(waiting), width), *foot][:height]
+    return [*lines, *wrapped(_rest(waiting), width), *foot][:height]
 
 
 def _rest(rows: Sequence[Row]) -> str:
@@ -135,7 +133,7 @@ def _left(row: Row) -> str:
     return f"{left}next refresh {_next(row)}"
 
 
-def _wrapped(text: str, width: int, style: str = "") -> list[Text]:
+def wrapped(text: str, width: int, style: str = "") -> list[Text]:
     """Break a text between words, and what is longer than a line, such as Chinese, anywhere."""
     if not text:
         return []

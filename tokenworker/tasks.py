@@ -11,31 +11,42 @@ from typing import Any
 from celery import Task, shared_task
 
 from tokenworker.errors import StoreUnavailable, TokenWorkerError, TransientError
-from tokenworker.masking import TokenResult
+from tokenworker.masking import TokenResult, hush_tick
+from tokenworker.messages import GET_TOKEN, QUEUE, REFRESH_DUE_TOKENS, REFRESH_TOKEN, STATUS
 from tokenworker.policy import Demand
+from tokenworker.results import handed_over, results_of
 from tokenworker.runtime import runtime
 from tokenworker.tokens import fingerprint
-
-QUEUE = "tokenworker"
 
 #: Retries of one message; after them the tick sends a new one.
 _MAX_RETRIES = 10
 
 
 class TokenTask(Task[Any, Any]):
-    """A task on our queue, in whatever app it is loaded into, that shows no token."""
+    """A task on our queue that shows no token; the same in whatever app it is loaded into, whatever its defaults."""
 
     Request = "tokenworker.masking:MaskedRequest"
     serializer = "json"
+    ignore_result = False
+    rate_limit = "0/s"
     # Expected failures: one line in the log and not a traceback, which says nothing about WeChat.
     throws = (TokenWorkerError,)
 
     def apply_async(self, *args: Any, **options: Any) -> Any:
         """Send the task to our queue, unless told otherwise."""
-        return super().apply_async(*args, **{"queue": QUEUE, **options})
+        return handed_over(super().apply_async(*args, **{"queue": QUEUE, **options}), self.app)
+
+    @property  # type: ignore[misc]
+    def backend(self) -> Any:
+        """Where the worker puts results."""
+        return results_of(self.app)
+
+    def AsyncResult(self, task_id: str, **options: Any) -> Any:  # noqa: N802  Celery's name
+        """Return the result of a call."""
+        return handed_over(self.app.AsyncResult(task_id, task_name=self.name, **options), self.app)
 
 
-@shared_task(name="tokenworker.get_token", base=TokenTask)
+@shared_task(name=GET_TOKEN, base=TokenTask)
 def get_token(appid: str | None = None, rejected: str | None = None) -> TokenResult:
     """Return `{"appid", "access_token", "expires_in"}`, the seconds that the token still works.
 
@@ -48,7 +59,7 @@ def get_token(appid: str | None = None, rejected: str | None = None) -> TokenRes
     return TokenResult(facts)
 
 
-@shared_task(bind=True, name="tokenworker.refresh_token", max_retries=_MAX_RETRIES, base=TokenTask)
+@shared_task(bind=True, name=REFRESH_TOKEN, max_retries=_MAX_RETRIES, base=TokenTask)
 def refresh_token(
     self: TokenTask,
     appid: str | None = None,
@@ -75,17 +86,18 @@ def refresh_token(
     raise self.retry(args=(), kwargs=again, exc=failure, countdown=_countdown(failure, self.request.retries))
 
 
-@shared_task(name="tokenworker.refresh_due_tokens", send_events=False, base=TokenTask)
+@shared_task(name=REFRESH_DUE_TOKENS, send_events=False, base=TokenTask)
 def refresh_due_tokens() -> dict[str, int]:
     """Send a refresh for each account that is due: the tick. Returns `{"sent": n}`."""
     runtime().reconcile()
+    runtime().store.note_tick()
     appids = runtime().take_due()
     for appid in appids:
         refresh_token.apply_async(kwargs={"appid": appid}, ignore_result=True)
     return {"sent": len(appids)}
 
 
-@shared_task(name="tokenworker.status", base=TokenTask)
+@shared_task(name=STATUS, base=TokenTask)
 def status() -> list[dict[str, Any]]:
     """Return one dict an account, without secrets: what is under its state key, and the time it has left."""
     return runtime().status()
@@ -102,3 +114,6 @@ def _countdown(failure: TransientError | StoreUnavailable, retries: int) -> floa
     known = getattr(failure, "retry_in", None)
     durations = runtime().durations
     return float(known or min(durations.transient_cap, durations.transient_wait * 2**retries))
+
+
+hush_tick()

@@ -13,7 +13,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from tokenworker.table import Row, Table, frame, remarks
+from tokenworker.table import Row, Table, frame, remarks, wrapped
 
 Show = Callable[[Sequence[Row], str | None], None]
 
@@ -28,6 +28,17 @@ class View:
     def say(self, sentence: str, style: str = "") -> None:
         """Write one sentence."""
         self._console.print(Text(self._plain(sentence), style), soft_wrap=not self._console.is_terminal)
+
+    def finding(self, level: str, subject: str, sentence: str) -> None:
+        """Write what an examination found, its lines below each other; in a pipe it is one line."""
+        style = {"fault": "bold red", "note": "yellow"}.get(level, "")
+        word = f"{level.upper() if level == 'fault' else level:5}"
+        head, lines = f" {subject:8} ", [self._plain(line) for line in sentence.splitlines()]
+        room = self._console.width - len(word) - len(head)
+        parts = [part for line in lines for part in wrapped(line, room)]
+        texts = parts if self._console.is_terminal else [Text(" ".join(lines))]
+        self._write([Text.assemble((word, style), head, texts[0])])
+        self._write(Text.assemble(" " * len(word + head), text) for text in texts[1:])
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:

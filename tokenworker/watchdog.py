@@ -7,12 +7,14 @@ import threading
 import time
 from typing import Any
 
-from celery.signals import worker_ready, worker_shutting_down
+from celery.signals import celeryd_after_setup, worker_ready, worker_shutting_down
 
+from tokenworker import preflight
 from tokenworker.errors import TokenWorkerError
+from tokenworker.messages import QUEUE
 from tokenworker.policy import Cause, Demand, due, waits
 from tokenworker.runtime import Runtime, runtime
-from tokenworker.tasks import QUEUE, refresh_due_tokens
+from tokenworker.tasks import refresh_due_tokens
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +49,10 @@ class Watchdog(threading.Thread):
             appids = [appid for appid in self._candidates() if self._is_neglected(appid)]
         except TokenWorkerError as error:
             logger.warning("the watchdog can't look: %s", error)
+            return []
+        except Exception:
+            # Whatever it is, this thread is what is left when beat and the queue fail.
+            logger.exception("the watchdog's look broke")
             return []
         for appid in appids:
             self._refresh(appid)
@@ -95,10 +101,17 @@ class Watchdog(threading.Thread):
 _watchdogs: list[Watchdog] = []
 
 
+@celeryd_after_setup.connect(weak=False)
+def check(instance: Any, **_: Any) -> None:
+    """Say what keeps a worker of any app from doing our work; another worker of that app may be there for it."""
+    for sentence in (*preflight.faults(instance.app), *preflight.notes(instance.app)):
+        logger.warning("tokenworker: %s", sentence)
+
+
 @worker_ready.connect(weak=False)
 def start(sender: Any, **_: Any) -> None:
     """Send the first refreshes at once, and begin to watch, in workers that take from our queue."""
-    if QUEUE in sender.app.amqp.queues.consume_from:
+    if QUEUE in preflight.taken(sender.app):
         refresh_due_tokens.apply_async(ignore_result=True)
         _watchdogs.append(Watchdog(runtime()))
         _watchdogs[-1].start()

@@ -105,8 +105,8 @@ def unavailable(appid: str, found: Found, state: State) -> TokenUnavailable:
     """Say why there is no token that may be used."""
     fields = state.fields
     return TokenUnavailable(
-        appid,
         found.wrong or fields.get("error") or _otherwise(found, state),
+        appid,
         int(state.number("errcode")) or None,
         fields.get("hint", ""),
         state.number("failed_at") or None,

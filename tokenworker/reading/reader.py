@@ -49,7 +49,7 @@ class Reading:
             reason = str(error)
         token = self._copies.lasting(appid)
         if token is None:
-            raise TokenUnavailable(appid, reason)
+            raise TokenUnavailable(reason, appid)
         return token
 
     def _in_turn(self, appid: str) -> Steps[AccessToken | None]:
@@ -90,7 +90,7 @@ class Reading:
             if sends and ours:
                 problem: str = yield SendTask(appid, rejected)
                 if problem:
-                    raise TokenUnavailable(appid, problem)
+                    raise TokenUnavailable(problem, appid)
             return (yield from self._watch(appid, rejected, deadline))
 
     def _watch(self, appid: str, rejected: str | None, deadline: float) -> Steps[AccessToken]:

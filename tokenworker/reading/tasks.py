@@ -6,11 +6,10 @@ import threading
 from importlib import import_module
 from typing import Any
 
+from tokenworker.messages import QUEUE, REFRESH_TOKEN
 from tokenworker.reading.steps import SendTask
 from tokenworker.urls import celery_url
 
-_NAME = "tokenworker.refresh_token"
-_QUEUE = "tokenworker"
 #: A broker that does not take a message within so many seconds hangs.
 _LONGEST = 2.0
 
@@ -34,14 +33,14 @@ class Tasks:
         thread = threading.Thread(target=self._send, args=(step, outcome), name="tokenworker-send", daemon=True)
         thread.start()
         thread.join(_LONGEST)
-        return outcome[0] if outcome else f"the broker does not take the task {_NAME} within {_LONGEST} s"
+        return outcome[0] if outcome else f"the broker does not take the task {REFRESH_TOKEN} within {_LONGEST} s"
 
     def _send(self, step: SendTask, outcome: list[str]) -> None:
         arguments = {"appid": step.appid, "rejected": step.rejected}
         try:
-            self._app.send_task(_NAME, kwargs=arguments, queue=_QUEUE, ignore_result=True)
+            self._app.send_task(REFRESH_TOKEN, kwargs=arguments, queue=QUEUE, ignore_result=True)
         except Exception as error:  # noqa: BLE001  whatever a broker's client raises; its text may hold a password
-            outcome.append(f"the task {_NAME} can't be sent: {type(error).__name__}")
+            outcome.append(f"the task {REFRESH_TOKEN} can't be sent: {type(error).__name__}")
         else:
             outcome.append("")
 

@@ -1,0 +1,44 @@
+"""The settings, as the worker would read them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+
+from tokenworker import celerysettings
+from tokenworker.accounts import Account, oddities
+from tokenworker.config import Config, broker_notes, startup_faults
+from tokenworker.doctor.finding import Finding, fault, note, ok
+from tokenworker.errors import ConfigError
+
+_SUBJECT = "settings"
+
+
+def examine() -> Iterator[Finding]:
+    """Look at the environment, the accounts, and Celery's settings."""
+    faults = [*startup_faults(), *_celery_faults()]
+    if faults:
+        yield from (fault(_SUBJECT, sentence) for sentence in dict.fromkeys(faults))
+        return
+    config = Config.from_env()
+    accounts = config.accounts()
+    yield ok(_SUBJECT, f"{len(accounts)} account{'s' if len(accounts) > 1 else ''}")
+    if config.sandbox:
+        yield note(_SUBJECT, "SANDBOX: no account is configured, so the tokens are made up")
+    yield from _odd(accounts, config)
+
+
+def _odd(accounts: Mapping[str, Account], config: Config) -> Iterator[Finding]:
+    strange = [] if config.sandbox else [odd for account in accounts.values() for odd in oddities(account)]
+    yield from (fault(_SUBJECT, sentence) for sentence in [*strange, *broker_notes(os.environ)])
+    text = celerysettings.note()
+    if text:
+        yield note(_SUBJECT, text)
+
+
+def _celery_faults() -> list[str]:
+    try:
+        celerysettings.settings(Config.from_env())
+    except ConfigError as error:
+        return error.faults
+    return []
