@@ -349,6 +349,20 @@ def test_whoever_reads_but_the_first_line_gets_no_traceback(server: RedisServer,
         assert run.stdout.count("\n") == 1
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no /dev/full")
+@pytest.mark.parametrize("arguments", ["status", "status --json", "get wx1"])
+def test_where_the_output_cannot_go_is_one_sentence(
+    server: RedisServer, kept: list[str], arguments: str, tmp_path: Path
+) -> None:
+    for where, sentences in (("> /dev/full", 1), (">&-", 0)):
+        command = f"{sys.executable} -m tokenworker.cli {arguments} {where}"
+        env = environ(server)
+        run = subprocess.run(command, shell=True, stderr=subprocess.PIPE, text=True, env=env, check=False, cwd=tmp_path)  # noqa: S602
+        assert run.stderr.count("\n") == sentences
+        assert "Traceback" not in run.stderr
+    assert kept
+
+
 def test_a_thousand_accounts_are_shown_within_seconds(server: RedisServer, store: TokenStore, tmp_path: Path) -> None:
     for number in range(1000):
         put(store, f"wx{number}")

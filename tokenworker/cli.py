@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -39,11 +40,22 @@ class _Commands(click.Group):
             _fail(str(error))
         except click.BadParameter as error:
             _fail(error.format_message(), code=2)
+        except OSError as error:
+            if error.errno == errno.EPIPE:
+                raise  # click ends quietly when nobody reads on
+            _fail_to_write(error)
 
 
 def _fail(sentence: str, code: int = 1) -> NoReturn:
     click.echo(sentence, err=True)
     sys.exit(code)
+
+
+def _fail_to_write(error: OSError) -> NoReturn:
+    # What could not be written must not be tried again, and complained of, at our end.
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    _fail(f"the system refuses: {error}")
 
 
 def _absence() -> str:

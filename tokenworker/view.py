@@ -23,7 +23,8 @@ class View:
 
     def __init__(self, console: Console | None = None) -> None:
         # Colours may be forced on a pipe, but whoever reads from one wants a line an account.
-        self._console = console or Console(highlight=False, force_terminal=sys.stdout.isatty())
+        terminal = sys.stdout is not None and sys.stdout.isatty()
+        self._console = console or Console(highlight=False, force_terminal=terminal)
 
     def say(self, sentence: str, style: str = "") -> None:
         """Write one sentence."""
