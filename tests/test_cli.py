@@ -127,6 +127,17 @@ def test_a_name_that_two_accounts_have_is_not_enough(cli: CliRunner, store: Toke
     assert "wx1 (shop), wx2 (shop): that name is given twice, so write the appid" in result.stderr
 
 
+@pytest.mark.parametrize("nobody", ["", " ", "sh", "SHOP", "wx"])
+def test_a_part_of_a_name_or_nothing_at_all_is_nobody(cli: CliRunner, store: TokenStore, nobody: str) -> None:
+    put(store)
+    put(store, "wx2")
+    store.rename({"wx2": "shop"})
+    result = cli.invoke(main, ["get", nobody])
+
+    assert ends_with_one_sentence(result)
+    assert f"no account here has the appid or the name {nobody!r}: there are 2 accounts" in result.stderr
+
+
 def test_a_name_of_the_settings_here_counts_too(cli: CliRunner, store: TokenStore, tmp_path: Path) -> None:
     put(store, "wx2")
     file = tmp_path / "accounts.toml"

@@ -6,26 +6,23 @@ import errno
 import json
 import math
 import os
-import socket
 import sys
 import time
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Any, NoReturn
-from urllib.parse import urlsplit
 
 import click
 
 from tokenworker.config import Config
 from tokenworker.demo import DEMO_APPID, DEMO_SECRET
-from tokenworker.errors import ConfigError, StoreUnavailable, TokenWorkerError
-from tokenworker.outcomes import last_error, reason
+from tokenworker.errors import StoreUnavailable, TokenWorkerError
+from tokenworker.kept import Kept, absence
 from tokenworker.policy import Demand
-from tokenworker.selection import NothingChosen, Selection
-from tokenworker.store import TokenStore, connect
-from tokenworker.urls import DEFAULT_REDIS_URL
-from tokenworker.view import View, shown
+from tokenworker.selection import NothingChosen
+from tokenworker.view import View
 
 
 class _Commands(click.Group):
@@ -35,7 +32,7 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except StoreUnavailable as error:
-            _fail(_absence() or str(error))
+            _fail(absence() or str(error))
         except (TokenWorkerError, NothingChosen) as error:
             _fail(str(error))
         except click.BadParameter as error:
@@ -58,21 +55,13 @@ def _fail_to_write(error: OSError) -> NoReturn:
     _fail(f"the system refuses: {error}")
 
 
-def _absence() -> str:
-    """Say that nobody said where Redis is, if that is so and it is not at its default place."""
-    url = urlsplit(DEFAULT_REDIS_URL)
-    if Config.from_env().redis_given or _listens(str(url.hostname), url.port or 0):
-        return ""
-    return (
-        f"REDIS_URL is not set, and nothing answers at {url.netloc}: set REDIS_URL, or run this in the folder where"
-        " `tokenworker up` runs"
-    )
-
-
-def _listens(host: str, port: int) -> bool:
-    with suppress(OSError), socket.create_connection((host, port), timeout=1):
-        return True
-    return False
+@contextmanager
+def _told(*kinds: type[Exception]) -> Iterator[None]:
+    """Turn errors of a part that only some commands load into their sentence."""
+    try:
+        yield
+    except kinds as error:
+        _fail(str(error))
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -97,11 +86,8 @@ def up(redis_port: int | None, flower_port: int | None, sandbox_port: int | None
         _fail("`tokenworker up` needs Linux or macOS: on Windows, use WSL or docker compose")
     from tokenworker import up as everything  # noqa: PLC0415  readers of tokens need none of it
 
-    ports = everything.Ports(redis_port, flower_port, sandbox_port)
-    try:
-        everything.run(ports, View())
-    except (everything.ChildFailed, everything.FolderUnusable, everything.NoServer, everything.PortTaken) as error:
-        _fail(str(error))
+    with _told(everything.ChildFailed, everything.FolderUnusable, everything.NoServer, everything.PortTaken):
+        everything.run(everything.Ports(redis_port, flower_port, sandbox_port), View())
 
 
 @main.command()
@@ -111,7 +97,7 @@ def status(accounts: tuple[str, ...], as_json: bool) -> None:
     """Show how every ACCOUNT is, all by default; each by its appid or name."""
     from tokenworker.runtime import survey  # noqa: PLC0415
 
-    with closing(_Store()) as held:
+    with closing(Kept()) as held:
         choice = held.selection()
         if not choice.kept:
             raise NothingChosen(choice.nothing)
@@ -132,8 +118,8 @@ def get(account: str | None) -> None:
     from tokenworker.reader import TokenReader  # noqa: PLC0415
 
     config = Config.from_env()
-    with closing(_Store()) as held, TokenReader(config.redis_url, config.prefix) as reader:
-        click.echo(reader.get_token(held.kept(account)).access_token)
+    with closing(Kept()) as held, TokenReader(config.redis_url, config.prefix) as reader:
+        click.echo(reader.get_token(held.readable(account)).access_token)
 
 
 @main.command()
@@ -142,8 +128,10 @@ def get(account: str | None) -> None:
 @click.option("--timeout", default=30.0, show_default=True, help="Seconds to wait for a worker.")
 def refresh(account: str | None, force: bool, timeout: float) -> None:
     """Have a worker refresh the token of ACCOUNT, its appid or name, now."""
-    with closing(_Store()) as held:
-        result, why = _refresh(held, held.named(account), timeout, Demand(early=True, force=force))
+    from tokenworker import asking  # noqa: PLC0415  readers of tokens need no Celery
+
+    with closing(Kept()) as held, _told(asking.NotAsked):
+        result, why = asking.refresh(held, held.named(account), timeout, Demand(early=True, force=force))
     click.echo(json.dumps(result))
     if why:
         click.echo(f"not refreshed: {why}", err=True)
@@ -159,10 +147,12 @@ def leak(account: str | None, timeout: float) -> None:
 
     The first makes a new token and leaves the leaked one alive as the one before; the second kills that.
     """
-    with closing(_Store()) as held:
+    from tokenworker import asking  # noqa: PLC0415
+
+    with closing(Kept()) as held, _told(asking.NotAsked):
         appid, rest = held.named(account), held.durations.force_interval
         for step in ("first", "second"):
-            result, why = _refresh(held, appid, timeout, Demand(force=True))
+            result, why = asking.refresh(held, appid, timeout, Demand(force=True))
             if result["outcome"] != "refreshed":
                 _fail(f"the {step} of two forced refreshes was not made ({why}): wait {rest:g} s and start again")
             if step == "first":
@@ -246,81 +236,6 @@ def _introduce(host: str, account: tuple[str, str], port: int) -> None:
     click.echo(f"  faults    {url}/sandbox/")
     query = f"grant_type=client_credential&appid={appid}&secret={secret}"
     click.echo(f"  try it    curl '{url}/cgi-bin/token?{query}'")
-
-
-class _Store:
-    """A store for the length of one command."""
-
-    def __init__(self) -> None:
-        self._config = Config.from_env()
-        self._client = connect(self._config.redis_url)
-        self.store = TokenStore(self._client, self._config.prefix)
-        self.durations = self._config.durations
-
-    def selection(self) -> Selection:
-        """Return the accounts that can be chosen from."""
-        names = self.store.names()
-        kept = {appid: names.get(appid, "") for appid in self.store.appids()}
-        return Selection(self._configured(), kept, f"{shown(self._config.redis_url)}, prefix {self._config.prefix}")
-
-    def kept(self, given: str | None) -> str:
-        """Return the appid that is meant, where any is kept; who may only read tokens has to give it."""
-        try:
-            choice = self.selection()
-        except StoreUnavailable:
-            if given is None or _absence():
-                raise
-            return given
-        appid = choice.one(given)
-        if not choice.kept:
-            raise NothingChosen(choice.nothing)
-        return appid
-
-    def named(self, given: str | None) -> str:
-        """Return the appid that is meant; one that is not kept here may be known to a worker."""
-        choice = self.selection()
-        return (given and choice.find(given)) or given or choice.one()
-
-    def close(self) -> None:
-        self._client.close()
-
-    def _configured(self) -> dict[str, str]:
-        # What is configured here may be none of this shell's business, or out of its sight.
-        with suppress(ConfigError):
-            return {appid: account.name for appid, account in self._config.accounts().items()}
-        return {}
-
-
-def _refresh(held: _Store, appid: str, timeout: float, demand: Demand) -> tuple[dict[str, Any], str]:
-    """Have a worker refresh, and return what it says, and why it did not."""
-    from celery.exceptions import TimeoutError as NoAnswer  # noqa: PLC0415
-    from kombu.exceptions import OperationalError  # noqa: PLC0415
-
-    from tokenworker.celery import app  # noqa: PLC0415
-    from tokenworker.tasks import refresh_token  # noqa: PLC0415
-
-    app.set_current()
-    began = held.store.now()
-    try:
-        # Celery itself would try for a long time before it says that.
-        with app.connection_for_write() as connection:
-            connection.ensure_connection(max_retries=1)
-        ask = {"appid": appid, "early": demand.early, "force": demand.force}
-        result = dict(refresh_token.apply_async(kwargs=ask).get(timeout=timeout))
-    except NoAnswer:
-        _fail(_no_answer(held, appid, began, timeout))
-    except OperationalError as error:
-        _fail(f"the queue can't be reached: {error}")
-    return result, reason(result["outcome"], held.store.look(appid), demand, held.durations)
-
-
-def _no_answer(held: _Store, appid: str, began: float, timeout: float) -> str:
-    snapshot = held.store.look(appid)
-    if snapshot.error and snapshot.failed_at >= began:
-        return f"not refreshed within {timeout:g} s: {last_error(snapshot)}"
-    choice = held.selection()
-    question = "is one running, on the queue tokenworker?" if choice.kept else choice.nothing
-    return f"no worker answered within {timeout:g} s: {question}"
 
 
 if __name__ == "__main__":

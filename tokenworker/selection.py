@@ -43,7 +43,7 @@ class Selection:
         text = _text(given)
         if text in known:
             return text
-        found = {appid: name for appid, name in known.items() if name == text}
+        found = {appid: name for appid, name in known.items() if name == text != ""}
         if len(found) > 1:
             raise NothingChosen(f"{_listed(found)}: that name is given twice, so write the appid")
         return next(iter(found), None)
