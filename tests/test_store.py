@@ -373,3 +373,27 @@ def test_a_password_is_never_part_of_an_error(server: RedisServer) -> None:
         store.look("wx1")
 
     assert "canary-password" not in "".join(format_exception(caught.value))
+
+
+# Names.
+
+
+def test_names_are_kept_by_appid_until_they_change_or_go(store: TokenStore, client: redis.Redis) -> None:
+    store.rename({"wx1": "shop", "wx2": "官方旗舰店", "wx3": ""})
+    assert store.names() == {"wx1": "shop", "wx2": "官方旗舰店"}
+    assert client.hget("tokenworker:names", "wx2") == "官方旗舰店".encode()
+
+    store.rename({"wx1": "mall", "wx2": ""})
+    assert store.names() == {"wx1": "mall"}
+
+    store.rename({})
+    store.clear("wx1")
+    assert store.names() == {}
+
+
+def test_others_names_stay(store: TokenStore) -> None:
+    store.rename({"wx1": "shop"})
+    store.rename({"wx2": "mall"})
+    store.clear("wx2")
+
+    assert store.names() == {"wx1": "shop"}

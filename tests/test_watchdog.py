@@ -12,7 +12,7 @@ from conftest import RedisServer
 
 from tokenworker.config import Config
 from tokenworker.durations import Durations
-from tokenworker.runtime import Runtime
+from tokenworker.runtime import Runtime, runtime, survey
 from tokenworker.sandbox import DEMO_APPID, DEMO_SECRET, Sandbox
 from tokenworker.tokens import AccessToken
 from tokenworker.watchdog import Watchdog
@@ -198,3 +198,77 @@ def test_an_account_that_nobody_knows_is_forgotten_when_its_token_has_run_out(
 
     assert [key for key in client.keys("*") if b"bb" in key] == []
     assert held.store.appids() == [DEMO_APPID]
+
+
+# Names, and the sandbox's account.
+
+
+def named(appid: str, name: str) -> str:
+    return f'[[account]]\nappid = "{appid}"\nsecret = "{DEMO_SECRET}"\nname = "{name}"\n'
+
+
+def test_the_names_of_the_accounts_are_there_for_all_and_follow_their_file(held: Runtime, accounts: Path) -> None:
+    held.reconcile()
+    assert held.store.names() == {}
+
+    accounts.write_text(named(DEMO_APPID, "shop") + SECOND)
+    held.reconcile()
+    assert held.store.names() == {DEMO_APPID: "shop"}
+    assert [row["name"] for row in survey(held.store, held.durations)] == ["", "shop"]
+
+    accounts.write_text(named(DEMO_APPID, "官方旗舰店"))
+    held.reconcile()
+    held.reconcile()
+    assert held.store.names() == {DEMO_APPID: "官方旗舰店"}
+
+    accounts.write_text(ACCOUNT)
+    held.reconcile()
+    assert held.store.names() == {}
+
+
+def test_after_flushall_the_names_come_back(held: Runtime, accounts: Path, client: redis.Redis) -> None:
+    accounts.write_text(named(DEMO_APPID, "shop"))
+    held.reconcile()
+    client.flushall()
+    held.reconcile()
+
+    assert held.store.names() == {DEMO_APPID: "shop"}
+
+
+def test_a_real_account_takes_the_place_of_the_sandboxs_at_once_and_of_no_other(
+    held: Runtime, accounts: Path, client: redis.Redis
+) -> None:
+    for appid in (DEMO_APPID, "wx00000000000000cc"):
+        lease = held.store.take_lease(appid, 1)
+        assert lease
+        held.store.commit(lease, AccessToken("token", lease.taken_at + 7000), refresh_at=lease.taken_at + 6700)
+        held.store.rename({appid: "a name"})
+    accounts.write_text(SECOND)
+    held.reconcile()
+
+    assert held.store.appids() == ["wx00000000000000bb", "wx00000000000000cc"]
+    assert [key for key in client.keys("*") if DEMO_APPID.encode() in key] == []
+    assert held.store.names() == {"wx00000000000000cc": "a name"}
+
+
+def test_the_sandboxs_account_stays_where_it_is_configured(watchdog: Watchdog, held: Runtime) -> None:
+    watchdog.look()
+    held.reconcile()
+
+    assert [row["sandbox"] for row in survey(held.store, held.durations)] == [True]
+
+
+def test_a_worker_that_makes_tokens_up_says_so_once(
+    server: RedisServer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REDIS_URL", server.url)
+    for variables, times in (({"TOKENWORKER_SANDBOX": "http://127.0.0.1:8788"}, 1), ({"WECHAT_APPID": "wx1"}, 0)):
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        caplog.clear()
+        runtime.cache_clear()
+        monkeypatch.setenv("WECHAT_SECRET", DEMO_SECRET if times == 0 else "")
+        assert runtime() is runtime()
+        records = [record for record in caplog.records if "SANDBOX" in record.getMessage()]
+        assert [record.levelname for record in records] == ["WARNING"] * times
+    runtime.cache_clear()

@@ -67,6 +67,8 @@ class Config:
     accounts_file: Path | None = None
     #: A sandbox that stands in for WeChat while no account is configured.
     sandbox: str | None = None
+    #: Whether anybody said where Redis is, or the default stands.
+    redis_given: bool = False
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Config:
@@ -110,22 +112,27 @@ def _read(environ: Mapping[str, str], faults: list[str]) -> Config:
         proxy=check_proxy(set_.get("WECHAT_PROXY"), faults),
         prefix=_prefix(set_.get("TOKENWORKER_PREFIX") or running.get("prefix", "tokenworker"), faults),
         leeway=_number(set_, "TOKENWORKER_LEEWAY", faults),
-        durations=_durations(set_, faults),
+        durations=_durations(_time_scale(running) | set_, faults),
         fetch_rate=_number(set_, "TOKENWORKER_FETCH_RATE", faults) or Config.fetch_rate,
         fetch_concurrency=_count(set_, "TOKENWORKER_FETCH_CONCURRENCY", faults) or Config.fetch_concurrency,
         accounts_file=Path(accounts_file) if accounts_file else None,
         sandbox=sandbox,
+        redis_given="REDIS_URL" in set_ or bool(running),
     )
 
 
 def _running() -> dict[str, str]:
     """Say what `tokenworker up` runs in this folder; empty when it doesn't."""
     try:
-        running = json.loads(RUN_FILE.read_text(encoding="utf-8"))
+        running = {"time_scale": "1", **json.loads(RUN_FILE.read_text(encoding="utf-8"))}
         os.kill(running["pid"], 0)
-        return {name: str(running[name]) for name in ("redis_url", "prefix")}
+        return {name: str(running[name]) for name in ("redis_url", "prefix", "time_scale")}
     except (OSError, ValueError, KeyError, TypeError, OverflowError):
         return {}
+
+
+def _time_scale(running: Mapping[str, str]) -> dict[str, str]:
+    return {"TOKENWORKER_TIME_SCALE": running["time_scale"]} if running else {}
 
 
 def _prefix(prefix: str, faults: list[str]) -> str:

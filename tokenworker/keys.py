@@ -16,6 +16,11 @@ class Keys:
         """A sorted set of appids by the time to look at them next."""
         return f"{self.prefix}:due"
 
+    @property
+    def names(self) -> str:
+        """A hash of the names that people gave the accounts, by appid."""
+        return f"{self.prefix}:names"
+
     def token(self, appid: str) -> str:
         """The bare token of an account, which lives as long as it."""
         return f"{self.prefix}:{{{appid}}}:access_token"

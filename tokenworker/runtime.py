@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any
@@ -10,12 +12,15 @@ from typing import Any
 from tokenworker.attempts import Attempts, Limits
 from tokenworker.book import AccountBook
 from tokenworker.config import Config
+from tokenworker.demo import DEMO_APPID
 from tokenworker.durations import Durations
 from tokenworker.policy import contested
 from tokenworker.refresher import Refresher
 from tokenworker.store import Snapshot, TokenStore, connect
 from tokenworker.transport import Transport
 from tokenworker.wechat import WeChat
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -47,8 +52,12 @@ class Runtime:
             self.store.plan(account.appid, 0)
         if self.book.error or change.reread:
             self.store.note_accounts_error(self.book.error, 6 * self.durations.grace)
+        # Whoever asks without an appid must not get the sandbox's token now that there is a real account.
+        if change.reread and DEMO_APPID not in self.book.accounts:
+            self.store.clear(DEMO_APPID)
         # Whoever is missing here, after a FLUSHALL for example, would never be looked at again.
         if change.reread or self.store.enrolled() < len(self.book):
+            self.store.rename({account.appid: account.name for account in self.book.accounts.values()})
             self.store.enroll(self.book.accounts)
 
     def mend_copies(self) -> None:
@@ -85,16 +94,27 @@ class Runtime:
         ]
 
 
+def survey(store: TokenStore, durations: Durations, appids: Iterable[str] | None = None) -> list[dict[str, Any]]:
+    """Say how accounts are, all that are kept by default, for those who can't see the accounts file."""
+    names = store.names()
+    return [
+        {"name": names.get(appid, "")} | describe(store.look(appid), durations)
+        for appid in (store.appids() if appids is None else appids)
+    ]
+
+
 def describe(snapshot: Snapshot, durations: Durations) -> dict[str, Any]:
     """Turn what is known of an account into plain values; the token appears by its fingerprint alone.
 
-    `state` is live, no token, or contested: another program fetches tokens for the same appid.
+    `state` is live, no token, or contested: another program fetches tokens for the same appid. `sandbox` marks
+    tokens that are made up.
     """
     facts = {name: value for name, value in asdict(snapshot).items() if name != "token"}
     token = snapshot.token
     state = "contested" if contested(snapshot, durations) else "live" if token else "no token"
     return facts | {
         "state": state,
+        "sandbox": snapshot.appid == DEMO_APPID,
         "expires_at": token.expires_at if token else None,
         "expires_in": round(token.expires_in(snapshot.now), 3) if token else None,
     }
@@ -103,7 +123,10 @@ def describe(snapshot: Snapshot, durations: Durations) -> dict[str, Any]:
 @cache
 def runtime() -> Runtime:
     """Return this process's runtime, made at the first call; raises `ConfigError`."""
-    return Runtime.from_config(Config.from_env())
+    config = Config.from_env()
+    if config.sandbox:
+        logger.warning("SANDBOX: no account is configured, so the tokens are made up, by %s", config.sandbox)
+    return Runtime.from_config(config)
 
 
 # A child must not share its parent's connection to WeChat: two processes would read each other's answers.

@@ -3,7 +3,8 @@
 Of each account, `{prefix}:{APPID}:access_token` holds the bare token and lives as long as it,
 `…:state` is a hash with everything else that is known, `…:lease` names the process that is at WeChat now, and
 `…:copies` is a hash of the keys of its published copies, each with the SHA-1 of what was written there.
-`{prefix}:due` is a sorted set of appids by the time to look at them next. The braces are literal: they keep
+`{prefix}:due` is a sorted set of appids by the time to look at them next, and `{prefix}:names` a hash of the
+names that people gave the accounts. The braces are literal: they keep
 an account's keys in one slot of a cluster. All times are epoch seconds by Redis's clock, the one clock that
 all processes share.
 """
@@ -307,6 +308,24 @@ class TokenStore:
         with translated():
             return sorted(_text(appid) for appid in cast("list[bytes]", self._redis.zrange(self._due, 0, -1)))
 
+    def rename(self, names: Mapping[str, str]) -> None:
+        """Note the names of accounts by appid, and that one with an empty name has none."""
+        named = {appid: name for appid, name in names.items() if name}
+        nameless = [appid for appid in names if appid not in named]
+        with _translated():
+            pipe = self._redis.pipeline()
+            if named:
+                pipe.hset(self._names.names, mapping=cast("dict[Any, Any]", named))
+            if nameless:
+                pipe.hdel(self._names.names, *nameless)
+            pipe.execute()
+
+    def names(self) -> dict[str, str]:
+        """Return the names of the accounts that have one, by appid."""
+        with _translated():
+            names = cast("dict[bytes, bytes]", self._redis.hgetall(self._names.names))
+        return {_text(appid): _text(name) for appid, name in names.items()}
+
     def take_due(self, limit: int, grace: float) -> list[str]:
         """Take up to `limit` accounts whose time has come, and look away from them for `grace` seconds."""
         return [_text(appid) for appid in self._run("take_due", [self._due], limit, grace)]
@@ -344,6 +363,7 @@ class TokenStore:
         self._run("clear", [*self._keys(appid), self._copies(appid)])
         with translated():
             self._redis.zrem(self._due, appid)
+            self._redis.hdel(self._names.names, appid)
 
     def note_accounts_error(self, error: str | None, seconds: float) -> None:
         """Tell everyone who asks for the status that the accounts file can't be used; None: it can."""

@@ -5,56 +5,76 @@ from __future__ import annotations
 import os
 import signal
 import time
-from contextlib import ExitStack
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, suppress
 from types import FrameType
+from typing import Any
 
 from tokenworker.config import RUN_FILE
 from tokenworker.durations import Durations
 from tokenworker.errors import StoreUnavailable
-from tokenworker.runtime import describe
+from tokenworker.runtime import survey
 from tokenworker.store import TokenStore, connect
 from tokenworker.up.children import Child, ChildFailed
 from tokenworker.up.embedded import NoServer
-from tokenworker.up.plan import Plan, Ports, PortTaken, make_plan, write_run_file
+from tokenworker.up.folder import FolderUnusable, claimed
+from tokenworker.up.plan import Plan, make_plan, write_run_file
+from tokenworker.up.ports import Ports, PortTaken
 from tokenworker.view import View
 
-__all__ = ["ChildFailed", "NoServer", "PortTaken", "Ports", "run"]
+__all__ = ["ChildFailed", "FolderUnusable", "NoServer", "PortTaken", "Ports", "run"]
+
+_ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def run(ports: Ports, view: View) -> None:
-    """Start everything, show how the accounts are, and stop everything at Ctrl-C or SIGTERM.
+    """Start everything, show how the accounts are, and stop everything at Ctrl-C, SIGTERM or a closed terminal.
 
-    Raises `ConfigError`, `PortTaken`, `StoreUnavailable`, `NoServer`, `ChildFailed`.
+    Raises `ConfigError`, `PortTaken`, `StoreUnavailable`, `NoServer`, `FolderUnusable`, `ChildFailed`.
     """
     folder = RUN_FILE.parent
-    folder.mkdir(mode=0o700, exist_ok=True)
-    plan = make_plan(os.environ, folder.resolve(), ports)
-    signal.signal(signal.SIGTERM, _interrupt)
     with ExitStack() as stack:
+        lock = stack.enter_context(claimed(folder))
+        _heed_signals(_interrupt)
         try:
-            for server in plan.servers:
-                _start([server], view, stack)
-            _start(plan.clients, view, stack)
-            write_run_file(RUN_FILE, plan)
-            stack.callback(RUN_FILE.unlink, missing_ok=True)
+            plan = make_plan(os.environ, folder.resolve(), ports, lock)
+            _start_all(plan, view, stack)
             view.show_places(plan.redis_url, plan.flower_url, plan.sandbox_url, folder, embedded=plan.embedded)
             _watch(plan, view)
         except KeyboardInterrupt:
-            view.say("stopping")
+            with suppress(OSError):  # the terminal may be gone
+                view.say("stopping")
         finally:
             # A second Ctrl-C must not leave children behind.
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            _heed_signals(signal.SIG_IGN)
+
+
+def _heed_signals(handler: Any) -> None:
+    for number in _ENDINGS:
+        # What is ignored already stays so: nohup means that we don't end with the terminal.
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
+def _start_all(plan: Plan, view: View, stack: ExitStack) -> None:
+    for sentence in plan.moved:
+        view.say(sentence)
+    for server in plan.servers:
+        _start([server], view, stack)
+    _start(plan.clients, view, stack)
+    write_run_file(RUN_FILE, plan)
+    stack.callback(RUN_FILE.unlink, missing_ok=True)
+
+
 def _start(children: list[Child], view: View, stack: ExitStack) -> None:
     for child in children:
-        child.log.write_bytes(b"")
-        child.start()
         stack.callback(child.stop)
+        child.keep_log()
+        child.start()
     for child in children:
         with view.step(child.name):
             child.wait_ready()
@@ -67,12 +87,15 @@ def _watch(plan: Plan, view: View) -> None:
             for child in [*plan.servers, *plan.clients]:
                 if child.revive():
                     view.say(f"{child.name} had died and was started again; see {child.log}")
+                child.limit_log()
+            began = time.monotonic()
             show(*_look(store, plan.config.durations))
-            time.sleep(1)
+            # Ten thousand accounts take a second to look at, which must not be all that we do.
+            time.sleep(max(1.0, 4 * (time.monotonic() - began)))
 
 
-def _look(store: TokenStore, durations: Durations) -> tuple[list[dict[str, object]], str | None]:
+def _look(store: TokenStore, durations: Durations) -> tuple[Sequence[Mapping[str, Any]], str | None]:
     try:
-        return [describe(store.look(appid), durations) for appid in store.appids()], store.accounts_error()
+        return survey(store, durations), store.accounts_error()
     except StoreUnavailable as error:
         return [], str(error)

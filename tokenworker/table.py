@@ -1,0 +1,143 @@
+"""The accounts as lines of text: as many columns as fit, and below an account what is to be said of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from io import StringIO
+from typing import Any
+
+from rich.cells import cell_len
+from rich.console import Console
+from rich.text import Text
+
+Row = Mapping[str, Any]
+
+_GAP = "  "
+_SANDBOX = "SANDBOX: made-up tokens"
+_STYLES = {"live": "green", "no token": "bold red", "contested": "bold yellow"}
+
+
+def duration(seconds: float) -> str:
+    """Write a time as one reads it: 59 s, 59 min 59 s, 1 h 59 min."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, part = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {part:02} min"
+    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
+
+
+def _next(row: Row) -> str:
+    at = max(row["refresh_at"], row["retry_at"]) - row["now"]
+    return "now" if at <= 0 else f"in {duration(at)}"
+
+
+_CELLS: dict[str, Callable[[Row], str]] = {
+    "account": lambda row: str(row["appid"]),
+    "name": lambda row: row["name"] or "-",
+    "state": lambda row: str(row["state"]),
+    "time left": lambda row: "-" if row["expires_in"] is None else duration(row["expires_in"]),
+    "next refresh": _next,
+    "fetches today": lambda row: str(row["fetches_today"]),
+    "token": lambda row: row["fingerprint"] or "-",
+}
+#: The width of the longest cell that is likely, so that a living table does not jump each second.
+_LEAST = {"state": len("contested"), "time left": len("59 min 59 s"), "next refresh": len("in 59 min 59 s")}
+
+#: Rich breaks lines for a console; ours are not for this one.
+_RULER = Console(file=StringIO())
+
+_ALL = tuple(_CELLS)
+_SOME = ("account", "name", "state", "time left", "next refresh")
+_FEW = ("account", "state", "time left", "next refresh")
+
+
+class Table:
+    """Lays out rows in lines of at most `width` cells; without a width each row is one whole line."""
+
+    def __init__(self, rows: Sequence[Row], width: int | None) -> None:
+        self._width = width
+        self._widths: dict[str, int] = {}
+        for columns in (_ALL, _SOME, _FEW):
+            self._widths = {column: _width(column, rows) for column in columns}
+            if width is None or sum(self._widths.values()) + len(_GAP) * (len(columns) - 1) <= width:
+                break
+        else:
+            self._widths = {}  # an appid may have 64 characters
+
+    def heading(self) -> list[Text]:
+        """Return the line over the columns; none where there are no columns."""
+        line = self._line({column: column for column in self._widths})
+        if self._width is None:
+            line.append(_GAP + "remarks")
+        return [line] if self._widths else []
+
+    def lines(self, row: Row) -> list[Text]:
+        """Return the lines of one account."""
+        head = self._line({column: _CELLS[column](row) for column in self._widths}, _STYLES[row["state"]])
+        said = remarks(row)
+        if self._width is None:
+            head.append(_GAP + ("; ".join(said) or "-"))
+            return [head]
+        facts = [] if self._widths else [f"{row['state']}, {_left(row)}"]
+        names = [] if "name" in self._widths or not row["name"] else [row["name"]]
+        top = [head] if self._widths else wrapped(row["appid"], self._width)
+        return [*top, *self._below([*names, *facts]), *self._below(said, "red")]
+
+    def _line(self, cells: Mapping[str, str], style: str = "") -> Text:
+        padded = {column: cell + " " * (self._widths[column] - cell_len(cell)) for column, cell in cells.items()}
+        return Text(_GAP).join(Text(text, style if column == "state" else "") for column, text in padded.items())
+
+    def _below(self, texts: Sequence[str], style: str = "") -> list[Text]:
+        return [
+            Text.assemble(_GAP, line) for text in texts for line in wrapped(text, (self._width or 0) - len(_GAP), style)
+        ]
+
+
+def remarks(row: Row) -> list[str]:
+    """Return what is to be said of an account: that it is the sandbox's, the last error, a copy that is missing."""
+    fetch = f"{row['error']}: {row['hint']}" if row["error"] and row["hint"] else row["error"]
+    copy = f"can't publish {row['publish_error']}" if row["publish_error"] else ""
+    return [text for text in (_SANDBOX if row["sandbox"] else "", fetch, copy) if text]
+
+
+def is_fine(row: Row) -> bool:
+    """Say whether an account needs nobody's attention."""
+    return row["state"] == "live" and not remarks(row)
+
+
+def frame(rows: Sequence[Row], error: str | None, width: int, height: int) -> list[Text]:
+    """Return at most `height` lines, those accounts first that need attention, and how many more there are."""
+    table = Table(rows, width)
+    lines, foot = table.heading(), wrapped(error or "", width, "bold red")
+    waiting = sorted(rows, key=is_fine)
+    while waiting and len(lines) + len(new := table.lines(waiting[0])) + len(foot) + (len(waiting) > 1) <= height:
+        lines += new
+        waiting = waiting[1:]
+    return [*lines, *wrapped(_rest(waiting), width), *foot][:height]
+
+
+def _rest(rows: Sequence[Row]) -> str:
+    if not rows:
+        return ""
+    bad = sum(not is_fine(row) for row in rows)
+    return f"and {len(rows)} more, " + (f"{bad} of them in trouble: see tokenworker status" if bad else "all fine")
+
+
+def _width(column: str, rows: Sequence[Row]) -> int:
+    widest = max((cell_len(_CELLS[column](row)) for row in rows), default=0)
+    return max(widest, len(column), _LEAST.get(column, 0))
+
+
+def _left(row: Row) -> str:
+    left = "" if row["expires_in"] is None else f"{duration(row['expires_in'])} left, "
+    return f"{left}next refresh {_next(row)}"
+
+
+def wrapped(text: str, width: int, style: str = "") -> list[Text]:
+    """Break a text between words, and what is longer than a line, such as Chinese, anywhere."""
+    if not text:
+        return []
+    lines = Text(text, style).wrap(_RULER, max(1, width), overflow="fold")
+    for line in lines:
+        line.rstrip()
+    return list(lines)
