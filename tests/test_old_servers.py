@@ -88,12 +88,12 @@ def test_a_server_too_old_for_the_queue_stops_a_worker_with_a_sentence_and_check
 def test_a_server_too_old_for_the_queue_holds_tokens_while_the_queue_is_elsewhere(
     make_stack: Callable[..., Stack], server: RedisServer, own_server: RedisServer, sandbox: Sandbox
 ) -> None:
-    with proxy(server, BEFORE_6_0) as url, TokenReader(url) as reader:
+    with proxy(server, BEFORE_6_0) as url, closing(connect(url)) as client:
         other = {"CELERY_BROKER_URL": own_server.url, "CELERY_RESULT_BACKEND": own_server.url}
         stack = make_stack(replace_url(server, url), sandbox, **other)
         stack.worker()
 
-        wait_for(lambda: reader.get_token(stack.environ["WECHAT_APPID"]))
+        wait_for(lambda: client.get(f"tokenworker:{{{stack.environ['WECHAT_APPID']}}}:access_token"))
         stack.stop()
 
 

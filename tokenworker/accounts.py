@@ -335,7 +335,3 @@ def _check_unique(what: str, values: list[tuple[str, str, str]], faults: list[st
         if value in seen:
             faults.append(f"{what} {name} stands twice: {seen[value]}, and {place}")
         seen.setdefault(value, place)
-
-
-def oddities(account: Account) -> list[str]:
-    return []

@@ -8,7 +8,7 @@ from typing import Any
 from celery import Celery
 from celery.signals import beat_init, celeryd_after_setup, celeryd_init
 
-from tokenworker import broker, preflight
+from tokenworker import preflight, redisbroker
 from tokenworker.celerysettings import note, settings
 from tokenworker.config import Config, startup_faults
 from tokenworker.errors import ConfigError
@@ -27,7 +27,7 @@ def _settings() -> dict[str, Any]:
     raise SystemExit(str(ConfigError(list(dict.fromkeys([*startup_faults(), *faults])))))
 
 
-broker.use()
+redisbroker.use()
 app = Celery("tokenworker")
 app.config_from_object(_settings())
 
@@ -48,7 +48,7 @@ def check_worker(instance: Any, **_: Any) -> None:
     """Stop a worker of ours that would not do our work, and say what its user should know."""
     if instance.app is app:
         with app.connection_for_read() as connection:
-            too_old = broker.fault(connection)
+            too_old = redisbroker.fault(connection)
         _stop_for([*preflight.faults(app), *filter(None, [too_old])])
         others = sorted(preflight.taken(app) - {QUEUE})
         if others:

@@ -235,7 +235,3 @@ def _check_published(config: Config, places: Mapping[str, Account], faults: list
         for copy in account.blank_copies
         if copy.key == "tokenworker" or copy.key.startswith(f"{config.prefix}:")
     )
-
-
-def broker_notes(environ: Mapping[str, str]) -> list[str]:
-    return []

@@ -312,7 +312,7 @@ class TokenStore:
         """Note the names of accounts by appid, and that one with an empty name has none."""
         named = {appid: name for appid, name in names.items() if name}
         nameless = [appid for appid in names if appid not in named]
-        with _translated():
+        with translated():
             pipe = self._redis.pipeline()
             if named:
                 pipe.hset(self._names.names, mapping=cast("dict[Any, Any]", named))
@@ -322,7 +322,7 @@ class TokenStore:
 
     def names(self) -> dict[str, str]:
         """Return the names of the accounts that have one, by appid."""
-        with _translated():
+        with translated():
             names = cast("dict[bytes, bytes]", self._redis.hgetall(self._names.names))
         return {_text(appid): _text(name) for appid, name in names.items()}
 

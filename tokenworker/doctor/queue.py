@@ -10,7 +10,7 @@ from celery import Celery
 from celery.app.utils import find_app
 from celery.exceptions import TimeoutError as NoAnswer
 
-from tokenworker import broker, preflight
+from tokenworker import preflight, redisbroker
 from tokenworker.doctor.finding import Finding, fault, note, ok
 from tokenworker.errors import StoreUnavailable, TokenWorkerError
 from tokenworker.messages import QUEUE, STATUS, TASKS
@@ -54,7 +54,7 @@ def _waiting(app: Celery) -> int:
     """Return how many messages wait in the queue; one that is not there has none."""
     with app.connection_for_write() as connection:
         connection.ensure_connection(max_retries=1, timeout=int(_PATIENCE))
-        if too_old := broker.fault(connection):
+        if too_old := redisbroker.fault(connection):
             raise StoreUnavailable(too_old)
         channel: Any = connection.default_channel
         try:
