@@ -213,7 +213,7 @@ def fill(path: Path) -> None:
 
 NO_FILES: list[tuple[str, Callable[[Path], object]]] = [
     ("No such file", lambda _: None),
-    ("not a regular file", Path.mkdir),
+    ("it is a directory", Path.mkdir),
     ("not a regular file", os.mkfifo),
     ("not a regular file", lambda path: path.symlink_to("/dev/zero")),
     ("symbolic links", loop),

@@ -12,7 +12,7 @@ from celery import Celery
 from celery.signals import celeryd_init
 
 from tokenworker import celeryconfig
-from tokenworker.config import Config, startup_faults
+from tokenworker.config import Config, read_dotenv, startup_faults
 from tokenworker.errors import ConfigError
 
 USER_SETTINGS = Path("celeryconfig.py")
@@ -55,10 +55,11 @@ def _imported(value: object) -> bool:
 
 def _config() -> Config:
     try:
+        read_dotenv()
         return Config.from_env()
-    except ConfigError:
+    except ConfigError as error:
         # All faults at once, those of the accounts too, and no traceback: it would hide them.
-        raise SystemExit(str(ConfigError(startup_faults()))) from None
+        raise SystemExit(str(ConfigError(list(dict.fromkeys(error.faults + startup_faults()))))) from None
 
 
 app = Celery("tokenworker")

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import click
 
-from tokenworker.config import Config, startup_faults
+from tokenworker.config import Config, read_dotenv, startup_faults
 from tokenworker.errors import ConfigError, TokenWorkerError, UnknownAccount
 from tokenworker.store import TokenStore, connect
 from tokenworker.view import View
@@ -35,6 +35,7 @@ def _fail(sentence: str) -> NoReturn:
 @click.version_option(package_name="tokenworker")
 def main() -> None:
     """Keep WeChat access tokens fresh."""
+    read_dotenv()
 
 
 @main.command()
