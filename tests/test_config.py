@@ -345,6 +345,36 @@ def test_a_value_that_can_not_be_used_is_refused_by_name_and_with_what_to_write(
     assert advice in fault
 
 
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("REDIS_URL", f"'redis://:{CANARY}@h/0'"),
+        ("REDIS_URL", f'"redis://:{CANARY}@h/0"'),
+        ("CELERY_BROKER_URL", f"'amqp://me:{CANARY}@h//'"),
+        ("WECHAT_APPID", f"'{APPID}'"),
+        ("WECHAT_SECRET", f'"{CANARY}"'),
+        ("TOKENWORKER_TICK", '"5"'),
+        ("TOKENWORKER_PREFIX", " 'shop'\r"),
+        ("TOKENWORKER_LEEWAY", "''"),
+    ],
+)
+def test_quotes_that_docker_hands_on_are_the_only_fault(variable: str, value: str) -> None:
+    assert startup_faults(SINGLE | {variable: value})[0] == (
+        f"{variable} is in quotes, which are part of it here: write it without them"
+    )
+    assert len(startup_faults(SINGLE | {variable: value})) == 1
+
+
+@pytest.mark.parametrize("end", ["\r", "\r\n", " ", "\t", "\u00a0"])
+def test_what_windows_leaves_at_the_end_of_a_value_does_not_belong_to_it(end: str) -> None:
+    given = SINGLE | {"REDIS_URL": "redis://h/1", "TOKENWORKER_TICK": "2", "TOKENWORKER_PREFIX": "x"}
+    plain = Config.from_env(given)
+
+    environ = {name: value + end for name, value in given.items()}
+    assert Config.from_env(environ) == plain
+    assert plain.accounts(environ) == plain.accounts(given)
+
+
 def test_a_value_of_any_length_makes_a_short_message() -> None:
     found = faults(TOKENWORKER_TICK="9" * 10_000, TOKENWORKER_PREFIX="!" * 10_000, REDIS_URL="x" * 10_000)
 

@@ -30,6 +30,8 @@ _LIFE = 7200
 _APPID = re.compile(r"(?![0-9a-fA-F]{32}\Z)[A-Za-z0-9_-]{1,64}")
 #: ASCII without blanks; without quotes too, since `docker --env-file` hands those on.
 _SECRET = re.compile(r"[!#-&(-~]{1,512}")
+#: No quotes and no lines, which the content of the file has, and no AppSecret.
+_PATH = re.compile(r"""(?![0-9a-fA-F]{32}\Z)[^"'\x00-\x1f\x7f]+""")
 _FIELDS = ("appid", "secret", "secret_file", "secret_env", "name", "endpoint", "leeway", "publish", "quota")
 _SECRETS = ("secret", "secret_file", "secret_env")
 #: Room for 100,000 accounts; what is larger is another file, or never ends.
@@ -133,6 +135,10 @@ def load_accounts(path: Path, environ: Mapping[str, str], faults: list[str]) -> 
 
 
 def _tables(path: Path, faults: list[str]) -> list[dict[str, Any]]:
+    if not _PATH.fullmatch(str(path)):
+        # Whoever puts the content there, or a secret, must not find it in the log.
+        faults.append("TOKENWORKER_ACCOUNTS must be the path of a file, for example /etc/tokenworker/accounts.toml")
+        return []
     try:
         document = tomllib.loads(_text(path, _MAX_FILE))
     except OSError as error:

@@ -90,8 +90,10 @@ def startup_faults(environ: Mapping[str, str] | None = None) -> list[str]:
     given = os.environ if environ is None else environ
     faults: list[str] = []
     found: list[str] = []
-    accounts = _accounts(_read(given, faults), given, found)
-    used = None if found else {account.secret_env for account in accounts.values() if account.secret_env}
+    config = _read(given, faults)
+    accounts = _accounts(config, given, found)
+    unread = config.accounts_file and found
+    used = None if unread else {account.secret_env for account in accounts.values() if account.secret_env}
     return [*faults, *misspelt(given, used), *found]
 
 
@@ -118,7 +120,8 @@ def _settings(environ: Mapping[str, str], faults: list[str]) -> dict[str, str]:
     given = {key: value.strip() for key, value in environ.items() if value.strip()}
     quoted = [name for name in SETTINGS if _QUOTED.fullmatch(given.get(name, ""))]
     faults.extend(f"{name} is in quotes, which are part of it here: write it without them" for name in quoted)
-    return given | {name: given[name][1:-1] for name in quoted}
+    given |= {name: given[name][1:-1].strip() for name in quoted}
+    return {name: value for name, value in given.items() if value}
 
 
 def _read(environ: Mapping[str, str], faults: list[str]) -> Config:
@@ -167,7 +170,8 @@ def _number(environ: Mapping[str, str], variable: str, faults: list[str]) -> flo
     if text is None:
         return None
     try:
-        value = float(text)
+        # Python itself would take 1_0 and digits of every script.
+        value = float(text) if text.isascii() and "_" not in text else math.nan
     except ValueError:
         value = math.nan
     if 0 < value <= _LONGEST:

@@ -7,6 +7,9 @@ import os
 import stat
 from pathlib import Path
 
+#: Letters of a path that a sentence shows.
+_LONGEST = 200
+
 
 def content(path: Path, limit: int) -> bytes:
     """Return what stands in a file; raises `OSError` also for what is no file, or too large to be the right one."""
@@ -25,10 +28,13 @@ def content(path: Path, limit: int) -> bytes:
 
 def shown(path: Path) -> str:
     """Name a file for people: with the folder, where that is the working folder, which they may not think of."""
+    name = str(path) if len(str(path)) <= _LONGEST else f"{str(path)[:_LONGEST]}…"
+    if path.is_absolute():
+        return name
     try:
-        return str(path) if path.is_absolute() else f"{path} (in {os.getcwd()})"  # noqa: PTH109  Path.cwd is the same
+        return f"{name} (in {os.getcwd()})"  # noqa: PTH109  Path.cwd is the same
     except OSError:
-        return f"{path} (in a folder that is gone)"
+        return f"{name} (in a folder that is gone)"
 
 
 def reason(path: Path, error: OSError) -> str:

@@ -71,8 +71,9 @@ def _meant(name: str, environ: Mapping[str, str]) -> str:
 def _ours(name: str) -> str:
     if not name.upper().startswith(_OURS):
         return ""
-    near = difflib.get_close_matches(name.upper(), SETTINGS, 1, 0.8)
-    return f"write {near[0]}" if near else "take it out, or look for the right name in the README"
+    endings = [setting.removeprefix(_OURS) for setting in SETTINGS if setting.startswith(_OURS)]
+    near = difflib.get_close_matches(name.upper().removeprefix(_OURS), endings, 1)
+    return f"write {_OURS}{near[0]}" if near else "take it out, or look for the right name in the README"
 
 
 def _wanted(setting: str, environ: Mapping[str, str]) -> bool:
