@@ -7,7 +7,7 @@ import json
 import os
 import pickle
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -213,7 +213,7 @@ def fill(path: Path) -> None:
 
 NO_FILES: list[tuple[str, Callable[[Path], object]]] = [
     ("No such file", lambda _: None),
-    ("not a regular file", Path.mkdir),
+    ("it is a directory", Path.mkdir),
     ("not a regular file", os.mkfifo),
     ("not a regular file", lambda path: path.symlink_to("/dev/zero")),
     ("symbolic links", loop),
@@ -232,18 +232,84 @@ def test_what_is_no_file_of_accounts_is_refused_with_the_reason(
     assert reason in fault
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_without_permission_is_refused(write: Callable[..., Path]) -> None:
-    write().chmod(0)
+@pytest.fixture
+def nobody(tmp_path: Path) -> Iterator[None]:
+    """Be a user who owns nothing, where the tests run as root."""
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)
+    user = os.geteuid()
+    os.seteuid(user or 65534)
+    yield
+    os.seteuid(user)
 
-    assert faults(write()) == [f"{write()}: can't be read: Permission denied"]
+
+def test_a_file_without_permission_is_refused(write: Callable[..., Path], request: pytest.FixtureRequest) -> None:
+    path = write()
+    path.chmod(0)
+    request.getfixturevalue("nobody")
+
+    (fault,) = faults(path)
+    assert fault.startswith(f"{path}: can't be read: Permission denied: let the user that runs tokenworker")
+    assert f"(uid {os.geteuid()})" in fault
 
 
-@pytest.mark.parametrize("path", ["a\x00b", f"/{'x' * 300}", "/dev/null/accounts.toml"])
+def test_a_secret_file_without_permission_is_refused(
+    write: Callable[..., Path], tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    (tmp_path / "secret").write_text(CANARY)
+    (tmp_path / "secret").chmod(0)
+    path = write(f'secret_file = "{tmp_path}/secret"')
+    request.getfixturevalue("nobody")
+
+    (fault,) = faults(path)
+    assert f"secret_file {tmp_path}/secret can't be read: Permission denied: let the user" in fault
+
+
+@pytest.mark.parametrize("path", ["accounts.toml", "etc/accounts.toml", "./accounts.toml"])
+def test_a_relative_path_is_named_with_the_folder_it_was_looked_for_in(
+    path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    assert faults(Path(path)) == [f"{Path(path)} (in {tmp_path}): can't be read: No such file or directory"]
+
+
+def test_a_relative_path_in_a_folder_that_is_gone_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+
+    (fault,) = faults(Path("accounts.toml"))
+    assert "in a folder that is gone" in fault
+
+
+@pytest.mark.parametrize("path", ["~/accounts.toml", "~shop/accounts.toml"])
+def test_a_path_from_home_says_that_it_must_be_written_whole(path: str) -> None:
+    (fault,) = faults(Path(path))
+
+    assert "only a shell replaces the ~: write the whole path" in fault
+
+
+def test_a_secret_file_from_home_says_that_it_must_be_written_whole(write: Callable[..., Path]) -> None:
+    (fault,) = faults(write('secret_file = "~/secret"'))
+
+    assert "secret_file ~/secret " in fault
+    assert "only a shell replaces the ~: write the whole path" in fault
+
+
+@pytest.mark.parametrize("path", [f"/{'x' * 300}", "/dev/null/accounts.toml"])
 def test_a_path_that_can_be_none_is_refused(path: str) -> None:
     (fault,) = faults(Path(path))
 
-    assert fault.startswith(path)
+    assert fault.startswith(path[:200])
+    assert len(fault) < 260
+
+
+@pytest.mark.parametrize("path", ["a\x00b", "a\nb", CANARY, f"account=[{{secret='{CANARY}'}}]", toml()])
+def test_what_is_no_path_is_refused_and_not_shown(path: str) -> None:
+    (fault,) = faults(Path(path))
+
+    assert fault.startswith("TOKENWORKER_ACCOUNTS must be the path of a file")
 
 
 @pytest.mark.parametrize(
@@ -324,6 +390,7 @@ def test_what_is_not_under_double_brackets_is_refused(text: str, named: str, fil
         # Names.
         (["name = 1"], "name must be a text"),
         (['name = "a\\nb"'], "name must be a text on one line"),
+        *[([f'name = "{name}"'], "name must be a text on one line") for name in [" shop", "shop ", " ", "\u3000店"]],
         ([f'name = {{ secret = "{CANARY}" }}'], "name must be a text"),
         # Endpoints.
         (['endpoint = "stable-token"'], "endpoint must be stable_token or token"),
@@ -505,6 +572,32 @@ def test_appids_differ_by_case(file: Path) -> None:
     file.write_text(toml('appid = "wxa"') + toml('appid = "wxA"'))
 
     assert list(accounts(file)) == ["wxa", "wxA"]
+
+
+@pytest.mark.parametrize("number", [2, 3])
+def test_a_name_that_stands_twice_is_refused_naming_both_places(number: int, file: Path) -> None:
+    others = [toml(f'appid = "wx{other}"') for other in range(2, number)]
+    file.write_text(toml('name = "店"') + "".join(others) + toml('appid = "wxb"', 'name = "店"'), encoding="utf-8")
+
+    assert faults(file) == [f"name 店 stands twice: {file}: account 1 ({APPID}), and {file}: account {number} (wxb)"]
+
+
+@pytest.mark.parametrize("names", [("wxb", "x"), ("x", "wxa")])
+def test_a_name_that_is_the_appid_of_another_is_refused(names: tuple[str, str], file: Path) -> None:
+    appids = ("wxa", "wxb")
+    file.write_text(
+        "".join(toml(f'appid = "{it}"', f'name = "{name}"') for it, name in zip(appids, names, strict=True))
+    )
+
+    (fault,) = faults(file)
+    assert ": name is the appid of " in fault
+
+
+def test_names_that_leave_nothing_open_are_taken(file: Path) -> None:
+    tables = [("wxa", "shop"), ("wxb", "Shop"), ("wxc", "wxc"), ("wxd", ""), ("wxe", "")]
+    file.write_text("".join(toml(f'appid = "{appid}"', f'name = "{name}"') for appid, name in tables))
+
+    assert [it.name for it in accounts(file).values()] == ["shop", "Shop", "wxc", "", ""]
 
 
 def test_one_key_for_the_tokens_of_two_accounts_is_refused_naming_both_places(file: Path) -> None:

@@ -86,6 +86,26 @@ def test_an_appid_that_is_not_configured_is_an_error_that_names_it(appid: str, b
     assert str(caught.value).startswith(f"{appid!r} is not among the 2 configured accounts: add it")
 
 
+def test_a_book_hands_out_accounts_by_name_too(file: Path) -> None:
+    file.write_text(text("a", secret=f'secret = "{CANARY}"\nname = "店"') + text("b"), encoding="utf-8")
+    book = open_book(file)
+
+    assert book.account("店").appid == "a"
+    assert book.account("a").name == "店"
+    for nobody in ("", "店 ", "shop"):
+        with pytest.raises(UnknownAccount):
+            book.account(nobody)
+
+
+def test_a_new_name_counts_from_the_next_look_on(file: Path) -> None:
+    file.write_text(text("a", secret=f'secret = "{CANARY}"\nname = "shop"') + text("b"))
+    book = open_book(file)
+    file.write_text(text("a") + text("b", secret=f'secret = "{CANARY}"\nname = "shop"'))
+    book.reload()
+
+    assert book.account("shop").appid == "b"
+
+
 def test_a_book_does_not_open_on_a_broken_file(file: Path) -> None:
     file.write_text(text("a", "a"))
 

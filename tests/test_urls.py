@@ -12,7 +12,7 @@ from tokenworker import AsyncTokenReader, TokenReader
 from tokenworker.connect import options
 from tokenworker.errors import ConfigError
 from tokenworker.store import TokenStore
-from tokenworker.urls import backend_url, celery_url, check_redis
+from tokenworker.urls import backend_url, celery_url, check_celery, check_redis
 
 CANARY = "canary"
 
@@ -41,6 +41,8 @@ FAULTY = [
     f"redis://:{CANARY}#1@h/0",
     f"redis://:{CANARY} @h/0",
     "redis://h:port/0",
+    "redis://a..b/0",
+    f"redis://{'a' * 64}.example/0",
     "redis://h:99999/0",
     "redis://h/zero",
     f"redis://:{CANARY}@h/0?family=0",
@@ -96,6 +98,29 @@ def test_options_for_other_programs_in_the_same_url_change_nothing(server: Redis
 def test_an_unknown_option_is_named_with_those_that_are_known() -> None:
     with pytest.raises(ConfigError, match=r"has family, which is unknown here: use db, username, .*, or take it out"):
         AsyncTokenReader("redis://h/0?family=0")
+
+
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [
+        (f"redis://:{CANARY}#1@h/0", "has a '#', behind which all is cut off"),
+        (f"amqp://me:{CANARY}#@h//", "has a '#', behind which all is cut off"),
+        (f"redis://:{CANARY} @h/0", "is malformed"),
+        (f"rediss://:{CANARY}@h:port/0", "is malformed"),
+    ],
+)
+def test_a_url_of_celerys_own_is_checked_too(url: str, sentence: str) -> None:
+    faults: list[str] = []
+    check_celery(url, "CELERY_BROKER_URL", faults)
+
+    assert len(faults) == 1
+    assert faults[0].startswith(f"CELERY_BROKER_URL {sentence}")
+    assert CANARY not in faults[0]
+
+
+def test_celery_gets_the_option_that_it_asks_for_with_rediss() -> None:
+    assert check_celery("rediss://h/0", "CELERY_RESULT_BACKEND", []) == "rediss://h/0?ssl_cert_reqs=required"
+    assert check_celery("db+sqlite:///x.db", "CELERY_RESULT_BACKEND", []) == "db+sqlite:///x.db"
 
 
 def test_resp2_is_spoken_unless_told_otherwise() -> None:

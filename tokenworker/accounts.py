@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import hmac
 import re
-import stat
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, NoReturn, cast, get_args
 
 from tokenworker import exports
+from tokenworker.textfile import content, reason, shown
 from tokenworker.tokens import AccessToken
 
 Endpoint = Literal["stable_token", "token"]
@@ -31,6 +30,8 @@ _LIFE = 7200
 _APPID = re.compile(r"(?![0-9a-fA-F]{32}\Z)[A-Za-z0-9_-]{1,64}")
 #: ASCII without blanks; without quotes too, since `docker --env-file` hands those on.
 _SECRET = re.compile(r"[!#-&(-~]{1,512}")
+#: No quotes and no lines, which the content of the file has, and no AppSecret.
+_PATH = re.compile(r"""(?![0-9a-fA-F]{32}\Z)[^"'\x00-\x1f\x7f]+""")
 _FIELDS = ("appid", "secret", "secret_file", "secret_env", "name", "endpoint", "leeway", "publish", "quota")
 _SECRETS = ("secret", "secret_file", "secret_env")
 #: Room for 100,000 accounts; what is larger is another file, or never ends.
@@ -86,6 +87,8 @@ class Account:
     secret_file: Path | None = None
     #: Fetches a day that WeChat allows; None means what it allows by default.
     quota: int | None = None
+    #: The variable that the secret was read from.
+    secret_env: str | None = field(default=None, repr=False)
 
     @property
     def daily_quota(self) -> int:
@@ -132,10 +135,14 @@ def load_accounts(path: Path, environ: Mapping[str, str], faults: list[str]) -> 
 
 
 def _tables(path: Path, faults: list[str]) -> list[dict[str, Any]]:
+    if not _PATH.fullmatch(str(path)):
+        # Whoever puts the content there, or a secret, must not find it in the log.
+        faults.append("TOKENWORKER_ACCOUNTS must be the path of a file, for example /etc/tokenworker/accounts.toml")
+        return []
     try:
-        document = tomllib.loads(_contents(path, _MAX_FILE))
+        document = tomllib.loads(_text(path, _MAX_FILE))
     except OSError as error:
-        faults.append(f"{path}: can't be read: {error.strerror}")
+        faults.append(f"{shown(path)}: can't be read: {reason(path, error)}")
     except UnicodeDecodeError:
         faults.append(f"{path}: is not UTF-8 text")
     except (ValueError, RecursionError) as error:
@@ -146,15 +153,8 @@ def _tables(path: Path, faults: list[str]) -> list[dict[str, Any]]:
     return []
 
 
-def _contents(path: Path, limit: int) -> str:
-    """Return the text of a file; raises `OSError` also for what is no file, or too large to be the right one."""
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise OSError(errno.EINVAL, "it is not a regular file")
-    with path.open("rb") as file:
-        content = file.read(limit + 1)
-    if len(content) > limit:
-        raise OSError(errno.EFBIG, f"it has more than {limit} bytes")
-    return content.decode("utf-8-sig")
+def _text(path: Path, limit: int) -> str:
+    return content(path, limit).decode("utf-8-sig")
 
 
 def _place(error: Exception) -> str:
@@ -196,6 +196,7 @@ def parse_account(table: Mapping[str, Any], environ: Mapping[str, str], faults: 
         publish=_publish(table, faults) + _token_key(table, faults),
         secret_file=Path(secret_file) if isinstance(secret_file, str) else None,
         quota=_quota(table, faults),
+        secret_env=table.get("secret_env"),
     )
 
 
@@ -228,13 +229,14 @@ def _secret_text(kind: str, source: str, environ: Mapping[str, str], faults: lis
     if kind == "secret_env":
         return _from_environ(source, environ, faults)
     # Whoever puts the secret where its path belongs must not find it in the log; a path has a slash.
-    shown = f"{source} " if "/" in source else ""
+    path = Path(source)
+    named = f"{shown(path)} " if "/" in source else ""
     try:
-        return _contents(Path(source), _MAX_SECRET_FILE)
+        return _text(path, _MAX_SECRET_FILE)
     except OSError as error:
-        faults.append((kind, f"{shown}can't be read: {error.strerror}"))
+        faults.append((kind, f"{named}can't be read: {reason(path, error)}"))
     except ValueError:
-        faults.append((kind, f"{shown}can't be read: it must be the path of a text file"))
+        faults.append((kind, f"{named}can't be read: it must be the path of a text file"))
     return None
 
 
@@ -248,9 +250,9 @@ def _from_environ(variable: str, environ: Mapping[str, str], faults: list[Fault]
 
 def _name(table: Mapping[str, Any], faults: list[Fault]) -> str:
     name = table.get("name", "")
-    if isinstance(name, str) and name.isprintable():
+    if isinstance(name, str) and name.isprintable() and name == name.strip():
         return name
-    faults.append(("name", "must be a text on one line"))
+    faults.append(("name", "must be a text on one line, without blanks around it"))
     return ""
 
 
@@ -312,12 +314,13 @@ def _is_plain(key: str) -> bool:
 
 
 def check_together(accounts: Mapping[str, Account], faults: list[str]) -> None:
-    """Add a fault for what is wrong between accounts: the same appid twice, one key for two tokens.
+    """Add a fault for what is wrong between accounts: an appid or a name twice, one key for two tokens.
 
     `accounts` maps the place where an account is configured to the account.
     """
     named = {place: account for place, account in accounts.items() if account.appid}
     _check_unique("appid", [(account.appid, account.appid, place) for place, account in named.items()], faults)
+    _check_names(named, faults)
     keys = [
         (copy.key, copy.name, place)
         for place, account in accounts.items()
@@ -326,6 +329,18 @@ def check_together(accounts: Mapping[str, Account], faults: list[str]) -> None:
         if place in named or not exports.is_format(copy.name)
     ]
     _check_unique("the key of publish or WECHAT_TOKEN_KEY,", keys, faults)
+
+
+def _check_names(accounts: Mapping[str, Account], faults: list[str]) -> None:
+    """Add a fault for each name that leaves open whom a command means."""
+    names = [(account.name, account.name, place) for place, account in accounts.items() if account.name]
+    _check_unique("name", names, faults)
+    appids = {account.appid: place for place, account in accounts.items()}
+    faults.extend(
+        f"{place}: name is the appid of {appids[name]}: choose another"
+        for name, _, place in names
+        if appids.get(name, place) != place
+    )
 
 
 def _check_unique(what: str, values: list[tuple[str, str, str]], faults: list[str]) -> None:

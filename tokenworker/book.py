@@ -53,13 +53,15 @@ class AccountBook:
         return self._accounts
 
     def account(self, appid: str | None = None) -> Account:
-        """Return an account, the only one when no appid is given; raises `UnknownAccount`."""
+        """Return an account by its appid or name, the only one when none is given; raises `UnknownAccount`."""
         accounts = self._accounts
         if appid is None and len(accounts) == 1:
             return next(iter(accounts.values()))
-        if appid is None or appid not in accounts:
+        named = (account for account in accounts.values() if appid and account.name == appid)
+        found = accounts.get(appid or "") or next(named, None)
+        if found is None:
             raise _unknown(appid, len(accounts))
-        return accounts[appid]
+        return found
 
     def reload(self) -> Change:
         """Read the files again if they changed, and say what that changed."""

@@ -10,7 +10,7 @@ from celery.signals import beat_init, celeryd_after_setup, celeryd_init
 
 from tokenworker import preflight, redisbroker
 from tokenworker.celerysettings import note, settings
-from tokenworker.config import Config, startup_faults
+from tokenworker.config import Config, read_dotenv, startup_faults
 from tokenworker.errors import ConfigError
 from tokenworker.messages import QUEUE
 
@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 def _settings() -> dict[str, Any]:
     """Return Celery's settings, or end with one message: a traceback would hide what is wrong with ours."""
     try:
+        read_dotenv()
         return settings(Config.from_env())
     except ConfigError as error:
         faults = error.faults

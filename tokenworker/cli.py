@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 import click
 
-from tokenworker.config import Config
+from tokenworker.config import Config, read_dotenv
 from tokenworker.demo import DEMO_APPID, DEMO_SECRET
 from tokenworker.errors import StoreUnavailable, TokenWorkerError
 from tokenworker.kept import Kept, absence
@@ -68,6 +68,7 @@ def _told(*kinds: type[Exception]) -> Iterator[None]:
 @click.version_option(package_name="tokenworker")
 def main() -> None:
     """Keep WeChat access tokens fresh."""
+    read_dotenv()
 
 
 _PORT = click.IntRange(1, 65535)

@@ -19,32 +19,32 @@ from tokenworker.accounts import (
     load_accounts,
     parse_account,
 )
+from tokenworker.broker import celery_urls, notes
 from tokenworker.demo import DEMO_APPID, DEMO_SECRET
 from tokenworker.durations import Durations
+from tokenworker.envfile import load
 from tokenworker.errors import ConfigError
 from tokenworker.urls import (
     DEFAULT_API_URL,
     DEFAULT_REDIS_URL,
     backend_url,
-    celery_url,
     check_api,
     check_proxy,
     check_redis,
 )
+from tokenworker.variables import ACCOUNT, SETTINGS, misspelt, overlooked
 
 #: `tokenworker up` writes here where everything is, so that other commands in the same folder find it.
 RUN_FILE = Path(".tokenworker/up.json")
 
+#: Completes the environment of tokenworker's own processes, as docker compose does.
+ENV_FILE = Path(".env")
+
 #: The longest duration that is no mistake: a day, in seconds.
 _LONGEST = 86_400
 
-_VARIABLES = {
-    "appid": "WECHAT_APPID",
-    "secret": "WECHAT_SECRET",
-    "secret_file": "WECHAT_SECRET_FILE",
-    "endpoint": "WECHAT_ENDPOINT",
-    "token_key": "WECHAT_TOKEN_KEY",
-}
+#: As `docker --env-file` hands them on.
+_QUOTED = re.compile(r"""(?:'.*'|".*")""", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -92,22 +92,54 @@ def startup_faults(environ: Mapping[str, str] | None = None) -> list[str]:
     """List everything that keeps a worker from starting, settings and accounts together."""
     given = os.environ if environ is None else environ
     faults: list[str] = []
-    _accounts(_read(given, faults), given, faults)
-    return faults
+    found: list[str] = []
+    config = _read(given, faults)
+    accounts = _accounts(config, given, found)
+    unread = config.accounts_file and found
+    used = None if unread else {account.secret_env for account in accounts.values() if account.secret_env}
+    return [*faults, *misspelt(given, used), *found]
+
+
+def broker_notes(environ: Mapping[str, str] | None = None) -> list[str]:
+    """Say what is worth a look in the variables that name Redis and Celery's broker, though all can be used."""
+    given = _settings(os.environ if environ is None else environ, [])
+    return [*notes(given, _read(given, []).redis_url), *overlooked(given)]
+
+
+def read_dotenv() -> None:
+    """Complete the environment by the file `.env` of the working folder; raises `ConfigError` for a broken one.
+
+    For the processes that are tokenworker's own: an app that only loads the tasks has an environment of its own.
+    """
+    faults: list[str] = []
+    found = load(ENV_FILE, os.environ, faults)
+    if faults:
+        raise ConfigError(faults)
+    os.environ.update({name: value for name, value in found.items() if name not in os.environ})
+
+
+def _settings(environ: Mapping[str, str], faults: list[str]) -> dict[str, str]:
+    """Leave out what is blank, and the blanks and quotes around values; quotes are a fault."""
+    given = {key: value.strip() for key, value in environ.items() if value.strip()}
+    quoted = [name for name in SETTINGS if _QUOTED.fullmatch(given.get(name, ""))]
+    faults.extend(f"{name} is in quotes, which are part of it here: write it without them" for name in quoted)
+    given |= {name: given[name][1:-1].strip() for name in quoted}
+    return {name: value for name, value in given.items() if value}
 
 
 def _read(environ: Mapping[str, str], faults: list[str]) -> Config:
-    set_ = {key: value.strip() for key, value in environ.items() if value.strip()}
+    set_ = _settings(environ, faults)
     running = {} if "REDIS_URL" in set_ else _running()
     redis_url = check_redis(set_.get("REDIS_URL") or running.get("redis_url", DEFAULT_REDIS_URL), faults)
+    broker_url, result_backend = celery_urls(set_, redis_url, faults)
     accounts_file = set_.get("TOKENWORKER_ACCOUNTS")
     sandbox = set_.get("TOKENWORKER_SANDBOX") if not accounts_file and not _given(environ) else None
     # Whatever else is set: the sandbox's account exists nowhere else.
     where = "TOKENWORKER_SANDBOX" if sandbox else "WECHAT_API_URL"
     return Config(
         redis_url=redis_url,
-        broker_url=set_.get("CELERY_BROKER_URL", celery_url(redis_url)),
-        result_backend=set_.get("CELERY_RESULT_BACKEND", backend_url(redis_url)),
+        broker_url=broker_url,
+        result_backend=result_backend,
         api_urls=check_api(set_.get(where, DEFAULT_API_URL), where, faults),
         proxy=check_proxy(set_.get("WECHAT_PROXY"), faults),
         prefix=_prefix(set_.get("TOKENWORKER_PREFIX") or running.get("prefix", "tokenworker"), faults),
@@ -146,7 +178,8 @@ def _number(environ: Mapping[str, str], variable: str, faults: list[str]) -> flo
     if text is None:
         return None
     try:
-        value = float(text)
+        # Python itself would take 1_0 and digits of every script.
+        value = float(text) if text.isascii() and "_" not in text else math.nan
     except ValueError:
         value = math.nan
     if 0 < value <= _LONGEST:
@@ -191,7 +224,10 @@ def _accounts(config: Config, environ: Mapping[str, str], faults: list[str]) -> 
 def _no_account(config: Config) -> str:
     if config.accounts_file:
         return f"{config.accounts_file}: lists no account: write [[account]] with appid and secret for each"
-    return "no account: set WECHAT_APPID and WECHAT_SECRET, or TOKENWORKER_ACCOUNTS to a file of accounts"
+    return (
+        "no account is configured: set WECHAT_APPID and WECHAT_SECRET, in the environment or in a file .env here, or"
+        " TOKENWORKER_ACCOUNTS to a file of accounts; to try it out without one, `tokenworker up` runs a sandbox"
+    )
 
 
 def _single_account(environ: Mapping[str, str], faults: list[str]) -> dict[str, Account]:
@@ -200,19 +236,20 @@ def _single_account(environ: Mapping[str, str], faults: list[str]) -> dict[str, 
     if not given:
         return {}
     if "appid" not in given:
-        names = ", ".join(_VARIABLES[field] for field in given)
+        names = ", ".join(ACCOUNT[field] for field in given)
         faults.append(f"WECHAT_APPID is missing, but {names} is set: set WECHAT_APPID too, or none of them")
     if ("secret" in given) == ("secret_file" in given):
         said = "both are" if "secret" in given else "neither is"
         faults.append(f"set either WECHAT_SECRET or WECHAT_SECRET_FILE for WECHAT_APPID: {said} set")
     found: list[Fault] = []
     account = parse_account(given, environ, found)
-    faults.extend(f"{_VARIABLES[field]} {sentence}" for field, sentence in found)
+    faults.extend(f"{ACCOUNT[field]} {sentence}" for field, sentence in found)
     return {"WECHAT_APPID": account}
 
 
 def _given(environ: Mapping[str, str]) -> dict[str, str]:
-    return {field: environ[name].strip() for field, name in _VARIABLES.items() if environ.get(name, "").strip()}
+    given = _settings(environ, [])
+    return {field: given[name] for field, name in ACCOUNT.items() if name in given}
 
 
 def _check_leeway(config: Config, places: Mapping[str, Account], faults: list[str]) -> None:

@@ -13,7 +13,7 @@ DEFAULT_REDIS_URL = "redis://127.0.0.1:6379/0"
 DEFAULT_API_URL = "https://api.weixin.qq.com,https://api2.weixin.qq.com"
 
 _USER = r"(?:[^\s/?#\[\]]*@)?"
-_HOST = r"(?:[\w.-]+|\[[\da-fA-F:.]+\])(?::\d+)?"
+_HOST = r"(?:[\w-]{1,63}(?:\.[\w-]{1,63})*\.?|\[[\da-fA-F:.]+\])(?::\d+)?"
 _SERVER = re.compile(rf"rediss?://{_USER}{_HOST}(?:/\d*)?(?:\?[^\s#]*)?")
 _SOCKET = re.compile(rf"unix://{_USER}/[^\s?#]+(?:\?[^\s#]*)?")
 _API = re.compile(rf"https?://{_HOST}(?:/[^\s?#@]*)?", re.IGNORECASE)
@@ -114,6 +114,19 @@ def celery_url(redis_url: str) -> str:
     tls |= {"ssl_cert_reqs": "required"} if url.scheme == "rediss" else {}
     where = f"{url.scheme}://{server}/{options.get('db') or url.path.strip('/') or '0'}"
     return f"{where}?{urlencode(tls, safe='/')}" if tls else where
+
+
+def check_celery(url: str, variable: str, faults: list[str]) -> str:
+    """Return a broker or result backend as Celery needs it; any that is no Redis is Celery's own business."""
+    if "#" in url:
+        faults.append(f"{variable} has a '#', behind which all is cut off: in a password, write %23")
+    elif url.startswith(("redis://", "rediss://")) and not _fits(_SERVER, url):
+        faults.append(
+            f"{variable} is malformed: write for example {DEFAULT_REDIS_URL}; in a password, %-encode what is special"
+        )
+    elif url.startswith("rediss://") and "ssl_cert_reqs=" not in url:
+        return f"{url}{'&' if '?' in url else '?'}ssl_cert_reqs=required"  # Celery asks for it
+    return url
 
 
 def check_api(text: str, variable: str, faults: list[str]) -> tuple[str, ...]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 
 from tokenworker import celerysettings
-from tokenworker.accounts import Account, oddities
+from tokenworker.accounts import Account
 from tokenworker.config import Config, broker_notes, startup_faults
 from tokenworker.doctor.finding import Finding, fault, note, ok
 from tokenworker.errors import ConfigError
+from tokenworker.oddities import oddities
 
 _SUBJECT = "settings"
 
@@ -30,7 +30,7 @@ def examine() -> Iterator[Finding]:
 
 def _odd(accounts: Mapping[str, Account], config: Config) -> Iterator[Finding]:
     strange = [] if config.sandbox else [odd for account in accounts.values() for odd in oddities(account)]
-    yield from (fault(_SUBJECT, sentence) for sentence in [*strange, *broker_notes(os.environ)])
+    yield from (fault(_SUBJECT, sentence) for sentence in [*strange, *broker_notes()])
     text = celerysettings.note()
     if text:
         yield note(_SUBJECT, text)

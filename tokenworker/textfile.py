@@ -1,0 +1,46 @@
+"""Small files that people write: read whole, and only when they can be what they should be."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+#: Letters of a path that a sentence shows.
+_LONGEST = 200
+
+
+def content(path: Path, limit: int) -> bytes:
+    """Return what stands in a file; raises `OSError` also for what is no file, or too large to be the right one."""
+    mode = path.stat().st_mode
+    if stat.S_ISDIR(mode):
+        # Docker makes one where the file to mount is missing.
+        raise OSError(errno.EISDIR, "it is a directory: there should be a file")
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, "it is not a regular file")
+    with path.open("rb") as file:
+        found = file.read(limit + 1)
+    if len(found) > limit:
+        raise OSError(errno.EFBIG, f"it has more than {limit} bytes")
+    return found
+
+
+def shown(path: Path) -> str:
+    """Name a file for people: with the folder, where that is the working folder, which they may not think of."""
+    name = str(path) if len(str(path)) <= _LONGEST else f"{str(path)[:_LONGEST]}…"
+    if path.is_absolute():
+        return name
+    try:
+        return f"{name} (in {os.getcwd()})"  # noqa: PTH109  Path.cwd is the same
+    except OSError:
+        return f"{name} (in a folder that is gone)"
+
+
+def reason(path: Path, error: OSError) -> str:
+    """Say why a file can't be read, and what to do where that is not plain."""
+    if str(path).startswith("~"):
+        return "only a shell replaces the ~: write the whole path"
+    if isinstance(error, PermissionError):
+        return f"{error.strerror}: let the user that runs tokenworker (uid {os.geteuid()}) read it"
+    return str(error.strerror)
