@@ -11,12 +11,13 @@ from typing import Self
 
 import redis
 
-from tokenworker.accounts import Account, Secret
+from tokenworker.accounts import Account
 from tokenworker.attempts import Attempts
 from tokenworker.durations import Durations
 from tokenworker.errors import TokenWorkerError
 from tokenworker.refresher import Refresher
 from tokenworker.sandbox import DEMO_APPID, DEMO_SECRET, Sandbox
+from tokenworker.secret import Secret
 from tokenworker.store import TokenStore
 from tokenworker.tokens import AccessToken
 from tokenworker.transport import Transport

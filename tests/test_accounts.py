@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from tokenworker.accounts import Account, Secret
+from tokenworker.accounts import Account
 from tokenworker.config import Config
 from tokenworker.errors import ConfigError
+from tokenworker.secret import Secret
 
 APPID = "wx0123456789abcdef"
 #: Looks like an AppSecret; no message, repr or traceback may hold it, nor a part of it.

@@ -14,10 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from tokenworker.accounts import Account, Secret
+from tokenworker.accounts import Account
 from tokenworker.book import AccountBook, Change
 from tokenworker.config import Config
 from tokenworker.errors import ConfigError, UnknownAccount
+from tokenworker.secret import Secret
 
 CANARY = "c0ffee11c0ffee22c0ffee33c0ffee44"
 OTHER = "deadbeefdeadbeefdeadbeefdeadbeef"

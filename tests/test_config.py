@@ -18,11 +18,12 @@ import redis
 from celery import Celery
 from conftest import wait_for
 
-from tokenworker.accounts import Account, Secret
+from tokenworker.accounts import Account
 from tokenworker.config import RUN_FILE, Config, startup_faults
 from tokenworker.demo import DEMO_APPID, DEMO_SECRET
 from tokenworker.durations import Durations
 from tokenworker.errors import ConfigError
+from tokenworker.secret import Secret
 from tokenworker.up.embedded import server_command
 
 APPID = "wxfedcba9876543210"

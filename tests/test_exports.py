@@ -15,7 +15,7 @@ import redis
 from conftest import RedisServer
 from rich.console import Console
 
-from tokenworker.accounts import Account, Secret
+from tokenworker.accounts import Account
 from tokenworker.config import Config
 from tokenworker.durations import Durations
 from tokenworker.errors import ConfigError, NetworkError
@@ -23,6 +23,7 @@ from tokenworker.exports import FORMATS, fault
 from tokenworker.policy import Demand
 from tokenworker.runtime import Runtime
 from tokenworker.sandbox import DEMO_APPID, DEMO_SECRET, Sandbox
+from tokenworker.secret import Secret
 from tokenworker.store import TokenStore, connect
 from tokenworker.tokens import AccessToken
 from tokenworker.view import View

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tokenworker.accounts import Account, Secret
+from tokenworker.accounts import Account
 from tokenworker.demo import DEMO_APPID, DEMO_SECRET
 from tokenworker.oddities import oddities
+from tokenworker.secret import Secret
 
 APPID = "wxfedcba9876543210"
 #: No sentence may hold a part of it.

@@ -7,7 +7,7 @@ from zlib import crc32
 
 import pytest
 
-from tokenworker.accounts import Account, Endpoint, Secret
+from tokenworker.accounts import Account, Endpoint
 from tokenworker.durations import Durations
 from tokenworker.errors import DayLimit, FetchError, MinuteLimit, NetworkError, OperatorError
 from tokenworker.policy import (
@@ -22,6 +22,7 @@ from tokenworker.policy import (
     wait_after,
     waits,
 )
+from tokenworker.secret import Secret
 from tokenworker.store import Lease, Snapshot
 from tokenworker.tokens import AccessToken, FetchedToken, fingerprint
 

@@ -12,7 +12,7 @@ from itertools import chain
 import pytest
 import redis
 
-from tokenworker.accounts import Account, Secret
+from tokenworker.accounts import Account
 from tokenworker.attempts import Attempts, Limits
 from tokenworker.durations import Durations
 from tokenworker.errors import (
@@ -28,6 +28,7 @@ from tokenworker.policy import Demand
 from tokenworker.refresher import Refresher
 from tokenworker.runtime import describe
 from tokenworker.sandbox import DEMO_APPID, DEMO_SECRET, Rules, Sandbox
+from tokenworker.secret import Secret
 from tokenworker.store import TokenStore
 from tokenworker.tokens import FetchedToken, fingerprint
 from tokenworker.transport import Transport
@@ -299,7 +300,7 @@ def test_a_fetch_whose_commit_is_refused_is_healed_by_another(store: TokenStore,
                 rival.refresh(account)
             return FetchedToken(next(self.fetches), 20)
 
-        def is_alive(self, access_token: str) -> bool:
+        def is_alive(self, access_token: Secret) -> bool:
             return True
 
     issued = chain(["rival's", "late", "healing"])

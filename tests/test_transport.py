@@ -43,8 +43,8 @@ from wire import (
 )
 
 from tokenworker import transport as module
-from tokenworker.accounts import Secret
 from tokenworker.errors import NetworkError
+from tokenworker.secret import Secret
 from tokenworker.transport import MAX_BODY, Answer, Transport
 
 #: Seconds, the deadline of the calls that are meant to meet it.

@@ -33,7 +33,7 @@ from wire import (
     then_hang_up,
 )
 
-from tokenworker.accounts import Account, Endpoint, Secret
+from tokenworker.accounts import Account, Endpoint
 from tokenworker.errors import (
     DayLimit,
     FetchError,
@@ -44,6 +44,7 @@ from tokenworker.errors import (
     TransientError,
 )
 from tokenworker.sandbox import DEMO_APPID, DEMO_SECRET, Sandbox
+from tokenworker.secret import Secret
 from tokenworker.tokens import FetchedToken
 from tokenworker.transport import Transport
 from tokenworker.wechat import MAX_EXPIRES_IN, MAX_TOKEN, WeChat
@@ -143,7 +144,7 @@ def test_a_secret_with_odd_characters_arrives_as_it_is() -> None:
 
 def test_a_token_is_tested_with_a_cheap_call() -> None:
     with Server(IP_LIST) as server:
-        assert wechat(server.url).is_alive("97_a+b/c=")
+        assert wechat(server.url).is_alive(Secret("97_a+b/c="))
     (request,) = server.requests
     assert (request.method, request.path) == ("GET", "/cgi-bin/get_api_domain_ip")
     assert request.query == [("access_token", "97_a+b/c=")]
@@ -211,7 +212,7 @@ WHITELIST = "add 47.106.8.9 to the IP whitelist"
             OperatorError,
             CHECK_SECRET,
         ),
-        (40002, f"invalid grant_type {NEW}", OperatorError, "report"),
+        (40002, f"invalid grant_type {NEW}", OperatorError, "does a proxy"),
         (40013, f"invalid appid {NEW}", OperatorError, "check the appid"),
         (40014, "invalid access_token", OperatorError, "look the code up"),
         (40125, f"invalid appsecret {NEW}", OperatorError, CHECK_SECRET),
@@ -225,11 +226,11 @@ WHITELIST = "add 47.106.8.9 to the IP whitelist"
         (40164, "invalid ip 47.106.8.9, not in whitelist hint: [i50PvA0089sha6]", OperatorError, WHITELIST),
         (40243, "AppSecret已被冻结 请解冻后再次调用", OperatorError, "unfreeze"),
         (41001, f"access_token missing {NEW}", OperatorError, "look the code up"),
-        (41002, f"appid missing {NEW}", OperatorError, "report"),
-        (41004, f"appsecret missing {NEW}", OperatorError, "report"),
-        (43002, "require POST method", OperatorError, "report"),
+        (41002, f"appid missing {NEW}", OperatorError, "does a proxy"),
+        (41004, f"appsecret missing {NEW}", OperatorError, "does a proxy"),
+        (43002, "require POST method", OperatorError, "does a proxy"),
         (43003, "require https", OperatorError, "look the code up"),
-        (44002, "empty post data", OperatorError, "look the code up"),
+        (44002, "empty post data", OperatorError, "does a proxy"),
         (
             45009,
             f"reach max api daily quota limit, {BY_STABLE}, {MORE} {NEW}",
@@ -245,7 +246,7 @@ WHITELIST = "add 47.106.8.9 to the IP whitelist"
             OperatorError,
             "look the code up",
         ),
-        (47001, "data format error", OperatorError, "look the code up"),
+        (47001, "data format error", OperatorError, "does a proxy"),
         (48001, f"api unauthorized {NEW}", OperatorError, "permission"),
         (48004, f"api forbidden for irregularities, view detail on mp.weixin.qq.com {NEW}", OperatorError, "notice"),
         (50002, f"user limited {NEW}", OperatorError, "restricted"),
@@ -452,7 +453,7 @@ def test_any_answer_gives_a_token_or_a_fetch_error() -> None:
 def test_any_answer_to_the_test_of_a_token_is_yes_or_no_or_a_fetch_error() -> None:
     def use(keeper: WeChat) -> None:
         with suppress(FetchError):
-            assert keeper.is_alive(TOKEN) in (True, False)
+            assert keeper.is_alive(Secret(TOKEN)) in (True, False)
 
     feed(use, 50)
 
@@ -477,7 +478,7 @@ def test_any_answer_to_the_test_of_a_token_is_yes_or_no_or_a_fetch_error() -> No
 )
 def test_a_token_is_dead_when_wechat_says_so(reply: bytes, alive: bool) -> None:
     with Server(reply) as server:
-        assert wechat(server.url).is_alive(TOKEN) is alive
+        assert wechat(server.url).is_alive(Secret(TOKEN)) is alive
 
 
 @pytest.mark.parametrize(
@@ -494,7 +495,7 @@ def test_a_token_is_dead_when_wechat_says_so(reply: bytes, alive: bool) -> None:
 )
 def test_what_says_nothing_about_a_token_is_an_error(reply: Reply, kind: type[FetchError]) -> None:
     with Server(reply) as server, pytest.raises(FetchError) as caught:
-        wechat(server.url).is_alive(TOKEN)
+        wechat(server.url).is_alive(Secret(TOKEN))
     assert type(caught.value) is kind
 
 
@@ -658,9 +659,9 @@ def test_a_token_of_the_look_alike_works_until_it_is_revoked(sandbox: Sandbox, e
     demo = Account(DEMO_APPID, Secret(DEMO_SECRET), endpoint=endpoint)
     fetched = keeper.fetch(demo)
     assert 0 < fetched.expires_in <= 20
-    assert keeper.is_alive(fetched.access_token)
+    assert keeper.is_alive(Secret(fetched.access_token))
     sandbox.revoke()
-    assert not keeper.is_alive(fetched.access_token)
+    assert not keeper.is_alive(Secret(fetched.access_token))
     assert keeper.fetch(demo).access_token != fetched.access_token
 
 
@@ -741,7 +742,7 @@ def test_nobody_is_shown_a_secret_or_a_token(
     local: list[str] = []
     with Server(ANSWERED.get(fault, GOOD)) as server:
         keeper = wechat(UNREACHABLE.get(fault, server.url), timeout=0.1 if fault == "silence" else AMPLE)
-        for call in (lambda: keeper.fetch(account(endpoint, secret)), lambda: keeper.is_alive(TOKEN)):
+        for call in (lambda: keeper.fetch(account(endpoint, secret)), lambda: keeper.is_alive(Secret(TOKEN))):
             try:
                 texts.append(repr(call()))
             except FetchError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import re
 import tomllib
 from collections.abc import Mapping
@@ -10,9 +9,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal, NoReturn, cast, get_args
+from typing import Any, Literal, cast, get_args
 
 from tokenworker import exports
+from tokenworker.secret import Secret
 from tokenworker.textfile import content, reason, shown
 from tokenworker.tokens import AccessToken
 
@@ -44,31 +44,6 @@ _QUOTAS: dict[Endpoint, int] = {"stable_token": 500_000, "token": 2_000}
 
 #: A field that is wrong, and the rest of the sentence about it. Values have no place in it: one may be a secret.
 Fault = tuple[str, str]
-
-
-class Secret:
-    """A string that nothing shows by accident: no repr, no format, no pickle, no JSON."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-
-    def reveal(self) -> str:
-        """Return the string itself, for the one call to WeChat that needs it."""
-        return self._value
-
-    def __repr__(self) -> str:
-        return "Secret(***)"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and hmac.compare_digest(self._value.encode(), other._value.encode())
-
-    def __hash__(self) -> int:
-        return hash(self._value)
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a Secret does not travel: it can't be pickled or copied")
 
 
 @dataclass(frozen=True)

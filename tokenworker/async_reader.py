@@ -16,7 +16,7 @@ from tokenworker.reading.connections import AsyncConnections
 from tokenworker.reading.reader import Reading
 from tokenworker.reading.steps import Exchange, Pause, SendTask, Step, Steps, T
 from tokenworker.reading.tasks import Tasks
-from tokenworker.tokens import AccessToken
+from tokenworker.tokens import AccessToken, fingerprint
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,9 @@ class AsyncTokenReader:
 
     async def reject(self, appid: str, access_token: str) -> None:
         """Report that WeChat refused a token, as `TokenReader.reject`."""
-        await self._run(self._reading.reject(appid, access_token))
+        name = fingerprint(access_token)
+        del access_token  # error trackers show the variables of frames
+        await self._run(self._reading.reject(appid, name))
 
     async def aclose(self) -> None:
         """Close the connections of this event loop to Redis; a loop that ends orderly does so by itself."""

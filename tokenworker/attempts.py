@@ -21,6 +21,7 @@ from tokenworker.policy import (
     wait_after,
     waits,
 )
+from tokenworker.secret import Secret
 from tokenworker.store import Begin, Lease, Snapshot, TokenStore
 from tokenworker.tokens import AccessToken, FetchedToken
 from tokenworker.wechat import Source
@@ -90,7 +91,7 @@ class Attempts:
     def _probe(self, lease: Lease, account: Account, snapshot: Snapshot, token: AccessToken) -> None:
         """Test a reported token before anything is done to it: reports may be late, wrong or hostile."""
         try:
-            alive = self._source.is_alive(token.access_token)
+            alive = self._source.is_alive(Secret(token.access_token))
         except FetchError as error:
             failure = error
         else:

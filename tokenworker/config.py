@@ -14,7 +14,6 @@ from tokenworker.accounts import (
     STABLE_WINDOW,
     Account,
     Fault,
-    Secret,
     check_together,
     load_accounts,
     parse_account,
@@ -24,6 +23,7 @@ from tokenworker.demo import DEMO_APPID, DEMO_SECRET
 from tokenworker.durations import Durations
 from tokenworker.envfile import load
 from tokenworker.errors import ConfigError
+from tokenworker.secret import Secret
 from tokenworker.urls import (
     DEFAULT_API_URL,
     DEFAULT_REDIS_URL,

@@ -13,7 +13,7 @@ from tokenworker.reading.connections import Connections
 from tokenworker.reading.reader import Reading
 from tokenworker.reading.steps import Exchange, Pause, SendTask, Step, Steps, T
 from tokenworker.reading.tasks import Tasks
-from tokenworker.tokens import AccessToken
+from tokenworker.tokens import AccessToken, fingerprint
 
 
 class TokenReader:
@@ -52,7 +52,9 @@ class TokenReader:
 
         Raises `StoreUnavailable`.
         """
-        self._run(self._reading.reject(appid, access_token))
+        name = fingerprint(access_token)
+        del access_token  # error trackers show the variables of frames
+        self._run(self._reading.reject(appid, name))
 
     def close(self) -> None:
         """Close the connections to Redis."""

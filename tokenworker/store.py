@@ -209,7 +209,7 @@ class TokenStore:
             **facts,
         }
         keys = [*self._keys(lease.appid), self._copies(lease.appid)]
-        arguments = (lease.owner, lease.fencing, token.access_token, int(token.expires_at * 1000))
+        arguments = (lease.owner, lease.fencing, _hidden(token.access_token), int(token.expires_at * 1000))
         result, problem = self._run("commit", keys, *arguments, *_listed(copies), *_flat(fields))
         commit = cast("Commit", _text(result))
         self.plan(lease.appid, refresh_at if commit == "committed" else 0)
@@ -234,7 +234,7 @@ class TokenStore:
         """Write the copies of `token` if it is still there, and remove others; return why one can't be, or ""."""
         access_token, state, _ = self._keys(appid)
         keys = [access_token, state, self._copies(appid)]
-        return _text(self._run("publish", keys, token.access_token, published, *_listed(copies)))
+        return _text(self._run("publish", keys, _hidden(token.access_token), published, *_listed(copies)))
 
     def without_copies(self, keys: Mapping[str, Sequence[str]]) -> list[str]:
         """List the accounts among those of `keys` that lack one of their copies, or their token."""
@@ -462,8 +462,13 @@ def _stamp(moment: float) -> str:
 
 def _listed(copies: Iterable[Copy]) -> list[Any]:
     """Lay copies out as copies.lua takes them."""
-    texts = [text for copy in copies for text in (copy.name, copy.key, copy.value)]
+    texts = [text for copy in copies for text in (copy.name, copy.key, _hidden(copy.value))]
     return [len(texts) // 3, *texts]
+
+
+def _hidden(value: str) -> memoryview:
+    """Make an argument of which nothing shows: error trackers and tracers record commands."""
+    return memoryview(value.encode("utf-8", "surrogateescape"))
 
 
 def _flat(fields: Mapping[str, object]) -> list[Any]:

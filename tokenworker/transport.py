@@ -24,9 +24,10 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
-from tokenworker.accounts import Secret
 from tokenworker.errors import NetworkError
 from tokenworker.redaction import redact_urllib3
+from tokenworker.secret import Secret
+from tokenworker.veil import Veil
 
 #: WeChat's answers to a keeper of tokens have less than 2 KB.
 MAX_BODY = 64 * 1024
@@ -236,8 +237,10 @@ class Transport:
         raise NetworkError(result, ambiguous=call.sent)
 
     def _exchange(self, method: str, url: str, waits: tuple[float, float], params: _Values, json: _Values) -> Answer:
+        veils = {name: Veil(value) for name, value in (params or {}).items() if isinstance(value, Secret)}
+        shown: Any = {**(params or {}), **{name: veil.stand_in for name, veil in veils.items()}}
         with self._session.request(
-            method, url, params=_revealed(params), json=_revealed(json), timeout=waits, stream=True
+            method, url, params=shown, json=_revealed(json), timeout=waits, stream=True
         ) as response:
             return Answer(response.status_code, _body(response.raw))
 

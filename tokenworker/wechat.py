@@ -14,7 +14,7 @@ from ipaddress import ip_address
 from typing import Any, NoReturn, Protocol
 from urllib.parse import quote, quote_plus
 
-from tokenworker.accounts import Account, Secret
+from tokenworker.accounts import Account
 from tokenworker.errors import (
     DayLimit,
     FetchError,
@@ -24,6 +24,7 @@ from tokenworker.errors import (
     OperatorError,
     TransientError,
 )
+from tokenworker.secret import Secret
 from tokenworker.tokens import FetchedToken
 from tokenworker.transport import Answer, Transport
 
@@ -42,7 +43,7 @@ _SECRET = "check the AppSecret in WeChat's console, and that it belongs to this 
 _ADMIN = "ask the account's admin to confirm this server in WeChat, or add its IP to the whitelist"
 _WHITELIST = "add {ip} to the IP whitelist of this account in WeChat's console"
 _CONSOLE = "log in to WeChat's console and read the notice there"
-_BUG = "this is a fault in tokenworker: please report it"
+_PROXY = "WeChat got another call than ours: does a proxy drop the body, or turn POST into GET?"
 _UNKNOWN_IP = "this server's public IP"
 
 #: What WeChat says when it is busy.
@@ -52,7 +53,7 @@ _CODES: dict[int, tuple[type[FetchError], str]] = {
     -1: (TransientError, ""),
     -1000: (TransientError, ""),
     40001: (OperatorError, _SECRET),
-    40002: (OperatorError, _BUG),
+    40002: (OperatorError, _PROXY),
     40013: (OperatorError, "check the appid: WeChat does not know it"),
     40125: (OperatorError, _SECRET),
     40164: (OperatorError, _WHITELIST),
@@ -60,15 +61,19 @@ _CODES: dict[int, tuple[type[FetchError], str]] = {
         OperatorError,
         "the AppSecret is frozen: unfreeze it in WeChat's console; it takes about 10 minutes",
     ),
-    41002: (OperatorError, _BUG),
-    41004: (OperatorError, _BUG),
-    43002: (OperatorError, _BUG),
+    40066: (OperatorError, _PROXY),
+    41002: (OperatorError, _PROXY),
+    41004: (OperatorError, _PROXY),
+    43001: (OperatorError, _PROXY),
+    43002: (OperatorError, _PROXY),
+    44002: (OperatorError, _PROXY),
     45009: (
         DayLimit,
         "the calls of this day are used up: move to stable_token, or clear the quota (10 a month)",
     ),
     45011: (MinuteLimit, ""),
     45035: (OperatorError, _WHITELIST),
+    47001: (OperatorError, _PROXY),
     48001: (OperatorError, "the account lacks the permission: check it in WeChat's console"),
     48004: (OperatorError, _CONSOLE),
     50002: (OperatorError, "the account is restricted: " + _CONSOLE),
@@ -89,7 +94,7 @@ class Source(Protocol):
     def fetch(self, account: Account, *, force: bool = False) -> FetchedToken:
         """Ask for a token; raises a `FetchError`."""
 
-    def is_alive(self, access_token: str) -> bool:
+    def is_alive(self, access_token: Secret) -> bool:
         """Say whether a token still works; raises a `FetchError` when that can't be known."""
 
 
@@ -123,12 +128,12 @@ class WeChat:
             answer = self._call("POST", "/cgi-bin/stable_token", repeatable=not force, json=content)
         return _token(answer, account.secret)
 
-    def is_alive(self, access_token: str) -> bool:
+    def is_alive(self, access_token: Secret) -> bool:
         """Try a token on the cheapest call there is, /cgi-bin/get_api_domain_ip.
 
         Raises a `FetchError` when WeChat's answer says nothing about the token.
         """
-        params = {"access_token": Secret(access_token)}
+        params = {"access_token": access_token}
         document = _json(self._call("GET", "/cgi-bin/get_api_domain_ip", repeatable=True, params=params))
         errcode = _errcode(document)
         if errcode in _BUSY:
@@ -175,12 +180,22 @@ def _json(answer: Answer) -> dict[str, Any]:
         _refuse(f"HTTP status {answer.status} instead of 200")
     if not answer.body:
         _refuse("an empty body")
-    try:
-        document = json.loads(answer.body.decode("utf-8"), parse_constant=_no_number)
-    except (ValueError, RecursionError):
-        document = None
-    if not isinstance(document, dict):
+    document = _object(answer.body)
+    if document is None:
         _refuse("a body that is no JSON object")
+    return document
+
+
+def _object(body: bytes) -> dict[str, Any] | None:
+    """Read a JSON object; its token is a secret from here on, since error trackers show the variables of frames."""
+    try:
+        document = json.loads(body.decode("utf-8"), parse_constant=_no_number)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(document, dict):
+        return None
+    if isinstance(document.get("access_token"), str):
+        document["access_token"] = Secret(document["access_token"])
     return document
 
 
@@ -208,11 +223,11 @@ def _token(answer: Answer, secret: Secret) -> FetchedToken:
     if errcode != 0:
         raise _error(errcode, _clean(document.get("errmsg"), secret))
     token = document.get("access_token")
-    if not isinstance(token, str):
+    if not isinstance(token, Secret):
         _refuse(f"an access_token that is {_kind(token)}")
-    if not re.fullmatch(rf"[!-~]{{1,{MAX_TOKEN}}}", token):
+    if not re.fullmatch(rf"[!-~]{{1,{MAX_TOKEN}}}", token.reveal()):
         _refuse("an access_token that is empty, too long or has characters that no token has")
-    return FetchedToken(token, _expires_in(document.get("expires_in")))
+    return FetchedToken(token.reveal(), _expires_in(document.get("expires_in")))
 
 
 def _expires_in(value: object) -> float:

@@ -18,11 +18,12 @@ import pytest
 import redis
 from conftest import ROOT, RedisServer
 
-from tokenworker.accounts import Account, Secret
+from tokenworker.accounts import Account
 from tokenworker.attempts import Attempts
 from tokenworker.durations import Durations
 from tokenworker.refresher import Refresher
 from tokenworker.sandbox import Rules, Sandbox
+from tokenworker.secret import Secret
 from tokenworker.store import TokenStore
 from tokenworker.transport import Transport
 from tokenworker.wechat import WeChat

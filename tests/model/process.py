@@ -15,6 +15,7 @@ from tokenworker.accounts import Account
 from tokenworker.attempts import Attempts
 from tokenworker.durations import Durations
 from tokenworker.refresher import Refresher
+from tokenworker.secret import Secret
 from tokenworker.store import TokenStore
 from tokenworker.tokens import FetchedToken
 
@@ -86,11 +87,12 @@ class SteppingSource:
         assert fetched
         return fetched
 
-    def is_alive(self, access_token: str) -> bool:
+    def is_alive(self, access_token: Secret) -> bool:
+        token = access_token.reveal()
         self._process.worker.reaches("send")
         fault = self._upstream.next_fault()
-        alive = self._upstream.left(access_token) > 0
-        self._process.observer.tests(self._process, access_token, alive=alive)
+        alive = self._upstream.left(token) > 0
+        self._process.observer.tests(self._process, token, alive=alive)
         self._process.worker.reaches("answer")
         if fault:
             raise fault.error()

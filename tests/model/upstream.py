@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from model.record import Issue, Record
-from tokenworker.accounts import Account, Endpoint, Secret
+from tokenworker.accounts import Account, Endpoint
 from tokenworker.errors import (
     DayLimit,
     FetchError,
@@ -19,6 +19,7 @@ from tokenworker.errors import (
     TransientError,
 )
 from tokenworker.sandbox import DEMO_APPID, DEMO_SECRET, Platform, Rules, WeChatError
+from tokenworker.secret import Secret
 from tokenworker.tokens import FetchedToken, fingerprint
 
 _IP = "127.0.0.1"

@@ -22,6 +22,7 @@ from tokenworker.policy import Demand
 from tokenworker.reader import TokenReader
 from tokenworker.refresher import Refresher
 from tokenworker.runtime import Runtime
+from tokenworker.secret import Secret
 from tokenworker.tokens import FetchedToken, fingerprint
 from tokenworker.transport import Transport
 from tokenworker.wechat import WeChat
@@ -48,7 +49,7 @@ class Strikes:
         self._reached("before the commit")
         return fetched
 
-    def is_alive(self, access_token: str) -> bool:
+    def is_alive(self, access_token: Secret) -> bool:
         return self._wechat.is_alive(access_token)
 
     def _reached(self, moment: str) -> None:
@@ -114,7 +115,7 @@ class Child:
             except TokenWorkerError:
                 seen["without"] += 1
                 continue
-            works = self._wechat.is_alive(token.access_token)
+            works = self._wechat.is_alive(Secret(token.access_token))
             rejected = None if works else token.fingerprint
             seen["refused"] += not works
         return seen

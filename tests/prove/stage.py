@@ -15,9 +15,10 @@ from conftest import RedisServer, Stack, wait_for
 from prove.crowd import Caller, Crowd, kept_environ
 from prove.upstream import Upstream
 from prove.watch import Watch, by_key
-from tokenworker.accounts import Account, Endpoint, Secret
+from tokenworker.accounts import Account, Endpoint
 from tokenworker.durations import Durations
 from tokenworker.sandbox import DEMO_SECRET, Rules
+from tokenworker.secret import Secret
 from tokenworker.store import Snapshot, TokenStore, connect
 
 #: How long the sandbox takes for an answer, unless a scenario says otherwise.

@@ -12,7 +12,7 @@ from tokenworker.reading.copies import Copies
 from tokenworker.reading.dialogue import Dialogue
 from tokenworker.reading.steps import Pause, SendTask, Steps
 from tokenworker.reading.turns import Turns
-from tokenworker.tokens import AccessToken, fingerprint
+from tokenworker.tokens import AccessToken
 
 #: Who waits for another thread's answer looks so often.
 _TURN = 0.005
@@ -118,9 +118,8 @@ class Reading:
 
     # Reporting
 
-    def reject(self, appid: str, access_token: str) -> Steps[None]:
-        """Report that WeChat refused a token; raises `StoreUnavailable`."""
-        name = fingerprint(access_token)
+    def reject(self, appid: str, name: str) -> Steps[None]:
+        """Report that WeChat refused the token with this fingerprint; raises `StoreUnavailable`."""
         self._copies.reject(appid, name)
         problem = ""
         try:
