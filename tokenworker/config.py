@@ -65,6 +65,8 @@ class Config:
     fetch_rate: float = 20.0
     fetch_concurrency: int = 8
     accounts_file: Path | None = None
+    #: Touched by worker and beat while they work.
+    heartbeat_file: Path | None = None
     #: A sandbox that stands in for WeChat while no account is configured.
     sandbox: str | None = None
     #: Whether anybody said where Redis is, or the default stands.
@@ -148,6 +150,7 @@ def _read(environ: Mapping[str, str], faults: list[str]) -> Config:
         fetch_rate=_number(set_, "TOKENWORKER_FETCH_RATE", faults) or Config.fetch_rate,
         fetch_concurrency=_count(set_, "TOKENWORKER_FETCH_CONCURRENCY", faults) or Config.fetch_concurrency,
         accounts_file=Path(accounts_file) if accounts_file else None,
+        heartbeat_file=Path(file) if (file := set_.get("TOKENWORKER_HEARTBEAT_FILE")) else None,
         sandbox=sandbox,
         redis_given="REDIS_URL" in set_ or bool(running),
     )
