@@ -23,6 +23,7 @@ from dateutil.rrule import HOURLY, rrule
 from dateutil.tz import datetime_ambiguous, datetime_exists, tzlocal
 
 _TICK, _MINUTE = timedelta(microseconds=1), timedelta(minutes=1)
+_WITHOUT_SECONDS = 5  # fields
 _LOOK_AGAIN = timedelta(days=1)  # what a rule that is over lets beat wait
 _YEARS = range(1970, 2100)  # croniter knows no others
 _FIELDS = {
@@ -129,7 +130,7 @@ class cron(_WallClock):  # noqa: N801  named like Celery's crontab
     """A cron expression with seconds first, as in node-schedule: "second minute hour day month weekday".
 
     Five fields leave out the second, seven add the year. Months are 1-12, weekdays 0-7 with Sunday = 0 and
-    7; names, `L`, `#`, `W` and `@hourly` work as in croniter. If day and weekday are both given, either is
+    7; names, `L`, `#`, `W` and `@hourly` work as in croniter. If day and weekday both restrict, either is
     enough. Raises ValueError for an expression that cannot be read or would never run.
     """
 
@@ -141,6 +142,7 @@ class cron(_WallClock):  # noqa: N801  named like Celery's crontab
                 f"cron({expression!r}) cannot be read: write 'second minute hour day month weekday', for "
                 "example '30 1 0 * * *', or five fields without the second; H and R are not supported."
             )
+        text = _without_full_ranges(text)
         hours = croniter.expand(text, second_at_beginning=True)[0][1]
         super().__init__({"expression": text}, hours == ["*"], tz, nowfun)
 
@@ -153,12 +155,23 @@ class cron(_WallClock):  # noqa: N801  named like Celery's crontab
             return None
 
 
+def _without_full_ranges(expression: str) -> str:
+    """Write `*` for days that leave none out, as node-schedule reads them: croniter takes `*/1` for a restriction."""
+    expanded, fields = croniter.expand(expression, second_at_beginning=True)[0], expression.split()
+    seconds = len(fields) > _WITHOUT_SECONDS
+    for place, every in ((2, range(1, 32)), (4, range(7))):
+        if set(expanded[place]) == set(every):
+            fields[place + seconds] = "*"
+    return " ".join(fields)
+
+
 class recurrence(_WallClock):  # noqa: N801  named like cron
     """A rule with the fields of node-schedule's RecurrenceRule, all of which have to match.
 
     They are second (0 if left out), minute, hour, date, month (0-11, January = 0), dayOfWeek (0-6, Sunday =
     0) and year; None matches anything. A value is a number, a range, or a list of both. Python's ranges leave
-    out their end, node's Range(1, 5) does not: write range(1, 6). Raises one ValueError for all faults.
+    out their end, node's Range(1, 5) holds it: write range(1, 6). Node's Range(1, 5, 2) leaves it out, as
+    range(1, 5, 2) does. Raises one ValueError for all faults.
     """
 
     def __init__(self, *, tz: _Tz = None, nowfun: _Clock = None, **fields: _Numbers) -> None:
