@@ -572,16 +572,27 @@ def test_a_schedule_file_from_a_clock_ahead_does_not_silence_the_rule(app: Celer
         ("0 0 0 1-31 * 1", "0 0 0 * * 1"),
         ("0 0 1-31 * mon", "0 0 * * mon"),
         ("0 0 0 5 * */1", "0 0 0 5 * *"),
-        ("0 0 0 5 * 0-6", "0 0 0 5 * *"),
+        ("0 0 0 5 * 0-7", "0 0 0 5 * *"),
         ("0 0 0 5 * 1-7", "0 0 0 5 * *"),
-        ("0 0 0 5 * sun-sat 2027", "0 0 0 5 * * 2027"),
-        ("0 0 0 1-15,16-31 * 6,0-5", "0 0 0 * * *"),
+        ("0 0 0 5 * 0-7 2027", "0 0 0 5 * * 2027"),
+        ("0 0 0 1-15,16-31 * 7,0-6", "0 0 0 * * *"),
     ],
 )
 def test_days_that_leave_none_out_restrict_nothing_as_in_node_schedule(expression: str, plain: str) -> None:
     assert cron(expression) == cron(plain)
 
 
-@pytest.mark.parametrize("expression", ["0 0 0 1-30 * 1", "0 0 0 5 * 1-6", "0 0 0 */2 * 1", "@hourly", "0 0 0 l * 1"])
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "0 0 0 1-30 * 1",
+        "0 0 0 5 * 1-6",
+        "0 0 0 5 * 0-6",
+        "0 0 0 5 * sun-sat",
+        "0 0 0 */2 * 1",
+        "@hourly",
+        "0 0 0 l * 1",
+    ],
+)
 def test_days_that_leave_some_out_stay(expression: str) -> None:
     assert expression in repr(cron(expression))

@@ -159,8 +159,9 @@ def _without_full_ranges(expression: str) -> str:
     """Write `*` for days that leave none out, as node-schedule reads them: croniter takes `*/1` for a restriction."""
     expanded, fields = croniter.expand(expression, second_at_beginning=True)[0], expression.split()
     seconds = len(fields) > _WITHOUT_SECONDS
-    for place, every in ((2, range(1, 32)), (4, range(7))):
-        if set(expanded[place]) == set(every):
+    # 0-6 is not all weekdays there: 7 is one, too.
+    for place, every, whole in ((2, range(1, 32), ""), (4, range(7), "[*7]")):
+        if set(expanded[place]) == set(every) and re.search(whole, fields[place + seconds]):
             fields[place + seconds] = "*"
     return " ".join(fields)
 
