@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from typing import Any
 
 from celery import Celery
@@ -12,6 +13,7 @@ from tokenworker import preflight, redisbroker
 from tokenworker.celerysettings import note, settings
 from tokenworker.config import Config, read_dotenv, startup_faults
 from tokenworker.errors import ConfigError
+from tokenworker.floweroptions import set_options
 from tokenworker.messages import QUEUE
 
 logger = logging.getLogger(__name__)
@@ -29,6 +31,7 @@ def _settings() -> dict[str, Any]:
 
 
 redisbroker.use()
+set_options(os.environ)
 app = Celery("tokenworker")
 app.config_from_object(_settings())
 

@@ -15,14 +15,16 @@ from tokenworker.messages import REFRESH_DUE_TOKENS
 _TOKEN = re.compile(r"[\w-]{40,}")
 
 
-class TokenResult(UserDict[str, Any]):
-    """The result of `get_token`: whole as JSON, masked as text.
+class Result(UserDict[str, Any]):
+    """The result of a task: whole as JSON, short as text, for Flower's lists and the log.
 
     Not a dict: Celery prints the content of those, whatever their repr says.
     """
 
     def __repr__(self) -> str:
-        return f"<token of {self['appid']}, expires in {self['expires_in']} s>"
+        left = self["expires_in"]
+        said = "no token" if left is None else f"{left} s left"
+        return f"{self['outcome']}, {said}" if "outcome" in self else said
 
     def __json__(self) -> dict[str, Any]:
         return self.data

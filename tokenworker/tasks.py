@@ -11,7 +11,7 @@ from typing import Any
 from celery import Task, shared_task
 
 from tokenworker.errors import StoreUnavailable, TokenWorkerError, TransientError
-from tokenworker.masking import TokenResult, hush_tick
+from tokenworker.masking import Result, hush_tick
 from tokenworker.messages import GET_TOKEN, QUEUE, REFRESH_DUE_TOKENS, REFRESH_TOKEN, STATUS
 from tokenworker.policy import Demand
 from tokenworker.results import handed_over, results_of
@@ -47,7 +47,7 @@ class TokenTask(Task[Any, Any]):
 
 
 @shared_task(name=GET_TOKEN, base=TokenTask)
-def get_token(appid: str | None = None, rejected: str | None = None) -> TokenResult:
+def get_token(appid: str | None = None, rejected: str | None = None) -> Result:
     """Return `{"appid", "access_token", "expires_in"}`, the seconds that the token still works.
 
     Fetches first when there is no live token, or when `rejected` (its fingerprint, or the token itself) names
@@ -56,7 +56,7 @@ def get_token(appid: str | None = None, rejected: str | None = None) -> TokenRes
     account = runtime().book.account(appid)
     token, now = runtime().refresher.get(account, _named(rejected))
     facts = {"appid": account.appid, "access_token": token.access_token, "expires_in": int(token.expires_in(now))}
-    return TokenResult(facts)
+    return Result(facts)
 
 
 @shared_task(bind=True, name=REFRESH_TOKEN, max_retries=_MAX_RETRIES, base=TokenTask)
@@ -66,7 +66,7 @@ def refresh_token(
     rejected: str | None = None,
     early: bool = False,
     force: bool = False,
-) -> dict[str, Any]:
+) -> Result:
     """Refresh if that is due and return `{"appid", "outcome", "expires_in"}`.
 
     `early` refreshes a token before its time; `force` is WeChat's forced refresh, for leaks. `outcome` is
@@ -81,7 +81,7 @@ def refresh_token(
         failure = error
     else:
         left = None if outcome.expires_in is None else int(outcome.expires_in)
-        return {"appid": account.appid, "outcome": outcome.outcome, "expires_in": left}
+        return Result({"appid": account.appid, "outcome": outcome.outcome, "expires_in": left})
     again = {"appid": account.appid, "rejected": demand.rejected, "early": early, "force": force}
     raise self.retry(args=(), kwargs=again, exc=failure, countdown=_countdown(failure, self.request.retries))
 

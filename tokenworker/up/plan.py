@@ -28,8 +28,6 @@ _DEMO_TICK = 1
 
 _ACCOUNTS = ("WECHAT_APPID", "WECHAT_SECRET", "WECHAT_SECRET_FILE", "TOKENWORKER_ACCOUNTS")
 
-_FLOWER_COLUMNS = "name,kwargs,state,result,received,runtime,worker"
-
 
 @dataclass(frozen=True)
 class Plan:
@@ -125,8 +123,8 @@ def _servers(
 
 def _clients(make: Callable[..., Child], port: int, folder: Path) -> list[Child]:
     worker = _celery("worker", "--loglevel=INFO", "--hostname=worker@%h", "--without-mingle", "--without-gossip")
-    flower = _celery("flower", "--address=127.0.0.1", f"--port={port}", f"--tasks-columns={_FLOWER_COLUMNS}")
-    flower += ["--natural-time=True", "--logging=warning"]
+    flower = _celery("flower", "--address=127.0.0.1", f"--port={port}")
+    flower.append("--logging=warning")
     return [
         make("worker", worker, lambda: _logged(folder / "worker.log", b" ready.")),
         make("beat", _celery("beat", "--loglevel=WARNING"), lambda: True),
