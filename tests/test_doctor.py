@@ -71,7 +71,7 @@ def test_it_finds_nothing_wrong_where_all_is_well(
 
 def test_the_same_for_people_is_a_line_each(tmp_path: Path, own_server: RedisServer) -> None:
     command = [sys.executable, "-m", "tokenworker.cli", "check"]
-    environ = {"REDIS_URL": own_server.url, "WECHAT_APPID": DEMO_APPID, "WECHAT_SECRET": DEMO_SECRET}
+    environ = {"REDIS_URL": own_server.url, "WECHAT_APPID": "wxfedcba9876543210", "WECHAT_SECRET": DEMO_SECRET}
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, env=environ)
 
     assert done.returncode == 1

@@ -240,8 +240,8 @@ def test_the_commands_read_it() -> None:
     result = CliRunner().invoke(main, ["check"])
 
     assert result.exit_code == 1
-    assert "WECHAT_APPID" in result.stderr
-    assert "TOKENWORKER_TICK" in result.stderr
+    assert "WECHAT_APPID" in result.stdout
+    assert "TOKENWORKER_TICK" in result.stdout
 
 
 @pytest.mark.parametrize("command", ["check", "status", "get", "refresh"])

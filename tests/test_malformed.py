@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -40,9 +41,12 @@ def faults(message: str) -> list[str]:
 
 def checked(environ: Mapping[str, str]) -> list[str]:
     """Return the faults that `tokenworker check` finds."""
-    result = CliRunner().invoke(main, ["check"], env=dict(environ))
-    assert (result.exit_code, result.stdout) == (1, "")
-    return faults(result.stderr)
+    result = CliRunner().invoke(main, ["check", "--json"], env=dict(environ))
+    assert result.exit_code == 1
+    found = [json.loads(line) for line in result.stdout.splitlines()]
+    assert {(it["level"], it["subject"]) for it in found} <= {("fault", "settings")}
+    # A file .env that can't be read ends every command in the same way.
+    return faults(result.stderr or "\n  - ".join([TITLE, *(it["sentence"] for it in found)]))
 
 
 # Settings.

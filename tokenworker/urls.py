@@ -24,8 +24,8 @@ _IN_CLEAR = re.compile(r"http://(?!(?:127\.0\.0\.1|\[::1\]|[a-z_][\w-]*)(?:[:/]|
 #: Options in the query of a Redis URL, with what their values look like and what to do about others.
 _OPTIONS = {
     "db": (r"\d{1,4}", "has a db that is no number: write for example db=0"),
-    "username": (r".+", "has an empty username: take it out"),
-    "password": (r".+", "has an empty password: take it out"),
+    "username": (r".*", ""),
+    "password": (r".*", ""),
     "protocol": (r"[23]", "has a protocol that is neither 2 nor 3: take it out for 2, which every server speaks"),
     "client_name": (r"[!-~]+", "has a client_name with blanks or none: write for example client_name=shop"),
     "ssl_ca_certs": (r".+", "has an empty ssl_ca_certs: write the path of a file of certificates"),

@@ -29,7 +29,8 @@ def examine() -> Iterator[Finding]:
 
 
 def _odd(accounts: Mapping[str, Account], config: Config) -> Iterator[Finding]:
-    strange = [] if config.sandbox else [odd for account in accounts.values() for odd in oddities(account)]
+    sandboxed = bool(config.sandbox) or not any("weixin.qq.com" in url for url in config.api_urls)
+    strange = [odd for account in accounts.values() for odd in oddities(account, sandboxed=sandboxed)]
     yield from (fault(_SUBJECT, sentence) for sentence in [*strange, *broker_notes()])
     text = celerysettings.note()
     if text:
