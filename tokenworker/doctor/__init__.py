@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tokenworker.config import Config
+from tokenworker.config import Config, startup_faults
 from tokenworker.doctor import queue, server, settings, wechat
 from tokenworker.doctor.finding import Finding
-from tokenworker.errors import ConfigError
 
 __all__ = ["Finding", "examine"]
 
@@ -18,11 +17,10 @@ def examine(app_name: str, *, call: bool = False) -> Iterator[Finding]:
     `app_name` is the app whose worker runs our tasks, as `celery -A` takes it.
     """
     yield from settings.examine()
-    try:
-        config = Config.from_env()
-        accounts = config.accounts()
-    except ConfigError:
+    if startup_faults():
         return  # said above
+    config = Config.from_env()
+    accounts = config.accounts()
     yield from server.examine(config, accounts)
     yield from queue.examine(app_name)
     if call:
