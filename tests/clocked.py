@@ -44,4 +44,4 @@ class ClockedServer(RedisServer):
 
     def __init__(self, folder: Path) -> None:
         self.clock = WallClock(folder)
-        super().__init__(folder, **self.clock.environ)
+        super().__init__(folder, None, **self.clock.environ)

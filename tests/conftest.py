@@ -55,15 +55,17 @@ def wait_for(what: Callable[[], T | None], timeout: float = 10.0, pause: float =
 class RedisServer:
     """A real server that tests may stop, freeze and start again on its port."""
 
-    def __init__(self, folder: Path, **environ: str) -> None:
+    def __init__(self, folder: Path, program: Path | None = None, **environ: str) -> None:
         self.folder = folder
+        self.program = program
         self.environ = os.environ | environ
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        command = [*server_command(self.port, self.folder), "--unixsocket", str(self.folder / "redis.sock")]
+        program, *options = server_command(self.port, self.folder)
+        command = [str(self.program or program), *options, "--unixsocket", str(self.folder / "redis.sock")]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=self.environ)
         wait_for(self._answers)
 
