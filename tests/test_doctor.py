@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 import redis
 from celery import Celery
-from conftest import RedisServer, Stack, free_port, wait_for
+from conftest import ROOT, RedisServer, Stack, free_port, wait_for
 
 from tokenworker.doctor import server
 from tokenworker.sandbox import DEMO_APPID, DEMO_SECRET, Sandbox
@@ -310,3 +311,29 @@ def test_settings_that_a_worker_would_not_start_with_are_all_there_is_to_say(che
     assert {finding["subject"] for finding in found} == {"settings"}
     assert "TOKENWORKER_TICK" in faults(found)
     assert "WECHAT_SECRET" in faults(found)
+
+
+# The README
+
+
+@pytest.mark.parametrize("page", ["README.md", "README.zh-CN.md"])
+def test_the_rights_that_the_readme_names_are_enough_for_workers(
+    check: Check, own_server: RedisServer, make_stack: Callable[..., Stack], sandbox: Sandbox, page: str
+) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    keys = re.search(r"`(~tokenworker\* [^`]*)`", text)
+    commands = re.search(r"`(\+@all [^`]*)`", text)
+    assert keys
+    assert commands
+    with own_server.client() as client:
+        client.execute_command("ACL", "SETUSER", "app", "on", ">pass", *keys[1].split(), "&*", *commands[1].split())
+    url = own_server.url.replace("//", "//app:pass@")
+    stack = make_stack(own_server, sandbox, REDIS_URL=url)
+    stack.worker()
+    stack.beat()
+    with own_server.client() as client:
+        wait_for(lambda: client.get("tokenworker:ticked"))
+
+    assert faults(check("--call", REDIS_URL=url)) == ""
+    assert "NOPERM" not in stack.logs()
+    assert "permissions" not in stack.logs()
