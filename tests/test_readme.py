@@ -13,6 +13,7 @@ from tokenworker.variables import SETTINGS
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+CHINESE = (ROOT / "README.zh-CN.md").read_text(encoding="utf-8")
 CODE = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tokenworker").rglob("*.py"))
 
 VARIABLE = re.compile(r"\b(?:WECHAT|TOKENWORKER|CELERY|REDIS)_[A-Z_]+\b")
@@ -23,6 +24,15 @@ def test_every_setting_in_the_code_is_in_the_readme_and_the_other_way_round() ->
 
     assert read <= set(SETTINGS)
     assert set(SETTINGS) == set(VARIABLE.findall(README)) - {"REDIS_PORT"}
+
+
+@pytest.mark.parametrize(
+    "what", [VARIABLE.pattern, r"`tokenworker [a-z]+", r"`tokenworker\.\w+", r"^#+ ", r"`[^`\n]*/[^`\n]*`"]
+)
+def test_the_chinese_page_names_the_same(what: str) -> None:
+    english, chinese = (sorted(re.findall(what, text, re.MULTILINE)) for text in (README, CHINESE))
+
+    assert set(english) == set(chinese)
 
 
 def test_every_setting_in_the_compose_file_exists() -> None:
