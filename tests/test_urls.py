@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from conftest import RedisServer
+from kombu.utils.url import url_to_parts
 from test_cli import put
 
 from tokenworker import AsyncTokenReader, TokenReader
@@ -121,6 +122,67 @@ def test_a_url_of_celerys_own_is_checked_too(url: str, sentence: str) -> None:
 def test_celery_gets_the_option_that_it_asks_for_with_rediss() -> None:
     assert check_celery("rediss://h/0", "CELERY_RESULT_BACKEND", []) == "rediss://h/0?ssl_cert_reqs=required"
     assert check_celery("db+sqlite:///x.db", "CELERY_RESULT_BACKEND", []) == "db+sqlite:///x.db"
+
+
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [
+        ("unix:///run/redis.sock", "begins with unix://: Celery writes redis+socket:///run/redis.sock"),
+        ("redis://h/0?ssl_cert_reqs=required", "has options for TLS, which are for rediss://"),
+        ("redis://a/0;redis://b/zero", "is malformed"),
+        (f"amqp://a//;amqp://me:{CANARY}#@b//", "has a '#'"),
+    ],
+)
+def test_what_celery_meets_with_a_traceback_is_a_sentence(url: str, sentence: str) -> None:
+    faults: list[str] = []
+    check_celery(url, "CELERY_RESULT_BACKEND", faults)
+
+    assert [fault.startswith(f"CELERY_RESULT_BACKEND {sentence}") for fault in faults] == [True]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://a/0;redis://b/0",
+        "amqp://me:pw@a//;amqp://me:pw@b//",
+        "redis+socket:///run/redis.sock?virtual_host=1",
+        "sentinel://a:26379;sentinel://b:26379",
+        "db+mysql://h/db?ssl_ca=/etc/ca.pem",
+        "rediss://h/0?ssl_cert_reqs=CERT_REQUIRED",
+    ],
+)
+def test_what_celery_understands_is_left_as_it_is(url: str) -> None:
+    faults: list[str] = []
+
+    assert check_celery(url, "CELERY_BROKER_URL", faults) == url
+    assert faults == []
+
+
+def test_each_of_several_brokers_gets_the_option_that_celery_asks_for() -> None:
+    assert check_celery("rediss://a/0;rediss://b/0?ssl_ca_certs=/ca.pem", "CELERY_BROKER_URL", []) == (
+        "rediss://a/0?ssl_cert_reqs=required;rediss://b/0?ssl_ca_certs=/ca.pem&ssl_cert_reqs=required"
+    )
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://me@h/0?password=p%40w",
+        "redis://:p%40w@h/0?username=me",
+        "redis://me:p%40w@h/0?username=you&password=other",
+        "redis://h/0?username=me&password=p%40w",
+        "redis://me@h?db=1&db=2",
+        "redis://h/3?db=0",
+        "redis://:@h/1",
+        "unix://me@/run/redis.sock?password=p%40w&db=1&db=2",
+    ],
+)
+def test_the_queue_is_at_the_same_place_as_the_tokens_and_asks_as_the_same_user(url: str) -> None:
+    ours, celerys = options(url, timeout=1), url_to_parts(celery_url(url))
+    db = celerys.query.get("virtual_host", celerys.path)
+
+    assert (celerys.username, celerys.password) == (ours.get("username"), ours.get("password"))
+    assert int(db) == ours.get("db", 0)
 
 
 def test_resp2_is_spoken_unless_told_otherwise() -> None:

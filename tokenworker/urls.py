@@ -7,7 +7,7 @@ anywhere in one that is malformed.
 from __future__ import annotations
 
 import re
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+from urllib.parse import SplitResult, parse_qs, parse_qsl, quote, urlencode, urlsplit
 
 DEFAULT_REDIS_URL = "redis://127.0.0.1:6379/0"
 DEFAULT_API_URL = "https://api.weixin.qq.com,https://api2.weixin.qq.com"
@@ -94,7 +94,7 @@ def _option_fault(scheme: str, name: str, value: str) -> str | None:
 def backend_url(redis_url: str) -> str:
     """Say in the words of Celery's result backend where Redis is: like its broker, but it takes the protocol too."""
     url = celery_url(redis_url)
-    protocol = dict(parse_qsl(urlsplit(redis_url).query)).get("protocol", "2")
+    protocol = _given(urlsplit(redis_url)).get("protocol", "2")
     return f"{url}{'&' if '?' in url else '?'}protocol={protocol}"
 
 
@@ -104,10 +104,8 @@ def celery_url(redis_url: str) -> str:
     Its broker takes no other parameters than these, and checks a certificate only when told to.
     """
     url = urlsplit(redis_url)
-    options = dict(parse_qsl(url.query))
-    user = quote(options.get("username", ""), safe="")
-    password = quote(options.get("password", ""), safe="")
-    server = url.netloc if "@" in url.netloc or not password else f"{user}:{password}@{url.netloc}"
+    options = _given(url)
+    server = _server(url, options)
     if url.scheme == "unix":
         return f"redis+socket://{server}{url.path}?virtual_host={options.get('db', '0')}"
     tls = {name: value for name, value in options.items() if name.startswith("ssl_")}
@@ -116,17 +114,50 @@ def celery_url(redis_url: str) -> str:
     return f"{where}?{urlencode(tls, safe='/')}" if tls else where
 
 
+def _given(url: SplitResult) -> dict[str, str]:
+    """Return the options in the query; of one that stands there twice the first, which is redis-py's."""
+    return {name: values[0] for name, values in parse_qs(url.query).items()}
+
+
+def _server(url: SplitResult, options: dict[str, str]) -> str:
+    """Put user and password before the host, wherever each of them stands; as in redis-py, the former wins."""
+    user = url.username or quote(options.get("username", ""), safe="")
+    password = url.password or quote(options.get("password", ""), safe="")
+    login = f"{user}:{password}" if password else user
+    host = url.netloc.rpartition("@")[2]
+    return f"{login}@{host}" if login else host
+
+
 def check_celery(url: str, variable: str, faults: list[str]) -> str:
-    """Return a broker or result backend as Celery needs it; any that is no Redis is Celery's own business."""
+    """Return a broker or result backend as Celery needs it; of several, it takes another when one is away."""
+    several = url.split(";")
+    fault = next(filter(None, map(_celery_fault, several)), None)
+    if fault:
+        faults.append(f"{variable} {fault}")
+        return url
+    return ";".join(map(_verified, several))
+
+
+def _celery_fault(url: str) -> str | None:
+    """Say what is wrong with a URL for Celery; one that is no Redis is Celery's own business."""
     if "#" in url:
-        faults.append(f"{variable} has a '#', behind which all is cut off: in a password, write %23")
-    elif url.startswith(("redis://", "rediss://")) and not _fits(_SERVER, url):
-        faults.append(
-            f"{variable} is malformed: write for example {DEFAULT_REDIS_URL}; in a password, %-encode what is special"
-        )
-    elif url.startswith("rediss://") and "ssl_cert_reqs=" not in url:
-        return f"{url}{'&' if '?' in url else '?'}ssl_cert_reqs=required"  # Celery asks for it
-    return url
+        return "has a '#', behind which all is cut off: in a password, write %23"
+    if url.startswith("unix://"):
+        return "begins with unix://: Celery writes redis+socket:///run/redis.sock?virtual_host=0"
+    if not url.startswith(("redis://", "rediss://")):
+        return None
+    if not _fits(_SERVER, url):
+        return f"is malformed: write for example {DEFAULT_REDIS_URL}; in a password, %-encode what is special"
+    if url.startswith("redis:") and "ssl_" in urlsplit(url).query:
+        return "has options for TLS, which are for rediss://: write rediss://, or take them out"
+    return None
+
+
+def _verified(url: str) -> str:
+    """Have a certificate checked where Celery wants to be told whether."""
+    if not url.startswith("rediss://") or "ssl_cert_reqs=" in url:
+        return url
+    return f"{url}{'&' if '?' in url else '?'}ssl_cert_reqs=required"
 
 
 def check_api(text: str, variable: str, faults: list[str]) -> tuple[str, ...]:
