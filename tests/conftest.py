@@ -58,6 +58,7 @@ class RedisServer:
     def __init__(self, folder: Path, program: Path | None = None, **environ: str) -> None:
         self.folder = folder
         self.program = program
+        self.options: tuple[str, ...] = ()
         self.environ = os.environ | environ
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
@@ -66,6 +67,7 @@ class RedisServer:
     def start(self) -> None:
         program, *options = server_command(self.port, self.folder)
         command = [str(self.program or program), *options, "--unixsocket", str(self.folder / "redis.sock")]
+        command += self.options
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=self.environ)
         wait_for(self._answers)
 

@@ -11,6 +11,7 @@ from tokenworker.celery import app
 from tokenworker.kept import Kept
 from tokenworker.outcomes import last_error, reason
 from tokenworker.policy import Demand
+from tokenworker.redaction import redacted
 from tokenworker.tasks import refresh_token
 
 
@@ -31,7 +32,7 @@ def refresh(held: Kept, appid: str, timeout: float, demand: Demand) -> tuple[dic
     except NoAnswer:
         raise NotAsked(_no_answer(held, appid, began, timeout)) from None
     except OperationalError as error:
-        raise NotAsked(f"the queue can't be reached: {error}") from None
+        raise NotAsked(f"the queue can't be reached: {redacted(str(error))}") from None
     return result, reason(result["outcome"], held.store.look(appid), demand, held.durations)
 
 

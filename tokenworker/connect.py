@@ -4,25 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from inspect import signature
 from typing import Any
 
 import redis
 import redis.asyncio
-from redis.connection import parse_url
+from redis.connection import AbstractConnection, parse_url
 
 from tokenworker.errors import ConfigError, StoreUnavailable
+from tokenworker.redaction import redacted
 from tokenworker.urls import check_redis
 
 #: Seconds after which a resting connection may be dead without a sign.
 REST = 15
 
+#: No CLIENT SETINFO: two round trips, and older servers and proxies refuse it. redis-py has two ways to say so.
+_NEWER = "driver_info" in signature(AbstractConnection).parameters
+_NAMELESS = {"driver_info": None} if _NEWER else {"lib_name": None, "lib_version": None}
+
+_CLUSTER = "it is a Redis Cluster, which is not supported yet: use a server that is none"
+_ASKS_FOR_ONE = "it asks for a password: put it into REDIS_URL, as in redis://:password@host:6379/0"
+_HAS_NONE = "it has no password: take the one in REDIS_URL out"
+_FULL = "its memory is full: raise maxmemory, or find out what fills it"
+_LACKING = "it, or a proxy in between, lacks a command: it is too old, or forbids it"
+
 #: Refusals by the first word of what Redis says, or by what it contains; the first that fits. Each with what to do.
 _REFUSALS = (
-    ("NOAUTH", "it asks for a password: put it into REDIS_URL, as in redis://:password@host:6379/0"),
+    # All that concern passwords are of one class, and redis-py takes their first word off: so the others come first.
+    ("Authentication required", _ASKS_FOR_ONE),
+    ("already authenticated", _ASKS_FOR_ONE),
+    ("without any password configured", _HAS_NONE),
+    ("no password is set", _HAS_NONE),
     ("WRONGPASS", "look at user and password in REDIS_URL"),
-    ("invalid username-password", "look at user and password in REDIS_URL"),
-    ("invalid password", "look at the password in REDIS_URL"),
-    ("without any password configured", "it has no password: take the one in REDIS_URL out"),
     ("DB index is out of range", "it has no database of that number: look at the end of REDIS_URL"),
     (
         "NOPERM",
@@ -36,23 +49,23 @@ _REFUSALS = (
         "can't run this command",
         "this user lacks a command of our scripts: give it +@all",
     ),
+    ("ACL failure in script", "this user lacks a right of our scripts: give it ~tokenworker:* and +@all"),
     ("READONLY", "it is a replica, which takes no writes: name its master in REDIS_URL"),
+    ("MASTERDOWN", "it is a replica that lost its master: name the master in REDIS_URL"),
     (
         "NOREPLICAS",
         "it has fewer replicas than min-replicas-to-write, and takes no writes till they are back",
     ),
-    ("OOM", "its memory is full: raise maxmemory, or find out what fills it"),
-    ("command not allowed when used memory", "its memory is full: raise maxmemory, or find out what fills it"),
+    ("OOM", _FULL),
+    ("command not allowed when used memory", _FULL),
     ("MISCONF", "it can't write to its disk, and so takes no writes: look into its log"),
     ("LOADING", "it is reading its data from disk: wait a moment"),
     ("BUSY", "a script of somebody's runs there for too long"),
-    ("CROSSSLOT", "it is a Redis Cluster, which is not supported yet: use a server that is none"),
-    ("MOVED", "it is a Redis Cluster, which is not supported yet: use a server that is none"),
-    ("CLUSTERDOWN", "it is a Redis Cluster, which is not supported yet: use a server that is none"),
-    (
-        "unknown command",
-        "it, or a proxy in between, lacks a command: it is too old, or forbids it",
-    ),
+    ("CROSSSLOT", _CLUSTER),
+    ("MOVED", _CLUSTER),
+    ("CLUSTERDOWN", _CLUSTER),
+    ("unknown command", _LACKING),
+    ("Unknown Redis command", _LACKING),
     ("max number of clients", "it has as many clients as it allows: raise maxclients"),
 )
 
@@ -66,20 +79,20 @@ def options(url: str, *, timeout: float) -> dict[str, Any]:
     sound = check_redis(url, faults)
     if faults:
         raise ConfigError(faults)
-    ours = {
+    ours: dict[str, Any] = {
         "protocol": 2,
         "socket_timeout": timeout,
         "socket_connect_timeout": timeout,
         "socket_keepalive": True,
         "health_check_interval": REST,
-        # CLIENT SETINFO: two round trips, and older servers and proxies refuse it.
-        "driver_info": None,
+        **_NAMELESS,
     }
     given: dict[str, Any] = parse_url(sound)  # type: ignore[no-untyped-call]
     if "path" in given:
         # redis-py refuses it for a socket file, where there is nothing to keep alive.
         del ours["socket_keepalive"]
-    return ours | given
+    # redis-py before 8 leaves it a text.
+    return ours | given | {"protocol": int(given.get("protocol", ours["protocol"]))}
 
 
 def async_options(url: str, *, timeout: float) -> dict[str, Any]:
@@ -100,12 +113,13 @@ def translated() -> Iterator[None]:
     try:
         yield
     except (redis.RedisError, OSError) as error:
-        raise StoreUnavailable(refusal(error)) from error
+        # Not `from error`: the text of redis-py's own may hold a password, and its frames do.
+        raise StoreUnavailable(refusal(error)) from None
 
 
 def refusal(error: Exception) -> str:
     """Say in a sentence what Redis or the way to it refuses, and what to do."""
-    text = f"{type(error).__name__}: {error}"[:300]
+    text = redacted(f"{type(error).__name__}: {error}")[:300]
     if isinstance(error, redis.exceptions.TimeoutError):
         return f"Redis does not answer in time ({text})"
     for words, advice in _REFUSALS:
@@ -120,6 +134,7 @@ def refusal(error: Exception) -> str:
 _CODES = {
     redis.exceptions.NoPermissionError: "NOPERM",
     redis.exceptions.ReadOnlyError: "READONLY",
+    redis.exceptions.MasterDownError: "MASTERDOWN",
     redis.exceptions.OutOfMemoryError: "OOM",
     redis.exceptions.BusyLoadingError: "LOADING",
     redis.exceptions.AuthenticationError: "WRONGPASS",

@@ -1,16 +1,17 @@
-"""Takes tokens and secrets out of texts in which other people's libraries put URLs."""
+"""Takes tokens and secrets out of texts in which other people's programs put URLs and commands."""
 
 from __future__ import annotations
 
 import logging
 import re
 
-_SECRET = re.compile(r"((?:secret|access_token)=)[^&\s'\"]+")
+#: In the query of a URL; and what Redis repeats of a command that it does not know, such as AUTH or HELLO.
+_SECRET = re.compile(r"((?:secret|access_token)=)[^&\s'\"]+|(, with args beginning with:).*")
 
 
 def redacted(text: str) -> str:
-    """Replace what stands for a secret or a token in the query of a URL."""
-    return _SECRET.sub(r"\1***", text)
+    """Replace what stands for a secret or a token."""
+    return _SECRET.sub(r"\1\2***", text)
 
 
 class Redaction(logging.Filter):

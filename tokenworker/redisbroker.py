@@ -9,9 +9,17 @@ from kombu.exceptions import OperationalError
 from kombu.transport import TRANSPORT_ALIASES, redis
 from redis import RedisError, ResponseError
 
+from tokenworker.connect import refusal
+from tokenworker.redaction import redact_logs, redacted
+
 #: The oldest server on which the queue was seen to work; tokens need no more than SMALLEST_STORE.
 SMALLEST_QUEUE = "6.2"
 SMALLEST_STORE = "5.0"
+
+#: How servers and proxies that are too old refuse ZRANGE BYSCORE.
+_TOO_OLD = ("not an integer", "syntax error", "wrong number of arguments", "unknown command")
+#: These tell why a broker can't be reached, in Redis's words.
+_LOGGERS = ("celery.worker", "celery.worker.consumer.consumer", "celery.beat")
 
 
 class Channel(redis.Channel):
@@ -30,6 +38,7 @@ class Transport(redis.Transport):
 
 def use() -> None:
     """Have this process's Celery reach Redis so."""
+    redact_logs(*_LOGGERS)
     for scheme in ("redis", "rediss"):
         TRANSPORT_ALIASES[scheme] = f"{__name__}:Transport"
 
@@ -43,10 +52,16 @@ def fault(connection: Connection) -> str | None:
         # What kombu asks for when it looks for messages that nobody acknowledged.
         client.zrange("unacked_index", "+inf", "-inf", desc=True, byscore=True, offset=0, num=1)
     except ResponseError as error:
-        return (
-            f"the queue needs Redis {SMALLEST_QUEUE} or newer, or Valkey, and this broker refuses ZRANGE BYSCORE"
-            f" ({error}): set CELERY_BROKER_URL to a newer server; the tokens may stay where they are"
-        )
+        return _sentence(error)
     except (OperationalError, OSError, RedisError):
         return None  # it is away: Celery waits for it
     return None
+
+
+def _sentence(error: ResponseError) -> str:
+    if not any(words in str(error) for words in _TOO_OLD):
+        return f"the queue can't be kept on this broker: {refusal(error)}"
+    return (
+        f"the queue needs Redis {SMALLEST_QUEUE} or newer, or Valkey, and this broker refuses ZRANGE BYSCORE"
+        f" ({redacted(str(error))}): set CELERY_BROKER_URL to a newer server; the tokens may stay where they are"
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import shutil
 import subprocess
@@ -99,3 +100,37 @@ def test_the_queue_works_on_servers_that_are_new_enough_and_the_others_are_named
     run = subprocess.run(command, capture_output=True, text=True, check=False, env=stack.environ, cwd=stack.folder)
 
     assert run.returncode == 0, run.stdout
+
+
+#: Reads by both readers what a store wrote, and prints redis-py's version.
+WITH_REDIS_PY = """
+import asyncio, sys, redis
+from tokenworker import AsyncTokenReader, TokenReader
+from tokenworker.store import TokenStore, connect
+from tokenworker.tokens import AccessToken
+
+url = sys.argv[1]
+store = TokenStore(connect(url))
+lease = store.take_lease("wx1", 5)
+store.commit(lease, AccessToken("token", lease.taken_at + 100), refresh_at=lease.taken_at + 50)
+
+async def read():
+    async with AsyncTokenReader(url) as reader:
+        return await reader.get_token("wx1")
+
+assert TokenReader(url).get_token("wx1").access_token == "token"
+assert asyncio.run(read()).access_token == "token"
+print(redis.__version__)
+"""
+
+
+@pytest.mark.parametrize("option", ["", "?protocol=3"])
+def test_the_oldest_redis_py_that_we_allow_will_do(server: RedisServer, option: str) -> None:
+    folder = ROOT / ".venv" / "conformance" / "redis-py-6.4.0"
+    if not folder.exists():
+        pytest.skip("redis-py 6.4.0 is not here; tests/conformance/install gets it")
+    command = [sys.executable, "-c", WITH_REDIS_PY, server.url + option]
+    environ = os.environ | {"PYTHONPATH": str(folder)}
+    run = subprocess.run(command, capture_output=True, text=True, check=False, env=environ)
+
+    assert run.stdout.strip() == "6.4.0", run.stderr

@@ -14,6 +14,7 @@ from tokenworker import preflight, redisbroker
 from tokenworker.doctor.finding import Finding, fault, note, ok
 from tokenworker.errors import StoreUnavailable, TokenWorkerError
 from tokenworker.messages import QUEUE, STATUS, TASKS
+from tokenworker.redaction import redacted
 
 _SUBJECT = "queue"
 
@@ -102,7 +103,7 @@ def _round_trip(app: Celery) -> Iterator[Finding]:
 
 
 def _text(error: BaseException) -> str:
-    text = str(error)
+    text = redacted(str(error))
     if isinstance(error, TokenWorkerError):
         return text
     # Redis's ACL keeps users from all channels unless told otherwise, and Celery talks to workers through channels.

@@ -49,4 +49,7 @@ def _app(broker: str) -> Any:
     # By name, so that this package does not depend on Celery: most readers have no use for it.
     celery = import_module("celery")
     url = celery_url(broker) if broker.startswith(("redis:", "rediss:", "unix:")) else broker
-    return celery.Celery("tokenworker-reader", broker=url, set_as_current=False)
+    app = celery.Celery("tokenworker-reader", broker=url, set_as_current=False)
+    if url.startswith(("redis:", "rediss:")):
+        app.conf.broker_transport = "tokenworker.redisbroker:Transport"
+    return app
