@@ -135,14 +135,15 @@ def _read(environ: Mapping[str, str], faults: list[str]) -> Config:
     redis_url = check_redis(set_.get("REDIS_URL") or running.get("redis_url", DEFAULT_REDIS_URL), faults)
     broker_url, result_backend = celery_urls(set_, redis_url, faults)
     accounts_file = set_.get("TOKENWORKER_ACCOUNTS")
-    sandbox = set_.get("TOKENWORKER_SANDBOX") if not accounts_file and not _given(environ) else None
+    made_up = set_.get("TOKENWORKER_SANDBOX") or running.get("sandbox") or None
+    sandbox = made_up if not accounts_file and not _given(environ) else None
     # Whatever else is set: the sandbox's account exists nowhere else.
     where = "TOKENWORKER_SANDBOX" if sandbox else "WECHAT_API_URL"
     return Config(
         redis_url=redis_url,
         broker_url=broker_url,
         result_backend=result_backend,
-        api_urls=check_api(set_.get(where, DEFAULT_API_URL), where, faults),
+        api_urls=check_api(sandbox or set_.get(where, DEFAULT_API_URL), where, faults),
         proxy=check_proxy(set_.get("WECHAT_PROXY"), faults),
         prefix=_prefix(set_.get("TOKENWORKER_PREFIX") or running.get("prefix", "tokenworker"), faults),
         leeway=_number(set_, "TOKENWORKER_LEEWAY", faults),
@@ -159,9 +160,9 @@ def _read(environ: Mapping[str, str], faults: list[str]) -> Config:
 def _running() -> dict[str, str]:
     """Say what `tokenworker up` runs in this folder; empty when it doesn't."""
     try:
-        running = {"time_scale": "1", **json.loads(RUN_FILE.read_text(encoding="utf-8"))}
+        running = {"time_scale": "1", "sandbox": "", **json.loads(RUN_FILE.read_text(encoding="utf-8"))}
         os.kill(running["pid"], 0)
-        return {name: str(running[name]) for name in ("redis_url", "prefix", "time_scale")}
+        return {name: str(running[name]) for name in ("redis_url", "prefix", "time_scale", "sandbox")}
     except (OSError, ValueError, KeyError, TypeError, OverflowError):
         return {}
 

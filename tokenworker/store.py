@@ -404,7 +404,7 @@ class TokenStore:
 
     def keys_of(self, appid: str) -> list[str]:
         """Name every key that a worker uses for an account."""
-        shared = [self._due, self._running, self._notice, self._ticked, f"{self._prefix}:rate"]
+        shared = [self._due, self._names.names, self._running, self._notice, self._ticked, f"{self._prefix}:rate"]
         return [*self._keys(appid), self._copies(appid), f"{self._prefix}:suspected", *shared]
 
     def trial(self, appid: str) -> None:

@@ -11,6 +11,7 @@ from tokenworker.config import Config
 from tokenworker.doctor.finding import Finding, fault, note, ok
 from tokenworker.doctor.rights import problems
 from tokenworker.errors import StoreUnavailable
+from tokenworker.kept import absence
 from tokenworker.store import TokenStore, connect
 
 _SUBJECT = "Redis"
@@ -27,7 +28,7 @@ def examine(config: Config, accounts: Mapping[str, Account]) -> Iterator[Finding
             before, now, after = time.time(), store.now(), time.time()
             facts = store.facts()
         except StoreUnavailable as error:
-            yield fault(_SUBJECT, str(error))
+            yield fault(_SUBJECT, absence() or str(error))
             return
         yield from _clock(now, before, after)
         yield from _facts(facts)

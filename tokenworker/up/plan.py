@@ -167,6 +167,7 @@ def write_run_file(path: Path, plan: Plan) -> None:
         "redis_url": plan.redis_url,
         "prefix": plan.config.prefix,
         "time_scale": plan.time_scale,
+        "sandbox": plan.sandbox_url or "",
     }
     with writing(path.parent):
         path.touch(mode=0o600)
