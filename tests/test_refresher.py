@@ -393,7 +393,7 @@ def test_a_waiter_gives_up_in_time_with_a_reason(make_refresher: Callable[..., R
 
     def hog() -> None:
         while not over.is_set():
-            store.take_lease(DEMO_APPID, 0.1)
+            store.take_lease(DEMO_APPID, 1)
 
     thread = threading.Thread(target=hog)
     thread.start()
