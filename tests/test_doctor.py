@@ -100,7 +100,7 @@ def follow(client: redis.Redis) -> None:
     client.replicaof("127.0.0.1", str(free_port()))
 
 
-def break_disk(client: redis.Redis) -> None:
+def want_replicas(client: redis.Redis) -> None:
     client.config_set("min-replicas-to-write", "1")
 
 
@@ -111,7 +111,7 @@ def break_disk(client: redis.Redis) -> None:
         (evict_volatile, "maxmemory-policy is volatile-ttl"),
         (fill, "maxmemory"),
         (follow, "replica"),
-        (break_disk, "replica"),
+        (want_replicas, "replica"),
     ],
 )
 def test_a_server_that_would_lose_or_refuse_tokens(
@@ -135,7 +135,6 @@ def test_a_server_that_would_lose_or_refuse_tokens(
         ),
         (f"+@all ~* &* resetkeys ~celery* ~_kombu* ~tokenworker:{{{DEMO_APPID}}}:*", "tokenworker:due"),
         ("+@all ~* resetchannels", "give the user the right to channels"),
-        ("+@all ~* &* -info", ""),
     ],
 )
 def test_a_user_without_a_right_that_a_worker_needs(
@@ -145,6 +144,15 @@ def test_a_user_without_a_right_that_a_worker_needs(
         client.execute_command("ACL", "SETUSER", "app", "on", ">pass", "resetchannels", *rights.split())
 
     assert sentence in faults(check(REDIS_URL=own_server.url.replace("//", "//app:pass@")))
+
+
+def test_a_user_that_may_not_look_at_the_server_is_no_fault_and_noted(check: Check, own_server: RedisServer) -> None:
+    with own_server.client() as client:
+        client.execute_command("ACL", "SETUSER", "app", "on", ">pass", "+@all", "~*", "&*", "-info")
+    found = check(REDIS_URL=own_server.url.replace("//", "//app:pass@"))
+
+    assert "may not call INFO" in str([finding for finding in found if finding["level"] == "note"])
+    assert not [finding for finding in found if finding["level"] == "fault" and finding["subject"] == "Redis"]
 
 
 def test_a_copy_that_the_user_may_not_write(check: Check, own_server: RedisServer) -> None:
@@ -253,8 +261,10 @@ def test_a_worker_on_another_broker(
 )
 def test_a_celeryconfig_that_a_worker_could_not_load(check: Check, tmp_path: Path, file: str, sentence: str) -> None:
     (tmp_path / "celeryconfig.py").write_text(file)
+    found = check()
 
-    assert sentence in faults(check())
+    assert [finding["subject"] for finding in found] == ["settings"]
+    assert sentence in faults(found)
 
 
 def test_another_apps_celeryconfig_is_noted(check: Check, tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ def test_a_service_that_works_keeps_its_file_young_and_one_that_hangs_does_not(
     process.send_signal(signal.SIGSTOP)
     made_old = time.time() - 10
     os.utime(file, (made_old, made_old))
+    time.sleep(2.5)  # longer than from one heartbeat to the next
 
     assert not healthy(file)
     process.send_signal(signal.SIGCONT)
@@ -66,3 +67,5 @@ def test_a_file_that_can_not_be_written_stops_nothing(
     wait_for(lambda: "the file of TOKENWORKER_HEARTBEAT_FILE can't be written: No such file" in stack.logs())
     with server.client() as client:
         wait_for(lambda: client.keys("tokenworker:{*}:access_token"))
+    time.sleep(2.5)
+    assert stack.logs().count("TOKENWORKER_HEARTBEAT_FILE") == 1

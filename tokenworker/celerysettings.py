@@ -72,7 +72,10 @@ def note() -> str | None:
 
 def _is_ours() -> bool:
     # By its text: to run another app's file may start that app.
-    text = USER_SETTINGS.read_bytes().decode("utf-8", "replace")
+    try:
+        text = USER_SETTINGS.read_bytes().decode("utf-8", "replace")
+    except OSError as error:
+        raise ConfigError([f"{USER_SETTINGS}: can't be read: {error.strerror}"]) from None
     return re.search(rf"^{re.escape(MARK)}", text, re.MULTILINE) is not None
 
 
@@ -103,21 +106,21 @@ def _line(error: BaseException) -> int | None:
 
 
 def _faults(user: Mapping[str, Any]) -> Iterator[str]:
-    yield from filter(None, map(_misspelt, user))
-    for name in _FIXED.keys() & user.keys():
-        if user[name] != _FIXED[name]:
+    old: dict[str, str] = dict(_flattened(NAMESPACES, keyfilter=_old_names))
+    for name, value in user.items():
+        right = old.get(name) or _near(name)
+        if right:
+            yield f"{name} is {'an old name' if name in old else 'no setting of Celery'}: write {right}"
+        if name in _FIXED and value != _FIXED[name]:
             yield f"{name} can't be changed, for it makes tokenworker what it is: take it out"
     if not isinstance(user.get("beat_schedule", {}), dict):
         yield "beat_schedule must be a dict of entries"
 
 
-def _misspelt(name: str) -> str | None:
-    """Say what to write instead of a name that is meant for a setting; others may be the user's own variables."""
-    old: dict[str, str] = dict(_flattened(NAMESPACES, keyfilter=_old_names))
-    if name in old:
-        return f"{name} is an old name: write {old[name]}"
+def _near(name: str) -> str | None:
+    """Return the setting that a name is meant for; others may be the user's own variables."""
     near = difflib.get_close_matches(name, SETTING_KEYS, n=1, cutoff=0.85)
-    return f"{name} is no setting of Celery: write {near[0]}" if near and name not in SETTING_KEYS else None
+    return near[0] if near and name not in SETTING_KEYS else None
 
 
 def _old_names(namespace: str, key: str, option: Any) -> Iterator[tuple[str, str]]:

@@ -122,8 +122,9 @@ def refusal(error: Exception) -> str:
     text = redacted(f"{type(error).__name__}: {error}")[:300]
     if isinstance(error, redis.exceptions.TimeoutError):
         return f"Redis does not answer in time ({text})"
+    coded = f"{_CODES.get(type(error), '')} {text}"
     for words, advice in _REFUSALS:
-        if words in text or words in f"{_CODES.get(type(error), '')} {text}":
+        if words in coded:
             return f"Redis refuses: {advice} ({text})"
     if isinstance(error, redis.ConnectionError | OSError):
         return f"Redis does not answer ({text})"

@@ -27,7 +27,13 @@ def touch() -> None:
         if file:
             file.touch()
     except OSError as error:
-        logger.warning("the file of TOKENWORKER_HEARTBEAT_FILE can't be written: %s", error.strerror)
+        _complain(str(error.strerror))
+
+
+@cache
+def _complain(reason: str) -> None:
+    """Say once why the file can't be written: there is a heartbeat every two seconds."""
+    logger.warning("the file of TOKENWORKER_HEARTBEAT_FILE can't be written: %s", reason)
 
 
 @heartbeat_sent.connect(weak=False)

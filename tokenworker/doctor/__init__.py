@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tokenworker.config import Config, startup_faults
+from tokenworker.config import Config
 from tokenworker.doctor import queue, server, settings, wechat
 from tokenworker.doctor.finding import Finding
 
@@ -16,11 +16,13 @@ def examine(app_name: str, *, call: bool = False) -> Iterator[Finding]:
 
     `app_name` is the app whose worker runs our tasks, as `celery -A` takes it.
     """
-    yield from settings.examine()
-    if startup_faults():
-        return  # said above
+    faults = settings.faults()
+    yield from faults
+    if faults:
+        return  # no worker would start, and so there is nothing more to find
     config = Config.from_env()
     accounts = config.accounts()
+    yield from settings.examine(config, accounts)
     yield from server.examine(config, accounts)
     yield from queue.examine(app_name)
     if call:

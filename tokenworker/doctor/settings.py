@@ -14,14 +14,14 @@ from tokenworker.oddities import oddities
 _SUBJECT = "settings"
 
 
-def examine() -> Iterator[Finding]:
-    """Look at the environment, the accounts, and Celery's settings."""
-    faults = [*startup_faults(), *_celery_faults()]
-    if faults:
-        yield from (fault(_SUBJECT, sentence) for sentence in dict.fromkeys(faults))
-        return
-    config = Config.from_env()
-    accounts = config.accounts()
+def faults() -> list[Finding]:
+    """List what keeps a worker from starting: settings, accounts, and Celery's settings."""
+    found = dict.fromkeys([*startup_faults(), *_celery_faults()])
+    return [fault(_SUBJECT, sentence) for sentence in found]
+
+
+def examine(config: Config, accounts: Mapping[str, Account]) -> Iterator[Finding]:
+    """Look at what a worker would start with, though it can't be meant."""
     yield ok(_SUBJECT, f"{len(accounts)} account{'s' if len(accounts) > 1 else ''}")
     if config.sandbox:
         yield note(_SUBJECT, "SANDBOX: no account is configured, so the tokens are made up")
