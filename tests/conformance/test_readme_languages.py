@@ -45,37 +45,46 @@ JAVA = """public class Example {{
 """
 
 
+#: The program that runs a language, and what `install` gets for it; PHP's extension comes from elsewhere.
+NEEDS = {
+    "js": ("node", HERE / "node" / "node_modules" / "ioredis"),
+    "php": ("php", Path("/")),
+    "go": ("go", HERE / "go" / "go.sum"),
+    "java": ("java", HERE / "java"),
+}
+
+
+def skip_without_what_it_needs(language: str) -> None:
+    """Skip, with a reason, where something is not there."""
+    program, path = NEEDS[language]
+    if not shutil.which(program):
+        pytest.skip(f"{program} is not here")
+    if not path.exists():
+        pytest.skip(f"{path.name} is not installed; tests/conformance/install does that")
+    if language == "php":
+        loaded = subprocess.run(["php", "-m"], capture_output=True, text=True, check=True).stdout.split()
+        if "redis" not in loaded:
+            pytest.skip("php has no redis: apt-get install php-redis")
+
+
 def program(block: Block, port: int, folder: Path) -> list[str]:
     """Write a program around an example; returns the command that runs it."""
     code = block.code.replace("6389", str(port))
     match block.language:
         case "js":
-            file = HERE / "node" / f"readme-{port}.mjs"
-            file.write_text(f"{code}\nconsole.log(token);\nredis.disconnect();\n", encoding="utf-8")
-            return needs(["node", str(file)], HERE / "node" / "node_modules" / "ioredis")
+            file, text = HERE / "node" / f"readme-{port}.mjs", f"{code}\nconsole.log(token);\nredis.disconnect();\n"
+            command = ["node", str(file)]
         case "php":
-            (folder / "example.php").write_text(f"<?php\n{code}\necho $token;\n", encoding="utf-8")
-            return needs(["php", str(folder / "example.php")], Path("/usr/share/php/Redis"), check="redis")
+            file, text = folder / "example.php", f"<?php\n{code}\necho $token;\n"
+            command = ["php", str(file)]
         case "go":
-            (HERE / "go" / "main.go").write_text(GO.format(code=code), encoding="utf-8")
-            return needs(["go", "run", "-C", str(HERE / "go"), "."], HERE / "go" / "go.sum")
-    (folder / "Example.java").write_text(
-        JAVA.format(code=code.replace("    String", "String").replace("}\n", "    System.out.println(token);\n}\n")),
-        encoding="utf-8",
-    )
-    return needs(["java", "-cp", f"{HERE / 'java'}/*", str(folder / "Example.java")], HERE / "java")
-
-
-def needs(command: list[str], path: Path, check: str = "") -> list[str]:
-    """Skip, with a reason, where something is not there."""
-    if not shutil.which(command[0]):
-        pytest.skip(f"{command[0]} is not here")
-    if check:
-        loaded = subprocess.run([command[0], "-m"], capture_output=True, text=True, check=False).stdout.split()
-        if check not in loaded:
-            pytest.skip(f"{command[0]} has no {check}")
-    elif not path.exists():
-        pytest.skip(f"{path.name} is not installed; tests/conformance/install does that")
+            file, text = HERE / "go" / "main.go", GO.format(code=code)
+            command = ["go", "run", "-C", str(HERE / "go"), "."]
+        case _:
+            shown = code.replace("    String", "String").replace("}\n", "    System.out.println(token);\n}\n")
+            file, text = folder / "Example.java", JAVA.format(code=shown)
+            command = ["java", "-cp", f"{HERE / 'java'}/*", str(file)]
+    file.write_text(text, encoding="utf-8")
     return command
 
 
@@ -86,6 +95,7 @@ EXAMPLES = [block for block in ALL if block.language in ("js", "php", "go", "jav
 def test_an_example_in_another_language_reads_the_token(
     block: Block, server: RedisServer, store: TokenStore, tmp_path: Path
 ) -> None:
+    skip_without_what_it_needs(block.language)
     put(store, TOKEN, appid=APPID)
     command = program(block, server.port, tmp_path)
     run = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ, timeout=110)
