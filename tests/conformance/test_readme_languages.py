@@ -56,13 +56,14 @@ NEEDS = {
 
 def skip_without_what_it_needs(language: str) -> None:
     """Skip, with a reason, where something is not there."""
-    program, path = NEEDS[language]
-    if not shutil.which(program):
-        pytest.skip(f"{program} is not here")
+    name, path = NEEDS[language]
+    found = shutil.which(name)
+    if found is None:
+        pytest.skip(f"{name} is not here")
     if not path.exists():
         pytest.skip(f"{path.name} is not installed; tests/conformance/install does that")
     if language == "php":
-        loaded = subprocess.run(["php", "-m"], capture_output=True, text=True, check=True).stdout.split()
+        loaded = subprocess.run([found, "-m"], capture_output=True, text=True, check=True).stdout.split()
         if "redis" not in loaded:
             pytest.skip("php has no redis: apt-get install php-redis")
 
