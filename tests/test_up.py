@@ -173,6 +173,7 @@ def test_a_child_that_dies_is_started_again(run: Run, tmp_path: Path) -> None:
     os.kill(worker, signal.SIGKILL)
 
     assert wait_for(lambda: set(children_of(up.pid)) - before, timeout=10)
+    time.sleep(1)  # `up` says so once the child was started
     up.send_signal(signal.SIGTERM)
     code, output = output_of(up)
     assert code == 0
