@@ -15,7 +15,7 @@ from tokenworker.durations import Durations
 from tokenworker.errors import StoreUnavailable
 from tokenworker.runtime import survey
 from tokenworker.store import TokenStore, connect
-from tokenworker.up.children import Child, ChildFailed
+from tokenworker.up.children import ENDINGS, Child, ChildFailed
 from tokenworker.up.embedded import NoServer
 from tokenworker.up.folder import FolderUnusable, claimed
 from tokenworker.up.plan import Plan, make_plan, write_run_file
@@ -23,8 +23,6 @@ from tokenworker.up.ports import Ports, PortTaken
 from tokenworker.view import View
 
 __all__ = ["ChildFailed", "FolderUnusable", "NoServer", "PortTaken", "Ports", "run"]
-
-_ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def run(ports: Ports, view: View) -> None:
@@ -35,13 +33,13 @@ def run(ports: Ports, view: View) -> None:
     folder = RUN_FILE.parent
     with ExitStack() as stack:
         lock = stack.enter_context(claimed(folder))
-        _heed_signals(_interrupt)
+        _heed_signals(_end)
         try:
             plan = make_plan(os.environ, folder.resolve(), ports, lock)
             _start_all(plan, view, stack)
             view.show_places(plan.redis_url, plan.flower_url, plan.sandbox_url, folder, embedded=plan.embedded)
             _watch(plan, view)
-        except KeyboardInterrupt:
+        except _Ended:
             with suppress(OSError):  # the terminal may be gone
                 view.say("stopping")
         finally:
@@ -50,14 +48,21 @@ def run(ports: Ports, view: View) -> None:
 
 
 def _heed_signals(handler: Any) -> None:
-    for number in _ENDINGS:
+    for number in ENDINGS:
         # What is ignored already stays so: nohup means that we don't end with the terminal.
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, handler)
 
 
-def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+class _Ended(BaseException):
+    """A signal asks us to end.
+
+    No KeyboardInterrupt: one that comes up through an import marks the process as killed, although we end in order.
+    """
+
+
+def _end(_signal: int, _frame: FrameType | None) -> None:
+    raise _Ended
 
 
 def _start_all(plan: Plan, view: View, stack: ExitStack) -> None:

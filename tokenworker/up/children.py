@@ -9,13 +9,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tokenworker.up.folder import writing
 
+#: What ends us: Ctrl-C, a service manager, a terminal that closes.
+ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 #: A child that dies sooner than this after its start has not worked at all.
 _SHORT_LIFE = 10.0
 _MAX_SHORT_LIVES = 3
@@ -69,7 +71,7 @@ class Child:
         """
         with writing(self.log.parent):
             log = self.log.open("ab")
-        with log:
+        with log, _uninterrupted():
             self._process = subprocess.Popen(  # noqa: S603  our own commands
                 self.command,
                 stdout=log,
@@ -78,7 +80,7 @@ class Child:
                 env=dict(self.environ),
                 start_new_session=True,
                 pass_fds=() if self.lock is None else (self.lock,),
-                preexec_fn=self._die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509  one C call
+                preexec_fn=self._prepare,  # noqa: PLW1509  two C calls
             )
         self._started = time.monotonic()
 
@@ -134,6 +136,18 @@ class Child:
     def _old_log(self) -> Path:
         return self.log.with_name(f"{self.log.name}.1")
 
-    def _die_with_parent(self) -> None:
-        """Have Linux end the child when we are killed: a server would live on, with its port taken."""
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, self.orphan_signal)
+    def _prepare(self) -> None:
+        """Let signals through again, and have Linux end the child when we are killed: its port would stay taken."""
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDINGS)
+        if sys.platform == "linux":
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, self.orphan_signal)
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Hold back what would end us: in the middle of a fork Python loses it, or the process that was made."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
