@@ -20,10 +20,10 @@ import redis
 from click.testing import CliRunner, Result
 from conftest import RedisServer, Stack, wait_for
 
+from tokenworker.causes import Demand
 from tokenworker.cli import main
 from tokenworker.durations import Durations
 from tokenworker.outcomes import reason
-from tokenworker.policy import Demand
 from tokenworker.sandbox import DEMO_APPID, DEMO_SECRET, Sandbox
 from tokenworker.store import Snapshot, TokenStore
 from tokenworker.tokens import AccessToken

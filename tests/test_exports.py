@@ -16,11 +16,11 @@ from conftest import RedisServer
 from rich.console import Console
 
 from tokenworker.accounts import Account
+from tokenworker.causes import Demand
 from tokenworker.config import Config
 from tokenworker.durations import Durations
 from tokenworker.errors import ConfigError, NetworkError
 from tokenworker.exports import FORMATS, fault
-from tokenworker.policy import Demand
 from tokenworker.runtime import Runtime
 from tokenworker.sandbox import DEMO_APPID, DEMO_SECRET, Sandbox
 from tokenworker.secret import Secret

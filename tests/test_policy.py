@@ -8,19 +8,23 @@ from zlib import crc32
 import pytest
 
 from tokenworker.accounts import Account, Endpoint
+from tokenworker.causes import Cause, Demand
 from tokenworker.durations import Durations
 from tokenworker.errors import DayLimit, FetchError, MinuteLimit, NetworkError, OperatorError
 from tokenworker.policy import (
-    Cause,
-    Demand,
+    Decision,
+    Fetch,
+    Nothing,
+    Probe,
+    Wait,
     budget,
-    due,
+    decide,
     foreign,
     must_force,
+    next_look,
     refresh_at,
     usable,
     wait_after,
-    waits,
 )
 from tokenworker.secret import Secret
 from tokenworker.store import Lease, Snapshot
@@ -45,64 +49,147 @@ FRESH = Snapshot(
 )
 
 
+CLASSIC = replace(ACCOUNT, endpoint="token")
+CHANGED = {"announced": ACCOUNT.revision, "accepted": "before"}
+
+
+def decision(changes: dict[str, object], demand: Demand | None = None, account: Account = ACCOUNT) -> Decision:
+    return decide(replace(FRESH, **changes), account, demand or Demand(), DURATIONS)  # type: ignore[arg-type]
+
+
 def test_nothing_is_due_while_the_token_is_fresh() -> None:
-    assert due(FRESH, Demand(), DURATIONS) is None
+    assert decision({}) == Nothing()
 
 
 @pytest.mark.parametrize(
-    ("changes", "cause"),
+    ("changes", "expected"),
     [
-        ({"now": 7704.999}, None),
-        ({"now": 7705.0}, Cause.STALE),
-        ({"token": None}, Cause.MISSING),
-        ({"token": AccessToken("another", 8000.0)}, Cause.OVERWRITTEN),
-        ({"dead": NAME}, Cause.DEAD),
-        ({"dead": fingerprint("another")}, None),
-        ({"suspect": 0}, Cause.SUSPECT),
-        ({"settled": 2}, Cause.UNSETTLED),
-        ({"settled": 2, "lease_left": 3.0}, None),
-        ({"stray_until": 1000.001}, None),
-        ({"stray_until": 1000.0}, Cause.STRAY),
-        ({"stray_until": 1068.001}, None),
-        ({"stray_until": 1068.051}, Cause.STRAY),
-        ({"fetched_at": 1005.0}, None),
-        ({"fetched_at": 1005.001}, Cause.CLOCK),
-        ({"rejected": NAME}, Cause.REJECTED),
-        ({"rejected": fingerprint("another")}, None),
-        ({"rejected": NAME, "proven": NAME, "tested_at": 970.001}, None),
-        ({"rejected": NAME, "proven": NAME, "tested_at": 970.0}, Cause.REJECTED),
+        ({"now": 7704.999}, Nothing()),
+        ({"now": 7705.0}, Fetch(Cause.STALE)),
+        ({"token": None}, Fetch(Cause.MISSING)),
+        ({"token": None, "dead": NAME}, Fetch(Cause.DEAD)),
+        ({"token": None, "dead": fingerprint("another")}, Fetch(Cause.MISSING)),
+        ({"token": AccessToken("another", 8000.0)}, Fetch(Cause.OVERWRITTEN)),
+        ({"dead": NAME}, Fetch(Cause.DEAD)),
+        ({"dead": fingerprint("another")}, Nothing()),
+        ({"suspect": 0}, Fetch(Cause.SUSPECT)),
+        ({"settled": 2}, Fetch(Cause.UNSETTLED)),
+        ({"settled": 2, "lease_left": 3.0}, Nothing()),
+        ({"stray_until": 1000.001}, Nothing()),
+        ({"stray_until": 1000.0}, Fetch(Cause.STRAY)),
+        ({"stray_until": 1068.001}, Nothing()),
+        ({"stray_until": 1068.051}, Fetch(Cause.STRAY)),
+        ({"fetched_at": 1005.0}, Nothing()),
+        ({"fetched_at": 1005.001}, Fetch(Cause.CLOCK)),
+        ({"rejected": NAME}, Probe(Cause.REJECTED)),
+        ({"rejected": fingerprint("another")}, Nothing()),
+        ({"rejected": NAME, "proven": NAME, "tested_at": 970.001}, Nothing()),
+        ({"rejected": NAME, "proven": NAME, "tested_at": 970.0}, Probe(Cause.REJECTED)),
+        (CHANGED, Fetch(Cause.CHANGED)),
+        (CHANGED | {"accepted": ACCOUNT.revision}, Nothing()),
+        (CHANGED | {"accepted": ""}, Nothing()),
+        (CHANGED | {"announced": "another"}, Nothing()),
     ],
 )
-def test_what_is_known_of_an_account_decides(changes: dict[str, object], cause: Cause | None) -> None:
-    assert due(replace(FRESH, **changes), Demand(), DURATIONS) is cause  # type: ignore[arg-type]
+def test_what_is_known_of_an_account_decides(changes: dict[str, object], expected: Decision) -> None:
+    assert decision(changes) == expected
 
 
 @pytest.mark.parametrize(
-    ("demand", "now", "cause"),
+    ("demand", "now", "expected"),
     [
-        (Demand(early=True), 799.999, None),
-        (Demand(early=True), 800.0, Cause.EARLY),
-        (Demand(rejected=NAME), 1000.0, Cause.REJECTED),
-        (Demand(rejected=fingerprint("old")), 1000.0, None),
-        (Demand(force=True), 1000.0, Cause.FORCED),
+        (Demand(early=True), 799.999, Nothing()),
+        (Demand(early=True), 800.0, Fetch(Cause.EARLY)),
+        (Demand(rejected=NAME), 1000.0, Probe(Cause.REJECTED)),
+        (Demand(rejected=fingerprint("old")), 1000.0, Nothing()),
+        (Demand(force=True), 1000.0, Fetch(Cause.FORCED, force=True)),
     ],
 )
-def test_a_demand_adds_to_what_is_due(demand: Demand, now: float, cause: Cause | None) -> None:
-    assert due(replace(FRESH, now=now), demand, DURATIONS) is cause
+def test_a_demand_adds_to_what_is_due(demand: Demand, now: float, expected: Decision) -> None:
+    assert decision({"now": now}, demand) == expected
+
+
+#: 300 s of overlap, less a lease of 15 s and a tick of 5 s: so long after a fetch that got lost the next one waits.
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"lost_at": 999.0}, Probe(Cause.DOUBTFUL)),
+        ({"lost_at": 999.0, "tested": NAME, "tested_at": 998.949}, Probe(Cause.DOUBTFUL)),
+        ({"lost_at": 999.0, "tested": NAME, "tested_at": 998.95}, Nothing()),
+        ({"lost_at": 999.0, "tested": fingerprint("another"), "tested_at": 999.5}, Probe(Cause.DOUBTFUL)),
+        ({"lost_at": 990.0, "tested": NAME, "tested_at": 990.0}, Nothing()),
+        ({"lost_at": 960.0, "tested": NAME, "tested_at": 970.0}, Probe(Cause.DOUBTFUL)),
+        ({"lost_at": 720.001, "tested": NAME, "tested_at": 999.0}, Nothing()),
+        ({"lost_at": 720.0, "tested": NAME, "tested_at": 999.0}, Fetch(Cause.SUSPECT)),
+        ({"lost_at": 999.0, "token": AccessToken("token", 1020.0)}, Fetch(Cause.SUSPECT)),
+        ({"lost_at": 999.0, "token": AccessToken("token", 1020.1)}, Probe(Cause.DOUBTFUL)),
+        ({"lost_at": 999.0, "token": None}, Fetch(Cause.MISSING)),
+        ({"lost_at": 999.0, "now": 7800.0}, Fetch(Cause.SUSPECT)),
+        ({"lost_at": 990.0, "refresh_at": 995.0, "tested": NAME, "tested_at": 990.0}, Nothing()),
+        ({"lost_at": 0.0, "fetched_at": 720.0}, Fetch(Cause.SUSPECT)),
+        ({"lost_at": 0.0, "fetched_at": 720.1}, Probe(Cause.DOUBTFUL)),
+        ({"lost_at": 1001.0}, Fetch(Cause.SUSPECT)),
+        ({"lost_at": 720.0, "retry_at": 1010.0}, Probe(Cause.DOUBTFUL)),
+        ({"lost_at": 720.0, "retry_at": 1010.0, "tested": NAME, "tested_at": 979.0}, Wait(Cause.SUSPECT, 9.0)),
+    ],
+    ids=str,
+)
+def test_a_classic_token_that_may_be_replaced_is_tested_until_the_overlap_is_nearly_over(
+    changes: dict[str, object], expected: Decision
+) -> None:
+    assert decision({"suspect": 3, "revision": CLASSIC.revision, **changes}, account=CLASSIC) == expected
+
+
+@pytest.mark.parametrize("lost_at", [999.0, 0.0])
+def test_a_stable_token_that_may_be_replaced_is_simply_asked_for_again(lost_at: float) -> None:
+    assert decision({"suspect": 3, "lost_at": lost_at}) == Fetch(Cause.SUSPECT)
 
 
 @pytest.mark.parametrize(
-    ("forced_at", "cause"), [(965.0, Cause.FORCED), (965.001, None), (1000.05, None), (1000.051, Cause.FORCED)]
+    ("changes", "at"),
+    [
+        ({"lost_at": 990.0, "tested": NAME, "tested_at": 990.0}, 1020.0),
+        ({"lost_at": 715.0, "tested": NAME, "tested_at": 990.0}, 0.0),
+        ({"lost_at": 725.0, "tested": NAME, "tested_at": 990.0}, 1005.0),
+        ({"lost_at": 990.0, "tested": NAME, "tested_at": 990.0, "token": AccessToken("token", 1030.0)}, 1010.0),
+    ],
 )
-def test_forced_refreshes_keep_35_seconds_apart(forced_at: float, cause: Cause | None) -> None:
-    assert due(replace(FRESH, forced_at=forced_at), Demand(force=True), DURATIONS) is cause
+def test_an_account_in_doubt_is_looked_at_when_its_next_test_or_fetch_may_be(
+    changes: dict[str, object], at: float
+) -> None:
+    snapshot = replace(FRESH, suspect=3, **changes)  # type: ignore[arg-type]
+
+    assert next_look(snapshot, CLASSIC, DURATIONS) == pytest.approx(at)
 
 
-@pytest.mark.parametrize(("settled", "cause"), [(3, None), (2, Cause.UNSETTLED)])
-def test_who_holds_the_lease_sees_how_the_one_before_ended(settled: int, cause: Cause | None) -> None:
+def test_new_settings_of_a_classic_account_wait_for_the_overlap() -> None:
+    revision = {"announced": CLASSIC.revision, "accepted": "before"}
+
+    assert decision(revision | {"fetched_at": 700.0}, account=CLASSIC) == Fetch(Cause.CHANGED)
+    assert decision(revision | {"fetched_at": 700.1}, account=CLASSIC) == Nothing()
+    changed = replace(FRESH, fetched_at=700.1, **revision)  # type: ignore[arg-type]
+    assert next_look(changed, CLASSIC, DURATIONS) == pytest.approx(1000.1)
+
+
+@pytest.mark.parametrize(
+    ("forced_at", "expected"),
+    [
+        (965.0, Fetch(Cause.FORCED, force=True)),
+        (965.001, Nothing()),
+        (1000.05, Nothing()),
+        (1000.051, Fetch(Cause.FORCED, force=True)),
+    ],
+)
+def test_forced_refreshes_keep_35_seconds_apart(forced_at: float, expected: Decision) -> None:
+    assert decision({"forced_at": forced_at}, Demand(force=True)) == expected
+
+
+@pytest.mark.parametrize(("settled", "expected"), [(3, Nothing()), (2, Fetch(Cause.UNSETTLED))])
+def test_who_holds_the_lease_sees_how_the_one_before_ended(settled: int, expected: Decision) -> None:
     held = Lease("wx1", "me", 4, 1000.0)
+    snapshot = replace(FRESH, fencing=4, settled=settled, lease_left=15.0)
 
-    assert due(replace(FRESH, fencing=4, settled=settled, lease_left=15.0), Demand(), DURATIONS, held) is cause
+    assert decide(snapshot, ACCOUNT, Demand(), DURATIONS, held) == expected
 
 
 @pytest.mark.parametrize(
@@ -116,25 +203,33 @@ def test_who_holds_the_lease_sees_how_the_one_before_ended(settled: int, cause: 
         ({"retry_at": 1010.0, "revision": "other"}, Demand(), 0.0),
         ({"retry_at": 1010.0, "failed_at": 995.0}, Demand(early=True), 0.0),
         ({"retry_at": 1010.0, "failed_at": 995.001}, Demand(early=True), 10.0),
+        ({"retry_at": 1010.0, "failed_at": 995.0, "limited": 1}, Demand(early=True), 10.0),
         ({"retry_at": 1010.0, "failed_at": 995.0}, Demand(force=True), 0.0),
-        ({"retry_at": 1010.0, "failed_at": 995.0}, Demand(rejected=NAME), 10.0),
+        ({"retry_at": 1010.0, "failed_at": 995.0, "limited": 1}, Demand(force=True), 10.0),
         ({"retry_at": 1000.0 + 1.5 * 3600}, Demand(), 5400.0),
         ({"retry_at": 1000.1 + 1.5 * 3600}, Demand(), 0.0),
     ],
 )
 def test_after_a_failure_an_account_rests(changes: dict[str, object], demand: Demand, left: float) -> None:
-    snapshot = replace(FRESH, **changes)  # type: ignore[arg-type]
+    made = decision({"refresh_at": 999.0, **changes}, demand)
 
-    assert waits(snapshot, ACCOUNT, demand, Cause.STALE, DURATIONS) == pytest.approx(left)
+    assert isinstance(made, Wait if left else Fetch)
+    assert getattr(made, "seconds", 0.0) == pytest.approx(left)
+
+
+def test_a_report_is_looked_into_even_while_no_token_may_be_fetched() -> None:
+    assert decision({"refresh_at": 999.0, "retry_at": 1010.0, "rejected": NAME}) == Probe(Cause.REJECTED)
 
 
 @pytest.mark.parametrize(
     ("changes", "left"),
     [
         ({"tested_at": 990.0}, 0.0),
-        ({"tested_at": 999.9, "proven": "another"}, 0.0),
-        ({"tested_at": 970.0}, 0.0),
+        ({"tested_at": 999.9, "tested": "another", "proven": "another"}, 0.0),
+        ({"tested_at": 970.0, "tested": NAME, "proven": NAME}, 0.0),
         ({"tested_at": 1001.0}, 0.0),
+        ({"tested_at": 990.0, "tested": NAME}, 5.0),
+        ({"tested_at": 985.0, "tested": NAME}, 0.0),
         ({"tested_at": 990.0, "deaths": 3, "deaths_since": 900.0}, 0.0),
         ({"tested_at": 990.0, "deaths": 4, "deaths_since": 900.0}, 590.0),
         ({"tested_at": 990.0, "deaths": 4, "deaths_since": 1000.0 - 3600}, 0.0),
@@ -143,10 +238,10 @@ def test_after_a_failure_an_account_rests(changes: dict[str, object], demand: De
 def test_a_token_that_was_not_tested_yet_is_tested_at_once_unless_the_account_is_contested(
     changes: dict[str, object], left: float
 ) -> None:
-    snapshot = replace(FRESH, **changes)  # type: ignore[arg-type]
+    expected = Wait(Cause.REJECTED, pytest.approx(left)) if left else Probe(Cause.REJECTED)  # type: ignore[arg-type]
 
-    assert waits(snapshot, ACCOUNT, Demand(), Cause.REJECTED, DURATIONS) == pytest.approx(left)
-    assert waits(snapshot, ACCOUNT, Demand(), Cause.DEAD, DURATIONS) == 0.0
+    assert decision({"rejected": NAME, **changes}) == expected
+    assert decision({"rejected": NAME, "dead": NAME, **changes}) == Fetch(Cause.DEAD)
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,14 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import chain
+from typing import Any
 
 import pytest
 import redis
 
 from tokenworker.accounts import Account
 from tokenworker.attempts import Attempts, Limits
+from tokenworker.causes import Demand
 from tokenworker.durations import Durations
 from tokenworker.errors import (
     DayLimit,
@@ -24,7 +26,6 @@ from tokenworker.errors import (
     TokenUnavailable,
     TransientError,
 )
-from tokenworker.policy import Demand
 from tokenworker.refresher import Refresher
 from tokenworker.runtime import describe
 from tokenworker.sandbox import DEMO_APPID, DEMO_SECRET, Rules, Sandbox
@@ -42,6 +43,7 @@ STATE = f"tokenworker:{{{DEMO_APPID}}}:state"
 #: Quick failures and short rests; leeway and overlap as the sandbox of the tests has them.
 DURATIONS = replace(
     Durations(),
+    tick=0.2,
     stable_leeway=4.9,
     overlap=5.0,
     fetch_timeout=1.0,
@@ -304,36 +306,133 @@ def test_a_fetch_whose_commit_is_refused_is_healed_by_another(store: TokenStore,
             return True
 
     issued = chain(["rival's", "late", "healing"])
-    source = Frozen(issued)
-    source.rival = refresher_for(store, Frozen(issued), DURATIONS)
-    refresher_for(store, source, DURATIONS).refresh(CLASSIC)
+    source, durations = Frozen(issued), replace(DURATIONS, overlap=0.0)
+    source.rival = refresher_for(store, Frozen(issued), durations)
+    refresher_for(store, source, durations).refresh(CLASSIC)
 
     assert token_of(client) == "healing"
     assert store.look(DEMO_APPID).suspect is None
     assert next(issued, None) is None
 
 
-def test_a_lost_answer_of_the_classic_endpoint_cuts_the_old_life_and_fetches_again_soon(
-    make_refresher: Callable[..., Refresher], client: redis.Redis, sandbox: Sandbox
-) -> None:
-    refresher = make_refresher(overlap=2.0)
-    refresher.refresh(CLASSIC)
-    time.sleep(0.01)
-    sandbox.fault("reset")
-    with pytest.raises(NetworkError) as caught:
+def lose_answer(refresher: Refresher) -> float:
+    """Have a fetch end nobody knows how; return when the next try is due."""
+    with pytest.raises((NetworkError, MalformedAnswer)) as caught:
         refresher.refresh(CLASSIC, Demand(force=True))
-
     assert caught.value.ambiguous
-    assert int(client.pttl(TOKEN)) <= 2000
-    time.sleep(caught.value.retry_in or 0)
+    return caught.value.retry_in or 0.0
+
+
+#: A reply of WeChat's that was lost on the way, and replies of something before it.
+LOST = [{"kind": "reset"}, {"kind": "reset", "before": True}, {"kind": "status", "status": 502}, {"kind": "empty"}]
+
+
+@pytest.mark.parametrize("fault", LOST, ids=str)
+def test_while_an_answer_of_the_classic_endpoint_is_lost_the_old_token_is_tested_and_stays(
+    make_refresher: Callable[..., Refresher], client: redis.Redis, store: TokenStore, sandbox: Sandbox, fault: Any
+) -> None:
+    refresher = make_refresher(overlap=4.0)
+    refresher.refresh(CLASSIC)
+    before = token_of(client)
+    sandbox.fault(**fault)
+    time.sleep(lose_answer(refresher))
+
+    assert [refresher.refresh(CLASSIC).outcome for _ in range(3)] == ["fresh"] * 3
+    assert token_of(client) == before
+    assert int(client.pttl(TOKEN)) > 18_000
+    assert sandbox.verdict(before).works
+    assert sandbox.counts().fetches == 2
+    found = store.look(DEMO_APPID)
+    assert found.proven == found.tested == fingerprint(before)
+    assert found.error
+
+
+def test_after_the_overlap_of_a_lost_answer_one_fetch_heals(
+    make_refresher: Callable[..., Refresher], client: redis.Redis, store: TokenStore, sandbox: Sandbox
+) -> None:
+    refresher = make_refresher(overlap=3.5, report_interval=30.0)
+    refresher.refresh(CLASSIC)
+    sandbox.fault("reset")
+    time.sleep(lose_answer(refresher))
+    assert refresher.refresh(CLASSIC).outcome == "fresh"
+    assert planned_in(store, client) == pytest.approx(3.5 - 1.875 - 0.2 - 0.15, abs=0.3)
+    time.sleep(planned_in(store, client) + 0.01)
+
     assert refresher.refresh(CLASSIC).outcome == "refreshed"
     assert sandbox.verdict(token_of(client)).verdict == "current"
+    assert store.look(DEMO_APPID).suspect is None
+    assert sandbox.counts().fetches == 3
+
+
+def test_when_the_old_token_is_found_dead_after_a_lost_answer_another_is_fetched_at_once(
+    make_refresher: Callable[..., Refresher], client: redis.Redis, sandbox: Sandbox
+) -> None:
+    refresher = make_refresher(overlap=4.0)
+    refresher.refresh(CLASSIC)
+    sandbox.fault("reset")
+    time.sleep(lose_answer(refresher))
+    sandbox.revoke()
+
+    assert refresher.refresh(CLASSIC).outcome == "refreshed"
+    assert sandbox.verdict(token_of(client)).verdict == "current"
+
+
+def test_when_a_test_of_the_old_token_brings_nothing_it_stays_and_no_fetch_follows_yet(
+    make_refresher: Callable[..., Refresher], client: redis.Redis, store: TokenStore, sandbox: Sandbox
+) -> None:
+    refresher = make_refresher(overlap=4.0)
+    refresher.refresh(CLASSIC)
+    before = token_of(client)
+    sandbox.fault("reset")
+    sandbox.fault("status", status=502, path="get_api_domain_ip")
+    time.sleep(lose_answer(refresher))
+    with pytest.raises(MalformedAnswer):
+        refresher.refresh(CLASSIC)
+
+    assert [refresher.refresh(CLASSIC).outcome for _ in range(3)] == ["fresh"] * 3
+    assert token_of(client) == before
+    assert store.look(DEMO_APPID).test_error
+    assert sandbox.counts().fetches == 2
+
+
+def test_a_token_found_dead_is_withheld_while_no_other_can_be_had(
+    refresher: Refresher, client: redis.Redis, store: TokenStore, sandbox: Sandbox
+) -> None:
+    account = replace(CLASSIC, publish=("mine",))
+    refresher.refresh(account)
+    sandbox.fault("errcode", errcode=40125, times=9, path="token")
+    dead = fingerprint(token_of(client))
+    sandbox.revoke()
+    with pytest.raises(OperatorError):
+        refresher.refresh(account, Demand(rejected=dead))
+
+    assert client.get(TOKEN) is None
+    assert client.get("mine") is None
+    assert describe(store.look(DEMO_APPID), DURATIONS)["state"] == "no token"
+    with pytest.raises(TokenUnavailable, match="check the AppSecret") as caught:
+        refresher.get(account)
+    assert caught.value.errcode == 40125
+
+
+@pytest.mark.parametrize(("errcode", "error"), [(45011, MinuteLimit), (45009, DayLimit)])
+@pytest.mark.parametrize("demand", [Demand(early=True), Demand(force=True)])
+def test_a_limit_of_wechats_can_not_be_asked_away(
+    make_refresher: Callable[..., Refresher], sandbox: Sandbox, errcode: int, error: type[Exception], demand: Demand
+) -> None:
+    refresher = make_refresher(overlap=0.0, retry_gap=0.0, minute=60.0, day_probe=60.0, force_interval=0.0)
+    refresher.refresh(ACCOUNT)
+    sandbox.fault("errcode", errcode=errcode, times=9)
+    with pytest.raises(error):
+        refresher.refresh(ACCOUNT, demand)
+
+    assert [refresher.refresh(ACCOUNT, demand).outcome for _ in range(5)] == ["waiting"] * 5
+    assert sandbox.counts().fetches == 2
 
 
 def test_once_more_when_wechat_can_no_longer_act_on_a_fetch_whose_answer_was_lost(
     make_refresher: Callable[..., Refresher], store: TokenStore, client: redis.Redis, sandbox: Sandbox
 ) -> None:
-    refresher = make_refresher(fetch_timeout=0.5, stray=0.0)
+    refresher = make_refresher(fetch_timeout=0.5, stray=0.0, overlap=0.0)
     sandbox.fault("reset")
     with pytest.raises(NetworkError) as caught:
         refresher.refresh(CLASSIC)
@@ -367,7 +466,7 @@ def test_a_lost_answer_of_stable_token_is_simply_repeated(
 def test_a_fetch_that_died_with_its_process_is_made_up_for(
     make_refresher: Callable[..., Refresher], store: TokenStore, sandbox: Sandbox
 ) -> None:
-    refresher = make_refresher()
+    refresher = make_refresher(overlap=0.0)
     refresher.refresh(CLASSIC)
     assert store.take_lease(DEMO_APPID, 0.05)
     time.sleep(0.08)
@@ -458,7 +557,7 @@ def test_a_hostile_reporter_causes_one_test_in_a_while_and_no_fetch(
     while time.monotonic() - began < 1:
         assert refresher.refresh(CLASSIC, live).outcome == "fresh"
 
-    assert 2 <= sum("was reported" in record.message for record in caplog.records) <= 3
+    assert 2 <= sum("was tested" in record.message for record in caplog.records) <= 3
     assert sandbox.counts().fetches == 1
 
 

@@ -146,16 +146,88 @@ def test_a_failure_keeps_the_token_and_says_what_happened(store: TokenStore, cli
     assert (store.look("wx1").failures, store.look("wx1").error, store.look("wx1").errcode) == (0, "", None)
 
 
-def test_a_lost_answer_cuts_the_life_of_the_token_but_never_lengthens_it(
-    store: TokenStore, client: redis.Redis
-) -> None:
+def test_a_lost_answer_leaves_the_token_and_a_mark(store: TokenStore, client: redis.Redis) -> None:
     commit(store, life=60)
-    store.fail(lease_of(store), retry_at=0, cut=10, error="lost")
-    assert 9_000 < int(client.pttl(TOKEN)) <= 10_000
+    store.fail(lease_of(store), retry_at=0, lost=True, error="lost")
+
+    assert int(client.pttl(TOKEN)) > 59_000
     assert store.look("wx1").suspect == 2
 
-    store.fail(lease_of(store), retry_at=0, cut=30, error="lost")
-    assert int(client.pttl(TOKEN)) <= 10_000
+
+def test_a_commit_of_which_nobody_knows_whether_it_was_done_may_be_repeated(store: TokenStore) -> None:
+    lease = lease_of(store)
+
+    assert [commit(store, lease=lease) for _ in range(2)] == ["committed", "committed"]
+    assert store.look("wx1").suspect is None
+
+
+def test_a_commit_after_the_end_of_the_lease_is_good_while_nobody_else_took_one(
+    store: TokenStore, client: redis.Redis
+) -> None:
+    late, later = lease_of(store, 0.02), None
+    time.sleep(0.04)
+    assert commit(store, lease=late) == "committed"
+
+    late = lease_of(store, 0.02)
+    time.sleep(0.04)
+    later = lease_of(store)
+    assert commit(store, "late", lease=late) == "refused"
+    assert commit(store, "later", lease=later) == "suspect"
+    assert client.get(TOKEN) == b"later"
+    assert store.look("wx1").lost_at == pytest.approx(time.time(), abs=2)
+
+
+def test_a_token_found_dead_goes_with_its_copies(store: TokenStore, client: redis.Redis) -> None:
+    commit(store)
+    store.withhold(lease_of(store), AccessToken("token", 0), tested="x")
+
+    assert client.get(TOKEN) is client.get("YG-WECHAT-TOKEN") is None
+    assert store.look("wx1").dead == fingerprint("token")
+    assert client.zscore("tokenworker:due", "wx1") == 0
+
+
+def test_a_token_that_took_the_place_of_a_dead_one_stays(store: TokenStore, client: redis.Redis) -> None:
+    commit(store)
+    late = lease_of(store, 0.02)
+    time.sleep(0.04)
+    commit(store, "another")
+    store.withhold(late, AccessToken("token", 0))
+
+    assert client.get(TOKEN) == client.get("YG-WECHAT-TOKEN") == b"another"
+    assert store.look("wx1").dead == ""
+
+
+@pytest.mark.parametrize("kind", ["string", "list", "hash"])
+@pytest.mark.parametrize("number", range(len(TokenStore(connect("redis://localhost")).keys_of("wx1"))))
+def test_a_key_of_a_wrong_type_stops_nobody(store: TokenStore, client: redis.Redis, number: int, kind: str) -> None:
+    key = store.keys_of("wx1")[number]
+    commit(store)
+    client.delete(key)
+    commands = {"string": ("SET", key, "x"), "list": ("LPUSH", key, "x"), "hash": ("HSET", key, "fencing", "x")}
+    client.execute_command(*commands[kind])  # type: ignore[no-untyped-call]
+
+    def live() -> str:
+        store.enroll(["wx1", "wx2"])
+        store.rename({"wx1": "one", "wx2": ""})
+        store.suspect(["wx1"], 60)
+        store.note_tick()
+        store.note_accounts_error("fault", 60)
+        store.take_due(10, 1)
+        lease = lease_of(store)
+        assert store.admit("wx1", rate=100, concurrency=8, seconds=5) == 0
+        assert store.begin(lease, forced=False, budget=100, forced_budget=20) == "ok"
+        store.leave("wx1")
+        return commit(store, lease=lease)
+
+    if "lease" in key and kind == "string":
+        client.pexpire(key, 5)
+        time.sleep(0.01)
+    assert live() in ("committed", "suspect")
+    assert live() == "committed"
+    assert client.get(TOKEN) == client.get("YG-WECHAT-TOKEN") == b"token"
+    assert store.names()["wx1"] == "one"
+    assert store.accounts_error() == "fault"
+    assert store.enrolled() == 2
 
 
 def test_a_failure_without_the_lease_changes_nothing(store: TokenStore) -> None:
@@ -337,11 +409,34 @@ def test_accounts_without_a_token_are_found(store: TokenStore) -> None:
     assert store.without_token([]) == []
 
 
-def test_a_cleared_account_leaves_nothing_behind(store: TokenStore, client: redis.Redis) -> None:
+def test_a_cleared_account_leaves_nothing_but_a_note_that_it_went(store: TokenStore, client: redis.Redis) -> None:
     commit(store)
+    store.clear("wx1", 0.1)
+
+    assert client.keys("*") == [STATE.encode()]
+    assert client.hgetall(STATE) == {b"fencing": b"1", b"settled": b"1", b"removed": b"1"}
+    time.sleep(0.12)
+    assert client.keys("*") == []
+
+
+def test_a_fetch_under_way_does_not_bring_a_cleared_account_back(store: TokenStore, client: redis.Redis) -> None:
+    commit(store)
+    lease = lease_of(store)
     store.clear("wx1")
 
-    assert client.keys("*") == []
+    assert commit(store, lease=lease) == "refused"
+    assert store.take_lease("wx1", 5) is None
+    assert client.get(TOKEN) is None
+    assert store.look("wx1").suspect is None
+
+
+def test_an_account_that_comes_back_goes_on_counting(store: TokenStore, client: redis.Redis) -> None:
+    commit(store)
+    store.clear("wx1", 0.1)
+    store.announce({"wx1": "r"})
+
+    assert lease_of(store).fencing == 2
+    assert client.pttl(STATE) == -1
 
 
 def test_looking_at_an_unknown_account_makes_no_key(store: TokenStore, client: redis.Redis) -> None:

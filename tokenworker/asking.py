@@ -7,10 +7,10 @@ from typing import Any
 from celery.exceptions import TimeoutError as NoAnswer
 from kombu.exceptions import OperationalError
 
+from tokenworker.causes import Demand
 from tokenworker.celery import app
 from tokenworker.kept import Kept
 from tokenworker.outcomes import last_error, reason
-from tokenworker.policy import Demand
 from tokenworker.redaction import redacted
 from tokenworker.tasks import refresh_token
 

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import logging
+import time
 from dataclasses import dataclass
+from typing import Any
 
 from tokenworker.accounts import Account
+from tokenworker.causes import Cause, Demand, doubts, replaces, stray_until
 from tokenworker.durations import Durations
-from tokenworker.errors import DayLimit, FetchError, TransientError
+from tokenworker.errors import DayLimit, FetchError, MinuteLimit, StoreUnavailable, TransientError
 from tokenworker.policy import (
     FORCED_QUOTA,
-    Cause,
-    Demand,
+    Fetch,
+    Nothing,
+    Probe,
+    Wait,
     budget,
-    due,
+    decide,
     foreign,
-    must_force,
     refresh_at,
-    stray_until,
     wait_after,
-    waits,
 )
 from tokenworker.secret import Secret
-from tokenworker.store import Begin, Lease, Snapshot, TokenStore
+from tokenworker.store import Begin, Commit, Lease, Snapshot, TokenStore
 from tokenworker.tokens import AccessToken, FetchedToken
 from tokenworker.wechat import Source
 
@@ -31,10 +33,14 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Limits:
-    """How many calls to WeChat all workers together may begin a second, and have under way at once."""
+    """How many calls to WeChat all workers together may begin a second, and have under way at once.
+
+    One that must wait is made after up to `patience` seconds, or else left for later.
+    """
 
     rate: float = 20.0
     concurrency: int = 8
+    patience: float = 1.0
 
 
 class Attempts:
@@ -64,51 +70,74 @@ class Attempts:
             return None
         # Somebody may have refreshed between our look and our lease.
         snapshot = self._store.look(account.appid)
-        cause = due(snapshot, demand, self._durations, lease)
-        left = waits(snapshot, account, demand, cause, self._durations) if cause else 0.0
-        if cause is None or left:
+        decision = decide(snapshot, account, demand, self._durations, lease)
+        if isinstance(decision, Nothing | Wait):
             self._store.settle(lease)
-            return left
-        wait = self._admit(account)
+            return decision.seconds if isinstance(decision, Wait) else 0.0
+        wait = self._admit(lease)
         if wait:
             self._store.settle(lease)
             return wait
         try:
-            return self._act(lease, account, snapshot, cause)
+            return self._act(lease, account, snapshot, decision)
         finally:
             self._store.leave(account.appid)
 
-    def _admit(self, account: Account) -> float:
+    def _admit(self, lease: Lease) -> float:
+        """Wait for our turn, if it comes soon; return 0, or how many seconds it is away."""
+        deadline = time.monotonic() + self._limits.patience
+        while True:
+            wait = self._ask_for_room(lease)
+            if wait == 0 or time.monotonic() + wait > deadline:
+                return wait
+            time.sleep(wait)
+
+    def _ask_for_room(self, lease: Lease) -> float:
         rate, concurrency = self._limits.rate, self._limits.concurrency
-        return self._store.admit(account.appid, rate=rate, concurrency=concurrency, seconds=self._durations.lease)
+        try:
+            return self._store.admit(lease.appid, rate=rate, concurrency=concurrency, seconds=self._durations.lease)
+        except StoreUnavailable:
+            self._store.settle(lease)  # or else all would hear that somebody is at it
+            raise
 
-    def _act(self, lease: Lease, account: Account, snapshot: Snapshot, cause: Cause) -> float | None:
-        if cause is Cause.REJECTED and snapshot.token:
-            self._probe(lease, account, snapshot, snapshot.token)
-            return 0.0
-        return self._fetch(lease, account, snapshot, cause)
+    def _act(self, lease: Lease, account: Account, snapshot: Snapshot, decision: Probe | Fetch) -> float | None:
+        if isinstance(decision, Fetch):
+            return self._fetch(lease, account, snapshot, decision)
+        if snapshot.token:
+            self._probe(lease, snapshot, snapshot.token, decision.cause)
+        return 0.0
 
-    def _probe(self, lease: Lease, account: Account, snapshot: Snapshot, token: AccessToken) -> None:
-        """Test a reported token before anything is done to it: reports may be late, wrong or hostile."""
+    def _probe(self, lease: Lease, snapshot: Snapshot, token: AccessToken, cause: Cause) -> None:
+        """Test a token before anything is done to it: reports may be late, wrong or hostile, doubts unfounded."""
+        tested = {"tested": token.fingerprint, "tested_at": f"{lease.taken_at:.3f}"}
         try:
             alive = self._source.is_alive(Secret(token.access_token))
         except FetchError as error:
             failure = error
         else:
-            found = {"proven": token.fingerprint} if alive else self._dead(snapshot, token)
-            self._store.settle(lease, rejected="", tested_at=f"{lease.taken_at:.3f}", **found)
-            verdict = "still works and stays" if alive else "is dead"
-            logger.warning("%s: token %s was reported: it %s", account.appid, token.fingerprint, verdict)
+            verdict = "works and stays" if alive else "is dead and withheld"
+            logger.warning("%s: token %s was tested (%s): it %s", lease.appid, token.fingerprint, cause, verdict)
+            facts = {**tested, "rejected": "", "test_error": ""}
+            if alive:
+                self._store.settle(lease, **facts, proven=token.fingerprint)
+            else:
+                self._store.withhold(lease, token, **facts, **self._early_death(snapshot, token, cause))
             return
-        raise self._failed(lease, account, snapshot, failure)
+        failure.retry_in = self._durations.transient_cap
+        self._store.settle(lease, **tested, test_error=failure.reason)
+        logger.warning("%s: token %s can't be tested (%s): %s", lease.appid, token.fingerprint, cause, failure)
+        raise failure
 
-    def _dead(self, snapshot: Snapshot, token: AccessToken) -> dict[str, object]:
+    def _early_death(self, snapshot: Snapshot, token: AccessToken, cause: Cause) -> dict[str, object]:
+        """Complain of a token that died before its time, unless it may have been us who ended it."""
+        if cause is Cause.DOUBTFUL or doubts(snapshot, self._durations):
+            return {}
         left = token.expires_in(snapshot.now)
         logger.error(
             "another program fetches tokens for %s, or somebody reset its secret: token %s died %.0f min before its"
             " time", snapshot.appid, token.fingerprint, left / 60,
         )  # fmt: skip
-        return {"dead": token.fingerprint, **self._death(snapshot)}
+        return self._death(snapshot)
 
     def _death(self, snapshot: Snapshot) -> dict[str, object]:
         """Count an early death that we did not cause."""
@@ -116,26 +145,25 @@ class Attempts:
             return {"deaths": snapshot.deaths + 1}
         return {"deaths": 1, "deaths_since": f"{snapshot.now:.3f}"}
 
-    def _fetch(self, lease: Lease, account: Account, snapshot: Snapshot, cause: Cause) -> float | None:
-        force = must_force(snapshot, cause, self._durations)
-        allowed = self._begin(lease, account, force=force)
+    def _fetch(self, lease: Lease, account: Account, snapshot: Snapshot, decision: Fetch) -> float | None:
+        allowed = self._begin(lease, account, force=decision.force)
         if allowed == "lost":
             return None
         if allowed != "ok":
             error = DayLimit(f"this day has {allowed}", hint="what is left of WeChat's quota is for people")
             raise self._failed(lease, account, snapshot, error)
         try:
-            fetched = self._source.fetch(account, force=force)
+            fetched = self._source.fetch(account, force=decision.force)
         except FetchError as error:
             failure = error
         else:
-            self._accept(lease, account, snapshot, cause, fetched)
+            self._accept(lease, account, snapshot, decision.cause, fetched)
             return 0.0
-        lost = failure.ambiguous and _replaces(account, force=force)
+        lost = failure.ambiguous and (decision.force or replaces(account))
         raise self._failed(lease, account, snapshot, failure, lost=lost)
 
     def _begin(self, lease: Lease, account: Account, *, force: bool) -> Begin:
-        stray = self._durations.fetch_timeout + self._durations.stray if _replaces(account, force=force) else 0
+        stray = self._durations.fetch_timeout + self._durations.stray if force or replaces(account) else 0
         budgets = {"budget": budget(account), "forced_budget": FORCED_QUOTA}
         return self._store.begin(lease, forced=force, stray=stray, **budgets)
 
@@ -150,9 +178,9 @@ class Attempts:
         died = foreign(before, account, fetched, cause, self._durations)
         facts = self._death(before) if died else {}
         copies = account.copies(token, lease.taken_at)
-        facts |= {"revision": account.revision, "published": account.published}
+        facts |= {"revision": account.revision, "accepted": account.revision, "published": account.published}
         facts |= {"stray_until": stray_until(before, self._durations)}
-        done, problem = self._store.commit(lease, token, refresh_at=at, copies=copies, **facts)
+        done, problem = self._commit(lease, token, refresh_at=at, copies=copies, **facts)
         if problem:
             logger.error("%s: a copy of the token can't be written: %s", account.appid, problem)
         which = "the same token" if token.fingerprint == before.fingerprint else f"token {token.fingerprint}"
@@ -160,6 +188,19 @@ class Attempts:
             "%s: fetched (%s): %s, expires in %.0f s, %s", account.appid, cause, which, fetched.expires_in, done,
             extra={"appid": account.appid, "cause": cause.name, "fingerprint": token.fingerprint, "commit": done},
         )  # fmt: skip
+
+    def _commit(self, lease: Lease, token: AccessToken, **facts: Any) -> tuple[Commit, str]:
+        """Commit, and try again while Redis is away and the lease may live: the token in hand is the only one."""
+        deadline = time.monotonic() + self._durations.lease - self._durations.fetch_timeout
+        pause = self._durations.transient_wait / 10
+        while True:
+            try:
+                return self._store.commit(lease, token, **facts)
+            except StoreUnavailable:
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(pause)
+            pause = min(2 * pause, self._durations.transient_wait)
 
     def _failed(
         self,
@@ -174,24 +215,20 @@ class Attempts:
         """Record the failure and return it, to be raised."""
         failures = snapshot.failures + 1 if snapshot.revision == account.revision else 1
         # What is lost may be acted upon late; of what WeChat answered nothing more will come.
-        known = {} if lost else {"stray_until": snapshot.stray_until}
+        known = {} if lost else {"stray_until": snapshot.stray_until, "lost_at": snapshot.lost_at}
         error.retry_in = wait_after(error, failures, snapshot.now, self._durations)
         self._store.fail(
             lease,
             retry_at=snapshot.now + error.retry_in,
-            cut=self._durations.overlap if lost else 0,
+            lost=lost,
             failures=failures,
             error=error.reason,
             errcode=error.errcode,
             hint=error.hint,
             revision=account.revision,
             stuck=stuck,
+            limited=int(isinstance(error, DayLimit | MinuteLimit)),
             **known,
         )
         logger.warning("%s: %s; next attempt in %.1f s", account.appid, error, error.retry_in)
         return error
-
-
-def _replaces(account: Account, *, force: bool) -> bool:
-    """Say whether each call makes a new token; one of stable_token that is not forced shows the same one again."""
-    return force or account.endpoint == "token"

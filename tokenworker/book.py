@@ -22,7 +22,8 @@ _Versions = dict[Path, tuple[int, ...]]
 class Change:
     """What a new look at the files brought: accounts to refresh at once, and accounts to forget."""
 
-    #: Whether the files were read since the last look; the first look is never the same as before.
+    #: Whether this is the first look; whether the files were read since the last look, as they were before the first.
+    first: bool = False
     reread: bool = False
     changed: tuple[Account, ...] = ()
     removed: tuple[Account, ...] = ()
@@ -71,7 +72,7 @@ class AccountBook:
                 return self._reread()
             first, self._looked = not self._looked, True
             leaving, self._leaving = self._leaving, {}
-            return Change(reread=first, removed=tuple(leaving.values()))
+            return Change(first=first, reread=first, removed=tuple(leaving.values()))
 
     def _reread(self) -> Change:
         before = self._accounts

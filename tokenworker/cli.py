@@ -16,11 +16,11 @@ from typing import Any, NoReturn
 
 import click
 
+from tokenworker.causes import Demand
 from tokenworker.config import Config, read_dotenv
 from tokenworker.demo import DEMO_APPID, DEMO_SECRET
 from tokenworker.errors import StoreUnavailable, TokenWorkerError
 from tokenworker.kept import Kept, absence
-from tokenworker.policy import Demand
 from tokenworker.selection import NothingChosen
 from tokenworker.view import View
 

@@ -57,6 +57,16 @@ class Durations:
         return self.fetch_timeout * 15 / 8
 
     @property
+    def fetch_room(self) -> float:
+        """How long before the end of a token its last fetch must begin: time for a tick to see it, and for a lease."""
+        return self.tick + self.lease
+
+    @property
+    def repeat_gap(self) -> float:
+        """How long after a fetch that may have replaced our token the next one waits: nearly the overlap."""
+        return max(0.0, self.overlap - self.fetch_room)
+
+    @property
     def longest_rest(self) -> float:
         """No failure makes an account rest for longer; a longer rest is the work of a clock that went back."""
         return 1.5 * max(self.operator_cap, self.day_probe)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from tokenworker.causes import Demand
 from tokenworker.durations import Durations
-from tokenworker.policy import Demand
 from tokenworker.store import Snapshot
 
 

@@ -1,140 +1,89 @@
-"""When WeChat is called, and how long to wait after a failure: decisions, without any doing."""
+"""What to do for an account, and how long to wait after a failure: decisions, without any doing."""
 
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 from zlib import crc32
 
 from tokenworker.accounts import Account
+from tokenworker.causes import SLACK, Cause, Demand, changed, doubts, repeatable_in, since, why_fetch, why_test
 from tokenworker.durations import Durations
 from tokenworker.errors import DayLimit, FetchError, MinuteLimit, TransientError
 from tokenworker.store import BEIJING, Lease, Snapshot
-from tokenworker.tokens import AccessToken, FetchedToken, fingerprint
+from tokenworker.tokens import FetchedToken, fingerprint
 
 _DAY = 86_400
 #: WeChat allows 20 forced refreshes a day; we make so many by ourselves, and leave the rest to people.
 FORCED_QUOTA = 20
 _FORCED_BY_ITSELF = 4
-#: More early deaths than this within an hour are no accident.
-_DEATHS = 3
 #: The part of a day's quota that we use; the rest is for people who look for a fault.
 _QUOTA_SHARE = 0.95
 #: Accounts that were fetched at the same moment become stale spread over this part of their leeway.
 _SPREAD = 0.07
-#: Celery's countdown and Redis's clock may differ by so many seconds; a retry that is early by less is in time. And
-#: Valkey's clock, which runs ahead by up to a millisecond under load, did not go back.
-_SLACK = 0.05
-
-
-class Cause(StrEnum):
-    """Why WeChat is called."""
-
-    FORCED = "forced"
-    MISSING = "there is no token"
-    OVERWRITTEN = "another program wrote a token under our key"
-    DEAD = "WeChat refused the token"
-    CLOCK = "Redis's clock went back"
-    UNSETTLED = "a fetch ended nobody knows how"
-    SUSPECT = "two fetches overlapped, or one lost its answer"
-    STRAY = "WeChat may have acted late on a fetch that we gave up on"
-    STALE = "it runs out soon"
-    EARLY = "asked for before its time"
-    REJECTED = "a service says that WeChat refused the token"
 
 
 @dataclass(frozen=True)
-class Demand:
-    """What somebody asks for: nothing special, or more than what is due."""
+class Nothing:
+    """All is well, or somebody else is at it."""
 
-    #: The fingerprint of a token that WeChat refused.
-    rejected: str | None = None
-    early: bool = False
+
+@dataclass(frozen=True)
+class Wait:
+    """There is cause for a call, but not for so many seconds."""
+
+    cause: Cause
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Test the token that we have."""
+
+    cause: Cause
+
+
+@dataclass(frozen=True)
+class Fetch:
+    """Fetch a token; `force` kills the one before."""
+
+    cause: Cause
     force: bool = False
 
 
-def due(snapshot: Snapshot, demand: Demand, durations: Durations, held: Lease | None = None) -> Cause | None:
-    """Say why WeChat should be called for an account, or None; `held` is the lease that the asker has."""
-    now, token = snapshot.now, snapshot.token
-    if demand.force and _since(snapshot.forced_at, now) >= durations.force_interval:
-        return Cause.FORCED
-    if token is None:
-        return Cause.MISSING
-    if token.fingerprint != snapshot.fingerprint:
-        return Cause.OVERWRITTEN
-    if token.fingerprint == snapshot.dead:
-        return Cause.DEAD
-    return _due_by_history(snapshot, durations, held) or _due_by_demand(snapshot, token, demand, durations)
+Decision = Nothing | Wait | Probe | Fetch
 
 
-def _due_by_history(snapshot: Snapshot, durations: Durations, held: Lease | None) -> Cause | None:
-    if snapshot.fetched_at > snapshot.now + durations.tick:
-        return Cause.CLOCK
-    if snapshot.suspect is not None:
-        return Cause.SUSPECT
-    if _unsettled(snapshot, held):
-        return Cause.UNSETTLED
-    if snapshot.stray_until and not stray_until(snapshot, durations):
-        return Cause.STRAY
-    return Cause.STALE if snapshot.now >= snapshot.refresh_at else None
+def decide(
+    snapshot: Snapshot, account: Account, demand: Demand, durations: Durations, held: Lease | None = None
+) -> Decision:
+    """Say what to do for an account; `held` is the lease that the asker has.
 
-
-def stray_until(snapshot: Snapshot, durations: Durations) -> float:
-    """Say until when WeChat may still act on a fetch that we gave up on, or 0; a clock may have lengthened that."""
-    left = snapshot.stray_until - snapshot.now
-    return snapshot.stray_until if 0 < left <= durations.fetch_timeout + durations.stray + _SLACK else 0.0
-
-
-def _unsettled(snapshot: Snapshot, held: Lease | None) -> bool:
-    """Say whether the fetch before this one, if any, died with its end unknown."""
-    if held:
-        return snapshot.settled != held.fencing - 1
-    return snapshot.lease_left is None and snapshot.settled != snapshot.fencing
-
-
-def _due_by_demand(snapshot: Snapshot, token: AccessToken, demand: Demand, durations: Durations) -> Cause | None:
-    # A third token within the overlap may kill the first while readers still hold it.
-    if demand.early and _since(snapshot.fetched_at, snapshot.now) >= durations.overlap:
-        return Cause.EARLY
-    if token.fingerprint in (demand.rejected, snapshot.rejected) and not _proven(snapshot, token, durations):
-        return Cause.REJECTED
-    return None
-
-
-def _since(moment: float, now: float) -> float:
-    """Count the seconds since a moment; one that lies ahead was written before the clock went back."""
-    return now - moment if moment <= now + _SLACK else float("inf")
-
-
-def _proven(snapshot: Snapshot, token: AccessToken, durations: Durations) -> bool:
-    """Say whether the token was tested and found good so lately that another report changes nothing."""
-    lately = _since(snapshot.tested_at, snapshot.now) < durations.report_interval
-    return token.fingerprint == snapshot.proven and lately
-
-
-def contested(snapshot: Snapshot, durations: Durations) -> bool:
-    """Say whether so many tokens died early of late that another program must be fetching for this account."""
-    return snapshot.deaths > _DEATHS and _since(snapshot.deaths_since, snapshot.now) < durations.contest_window
-
-
-def waits(snapshot: Snapshot, account: Account, demand: Demand, cause: Cause, durations: Durations) -> float:
-    """Say for how many seconds WeChat must not be called yet: after a failure, or after a report on a contested one."""
+    While a fetch must wait, or does more harm than good, a token that may be dead is tested.
+    """
+    cause = why_fetch(snapshot, account, demand, durations, held)
     rest = _rest(snapshot, account, demand, durations)
-    if cause is not Cause.REJECTED or not contested(snapshot, durations):
-        return rest
-    return max(rest, durations.contested_interval - _since(snapshot.tested_at, snapshot.now), 0.0)
+    if cause and not rest:
+        return Fetch(cause, must_force(snapshot, cause, durations))
+    test, left = why_test(snapshot, demand, durations, held)
+    if test and not left:
+        return Probe(test)
+    if cause:
+        return Wait(cause, min(rest, left))
+    return Wait(test, left) if test is Cause.REJECTED else Nothing()
 
 
 def _rest(snapshot: Snapshot, account: Account, demand: Demand, durations: Durations) -> float:
-    """Say how long an account must still rest after a failure; new settings end the rest."""
+    """Say how long no token may be fetched after a failure; new settings end the rest."""
     left = snapshot.retry_at - snapshot.now
-    if left <= _SLACK or left > durations.longest_rest or snapshot.revision != account.revision:
+    if left <= SLACK or left > durations.longest_rest or snapshot.revision != account.revision:
         return 0.0
-    if snapshot.failed_at > snapshot.now + _SLACK:
+    if snapshot.failed_at > snapshot.now + SLACK:
         return 0.0  # the clock went back, and the rest grew by as much
-    wanted = demand.early or demand.force
-    return 0.0 if wanted and _since(snapshot.failed_at, snapshot.now) >= durations.retry_gap else left
+    # A limit of WeChat's is not to be asked away.
+    wanted = (demand.early or demand.force) and not snapshot.limited
+    return 0.0 if wanted and since(snapshot.failed_at, snapshot.now) >= durations.retry_gap else left
 
 
 def wait_after(error: FetchError, failures: int, now: float, durations: Durations) -> float:
@@ -154,18 +103,30 @@ def wait_after(error: FetchError, failures: int, now: float, durations: Duration
     return float(min(cap, first * 2 ** min(failures - 1, 32)) * random.uniform(0.8, 1.2))  # noqa: S311  no secret
 
 
-def next_look(snapshot: Snapshot, durations: Durations) -> float:
+def next_look(snapshot: Snapshot, account: Account, durations: Durations) -> float:
     """Say when to look at an account again: at once for what is due, or else when something may be."""
-    if due(snapshot, Demand(), durations):
-        return 0.0
-    moments = [snapshot.refresh_at]
+    decision = decide(snapshot, account, Demand(), durations)
+    if isinstance(decision, Wait):
+        return snapshot.now + decision.seconds
+    return 0.0 if decision != Nothing() else min(_moments(snapshot, account, durations))
+
+
+def _moments(snapshot: Snapshot, account: Account, durations: Durations) -> Iterator[float]:
+    """List when something may become due."""
+    token = snapshot.token
+    if token and doubts(snapshot, durations):
+        yield snapshot.now + repeatable_in(snapshot, token, account, durations)
+        yield snapshot.now + why_test(snapshot, Demand(), durations)[1]
+    else:
+        yield snapshot.refresh_at
     if snapshot.stray_until:
-        moments.append(snapshot.stray_until)
+        yield snapshot.stray_until
     if snapshot.lease_left is not None:
-        moments.append(snapshot.now + snapshot.lease_left)  # its holder may be dead
-    if snapshot.token and snapshot.token.fingerprint == snapshot.rejected:
-        moments.append(snapshot.tested_at + durations.report_interval)  # the report came too early to be tested
-    return min(moments)
+        yield snapshot.now + snapshot.lease_left  # its holder may be dead
+    if changed(snapshot, account):
+        yield snapshot.fetched_at + durations.overlap
+    if token and token.fingerprint == snapshot.rejected:
+        yield snapshot.tested_at + durations.report_interval  # the report came too early to be tested
 
 
 def usable(snapshot: Snapshot, rejected: str | None) -> bool:
@@ -178,7 +139,7 @@ def must_force(snapshot: Snapshot, cause: Cause, durations: Durations) -> bool:
     """Say whether to kill the token before: on demand, or when WeChat hands out a dead one again and again."""
     if cause is Cause.FORCED:
         return True
-    rested = _since(snapshot.forced_at, snapshot.now) >= durations.force_interval
+    rested = since(snapshot.forced_at, snapshot.now) >= durations.force_interval
     # The dead token may have vanished from Redis since, or somebody wrote another over it.
     without = cause in (Cause.DEAD, Cause.MISSING, Cause.OVERWRITTEN)
     stuck = without and snapshot.stuck != "" and snapshot.stuck == snapshot.dead

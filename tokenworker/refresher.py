@@ -14,9 +14,10 @@ from typing import Literal
 
 from tokenworker.accounts import Account
 from tokenworker.attempts import Attempts
+from tokenworker.causes import Demand
 from tokenworker.durations import Durations
-from tokenworker.errors import FetchError, TokenUnavailable
-from tokenworker.policy import Demand, due, next_look, usable, waits
+from tokenworker.errors import FetchError, TokenUnavailable, UnknownAccount
+from tokenworker.policy import Nothing, Wait, decide, next_look, usable
 from tokenworker.store import Snapshot, TokenStore
 from tokenworker.tokens import AccessToken
 
@@ -70,16 +71,15 @@ class Refresher:
         if snapshot.published != account.published:
             self.publish(account, snapshot)
         for _ in range(_ROUNDS):
-            cause = due(snapshot, wanted, self._durations)
-            if cause is None:
-                self._plan(snapshot)
+            if snapshot.removed:
+                raise UnknownAccount(f"{account.appid} was taken out of the accounts just now", account.appid)
+            decision = decide(snapshot, account, wanted, self._durations)
+            if decision == Nothing():
+                self._plan(account, snapshot)
                 return _outcome(snapshot, "fresh" if snapshot.fingerprint == before.fingerprint else "refreshed")
-            left = waits(snapshot, account, wanted, cause, self._durations)
-            if not left:
-                done = self._attempts.make(account, wanted)
-                if done is None:
-                    return _outcome(snapshot, "busy")
-                left = done
+            left = decision.seconds if isinstance(decision, Wait) else self._attempts.make(account, wanted)
+            if left is None:
+                return _outcome(snapshot, "busy")
             if left:
                 return self._wait(snapshot, left)
             wanted = Demand(rejected=wanted.rejected)
@@ -124,12 +124,12 @@ class Refresher:
             retry_in = error.retry_in or 0.0
         return Outcome(account.appid, "waiting", None, retry_in)
 
-    def _plan(self, snapshot: Snapshot) -> None:
+    def _plan(self, account: Account, snapshot: Snapshot) -> None:
         """Look at an account next when that is due, or sooner for what came since our look."""
-        planned = next_look(snapshot, self._durations)
+        planned = next_look(snapshot, account, self._durations)
         self._store.plan(snapshot.appid, planned)
         # A report, say: it had the account looked at at once, and our plan undid that.
-        again = next_look(self._store.look(snapshot.appid), self._durations)
+        again = next_look(self._store.look(snapshot.appid), account, self._durations)
         if again < planned:
             self._store.plan(snapshot.appid, again)
 

@@ -9,12 +9,13 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any
 
+from tokenworker.accounts import Account
 from tokenworker.attempts import Attempts, Limits
-from tokenworker.book import AccountBook
+from tokenworker.book import AccountBook, Change
+from tokenworker.causes import contested
 from tokenworker.config import Config
 from tokenworker.demo import DEMO_APPID
 from tokenworker.durations import Durations
-from tokenworker.policy import contested
 from tokenworker.refresher import Refresher
 from tokenworker.store import Snapshot, TokenStore, connect
 from tokenworker.transport import Transport
@@ -47,9 +48,8 @@ class Runtime:
         """Bring Redis in line with the accounts file: new ones are due, changed ones too, removed ones go."""
         change = self.book.reload()
         for account in change.removed:
-            self.store.clear(account.appid)
-        for account in change.changed:
-            self.store.plan(account.appid, 0)
+            self.store.clear(account.appid, self.durations.lease + self.durations.grace)
+        self.store.announce({account.appid: account.revision for account in self._news(change)})
         if self.book.error or change.reread:
             self.store.note_accounts_error(self.book.error, 6 * self.durations.grace)
         # Whoever asks without an appid must not get the sandbox's token now that there is a real account.
@@ -59,6 +59,13 @@ class Runtime:
         if change.reread or self.store.enrolled() < len(self.book):
             self.store.rename({account.appid: account.name for account in self.book.accounts.values()})
             self.store.enroll(self.book.accounts)
+
+    def _news(self, change: Change) -> list[Account]:
+        """List the accounts whose settings may be new to Redis: at the first look, those unlike at the last fetch."""
+        if not change.first:
+            return list(change.changed)
+        accepted = self.store.accepted(list(self.book.accounts))
+        return [self.book.accounts[appid] for appid, it in accepted.items() if it != self.book.accounts[appid].revision]
 
     def mend_copies(self) -> None:
         """Write published copies again that are gone, after an eviction for example."""

@@ -11,6 +11,7 @@ all processes share.
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import socket
@@ -18,7 +19,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Any, Literal, cast
+from typing import Any, Literal, TypeVar, cast
 
 import redis
 from redis.backoff import ExponentialBackoff, NoBackoff
@@ -28,6 +29,10 @@ from tokenworker.connect import options, translated
 from tokenworker.exports import Copy
 from tokenworker.keys import Keys
 from tokenworker.tokens import AccessToken
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 #: WeChat counts its days in Beijing, eight hours ahead of UTC.
 BEIJING = 8 * 3600
@@ -63,14 +68,18 @@ class State:
     suspect: int | None = None
     #: Until then WeChat may act on a fetch whose end we don't know, and so replace a token that came after it.
     stray_until: float = 0.0
+    #: When a fetch began, or ended too late, of which nobody knows whether it replaced the token; 0: there is none.
+    lost_at: float = 0.0
     #: Fingerprints of tokens: reported by a service; tested and found dead; tested and found good.
     rejected: str = ""
     dead: str = ""
     proven: str = ""
     #: A dead token that WeChat handed out once more.
     stuck: str = ""
-    #: When a reported token was last tested.
+    #: The token that was last tested, whatever came of it, when, and why that told us nothing.
+    tested: str = ""
     tested_at: float = 0.0
+    test_error: str = ""
     #: Tokens that died before their time, without us, since `deaths_since`.
     deaths: int = 0
     deaths_since: float = 0.0
@@ -80,14 +89,20 @@ class State:
     hint: str = ""
     failed_at: float = 0.0
     retry_at: float = 0.0
-    #: The account's settings at the last commit or failure.
+    #: Whether the last failure was a limit of WeChat's, which nobody may ask away: 0 or 1.
+    limited: int = 0
+    #: The account's settings: at the last commit or failure; at the last commit; those that somebody last changed.
     revision: str = ""
+    accepted: str = ""
+    announced: str = ""
     fetches_today: int = 0
     forced_at: float = 0.0
     forced_today: int = 0
     #: The list of copies that were written last, and why one of them could not be.
     published: str = ""
     publish_error: str = ""
+    #: Whether the account was taken out of the settings a moment ago: 0 or 1.
+    removed: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,9 +212,10 @@ class TokenStore:
     def commit(
         self, lease: Lease, token: AccessToken, *, refresh_at: float, copies: Iterable[Copy] = (), **facts: object
     ) -> tuple[Commit, str]:
-        """Make `token` the account's token, unless the lease is no longer ours: then nothing but a mark is set.
+        """Make `token` the account's token, unless somebody took a lease after us: then nothing but a mark is set.
 
         Its copies are written in the same step; returned with the result is why one of them could not be, or "".
+        May be repeated when nobody knows whether it was done.
         """
         fields: dict[str, object] = {
             "fingerprint": token.fingerprint,
@@ -215,18 +231,24 @@ class TokenStore:
         self.plan(lease.appid, refresh_at if commit == "committed" else 0)
         return commit, _text(problem)
 
-    def fail(self, lease: Lease, *, retry_at: float, cut: float = 0, **facts: object) -> None:
-        """Record a failed fetch; `cut` limits the life of the token, which may be superseded, to so many seconds."""
+    def fail(self, lease: Lease, *, retry_at: float, lost: bool = False, **facts: object) -> None:
+        """Record a failed fetch; `lost` means that WeChat may have issued a token that we never saw."""
         fields = {**facts, "retry_at": _stamp(retry_at), "failed_at": _stamp(lease.taken_at)}
-        keys = [*self._keys(lease.appid), self._copies(lease.appid)]
-        arguments = (lease.owner, lease.fencing, int(lease.taken_at * 1000), int(cut * 1000))
-        self._run("fail", keys, *arguments, *_flat(fields))
+        _, state, key = self._keys(lease.appid)
+        self._run("fail", [state, key], lease.owner, lease.fencing, int(lost), *_flat(fields))
         self.plan(lease.appid, retry_at)
 
     def settle(self, lease: Lease, **fields: object) -> None:
         """End a lease under which nothing was fetched, noting `fields` in the state."""
         _, state, key = self._keys(lease.appid)
         self._run("settle", [state, key], lease.owner, lease.fencing, *_flat(fields))
+
+    def withhold(self, lease: Lease, token: AccessToken, **fields: object) -> None:
+        """End a lease under which `token` was found dead: nobody finds it any more, nor its copies."""
+        keys = [*self._keys(lease.appid), self._copies(lease.appid)]
+        fields["dead"] = token.fingerprint
+        self._run("withhold", keys, lease.owner, lease.fencing, _hidden(token.access_token), *_flat(fields))
+        self.plan(lease.appid, 0)
 
     # Copies
 
@@ -252,8 +274,7 @@ class TokenStore:
 
     def leave(self, appid: str) -> None:
         """End what `admit` began."""
-        with translated():
-            self._redis.zrem(self._running, appid)
+        self._mended(lambda: self._redis.zrem(self._running, appid), self._running)
 
     # Reports and plans
 
@@ -270,17 +291,37 @@ class TokenStore:
         token = self.look(appid).token
         return token is not None and token.fingerprint == name
 
-    def suspect(self, appids: Iterable[str], seconds: float) -> bool:
-        """Have each account fetched once more; False when that was asked for already, less than `seconds` ago."""
+    def suspect(self, appids: Iterable[str], seconds: float, *, replaced: bool = False) -> bool:
+        """Have each account fetched once more; False when that was asked for already, less than `seconds` ago.
+
+        `replaced` means that a newer token may have replaced the one that we have.
+        """
         key, length = f"{self._prefix}:suspected", int(seconds * 1000)
-        with translated():
-            if self._redis.pttl(key) > length + 1000:
-                self._redis.delete(key)  # the clock went back once more since, by a second at least
-            first = self._redis.set(key, "1", nx=True, px=length)
+        first = self._mended(lambda: self._mark(key, length), key)
         for appid in appids if first else ():
-            self._run("suspect", [self._keys(appid)[1]])
+            self._run("suspect", [self._keys(appid)[1]], int(replaced))
             self.plan(appid, 0)
         return bool(first)
+
+    def _mark(self, key: str, length: int) -> bool:
+        if self._redis.pttl(key) > length + 1000:
+            self._redis.delete(key)  # the clock went back once more since, by a second at least
+        return bool(self._redis.set(key, "1", nx=True, px=length))
+
+    def announce(self, revisions: Mapping[str, str]) -> None:
+        """Say that the settings of accounts changed, namely to those `revisions`, by appid; who was gone is back."""
+        for appid, revision in revisions.items():
+            self._run("announce", [self._keys(appid)[1]], revision)
+            self.plan(appid, 0)
+
+    def accepted(self, appids: Sequence[str]) -> dict[str, str]:
+        """Return the settings with which WeChat gave the tokens that there are, by appid."""
+        with translated():
+            pipe = self._redis.pipeline(transaction=False)
+            for appid in appids:
+                pipe.hget(self._keys(appid)[1], "accepted")
+            found = pipe.execute(raise_on_error=False)
+        return {appid: _text(it) for appid, it in zip(appids, found, strict=True) if isinstance(it, bytes)}
 
     def now(self) -> float:
         """Return the time by Redis's clock, in epoch seconds."""
@@ -290,40 +331,35 @@ class TokenStore:
 
     def plan(self, appid: str, at: float) -> None:
         """Look at an account next at `at`; 0 means at once."""
-        with translated():
-            self._redis.zadd(self._due, {appid: at})
+        self._mended(lambda: self._redis.zadd(self._due, {appid: at}), self._due)
 
     def enroll(self, appids: Iterable[str]) -> None:
         """See to it that each account is looked at some time: those that have no time yet, at once."""
-        with translated():
-            self._redis.zadd(self._due, dict.fromkeys(appids, 0), nx=True)
+        self._mended(lambda: self._redis.zadd(self._due, dict.fromkeys(appids, 0), nx=True), self._due)
 
     def enrolled(self) -> int:
         """Count the accounts that have a time to be looked at."""
-        with translated():
-            return int(self._redis.zcard(self._due))
+        return int(self._mended(lambda: self._redis.zcard(self._due), self._due))
 
     def appids(self) -> list[str]:
         """List the accounts that anybody keeps here."""
-        with translated():
-            return sorted(_text(appid) for appid in cast("list[bytes]", self._redis.zrange(self._due, 0, -1)))
+        appids = self._mended(lambda: self._redis.zrange(self._due, 0, -1), self._due)
+        return sorted(_text(appid) for appid in cast("list[bytes]", appids))
 
     def rename(self, names: Mapping[str, str]) -> None:
         """Note the names of accounts by appid, and that one with an empty name has none."""
         named = {appid: name for appid, name in names.items() if name}
         nameless = [appid for appid in names if appid not in named]
-        with translated():
-            pipe = self._redis.pipeline()
-            if named:
-                pipe.hset(self._names.names, mapping=cast("dict[Any, Any]", named))
-            if nameless:
-                pipe.hdel(self._names.names, *nameless)
-            pipe.execute()
+        key = self._names.names
+        if named:
+            self._mended(lambda: self._redis.hset(key, mapping=cast("dict[Any, Any]", named)), key)
+        if nameless:
+            self._mended(lambda: self._redis.hdel(key, *nameless), key)
 
     def names(self) -> dict[str, str]:
         """Return the names of the accounts that have one, by appid."""
-        with translated():
-            names = cast("dict[bytes, bytes]", self._redis.hgetall(self._names.names))
+        key = self._names.names
+        names = cast("dict[bytes, bytes]", self._mended(lambda: self._redis.hgetall(key), key))
         return {_text(appid): _text(name) for appid, name in names.items()}
 
     def take_due(self, limit: int, grace: float) -> list[str]:
@@ -333,9 +369,8 @@ class TokenStore:
     def due_within(self, seconds: float) -> list[str]:
         """List the accounts whose time has come or comes within `seconds`, changing nothing."""
         end = self.now() + seconds
-        with translated():
-            appids = cast("list[bytes]", self._redis.zrangebyscore(self._due, "-inf", end))
-        return [_text(appid) for appid in appids]
+        appids = self._mended(lambda: self._redis.zrangebyscore(self._due, "-inf", end), self._due)
+        return [_text(appid) for appid in cast("list[bytes]", appids)]
 
     def without_token(self, appids: Collection[str]) -> list[str]:
         """List the accounts among `appids` that have no token, at the cost of one cheap command when there is none."""
@@ -358,12 +393,14 @@ class TokenStore:
         except redis.ResponseError:
             return False
 
-    def clear(self, appid: str) -> None:
-        """Forget an account: its token, its copies, all that is known of it."""
-        self._run("clear", [*self._keys(appid), self._copies(appid)])
-        with translated():
-            self._redis.zrem(self._due, appid)
-            self._redis.hdel(self._names.names, appid)
+    def clear(self, appid: str, seconds: float = 60.0) -> None:
+        """Forget an account: its token, its copies, all that is known of it.
+
+        For `seconds` it is remembered that it went, so that a fetch under way does not bring it back.
+        """
+        self._run("clear", [*self._keys(appid), self._copies(appid)], int(seconds * 1000))
+        self._mended(lambda: self._redis.zrem(self._due, appid), self._due)
+        self._mended(lambda: self._redis.hdel(self._names.names, appid), self._names.names)
 
     def note_accounts_error(self, error: str | None, seconds: float) -> None:
         """Tell everyone who asks for the status that the accounts file can't be used; None: it can."""
@@ -375,8 +412,7 @@ class TokenStore:
 
     def accounts_error(self) -> str | None:
         """Return what is wrong with the accounts file, if anything."""
-        with translated():
-            error = cast("bytes | None", self._redis.get(self._notice))
+        error = cast("bytes | None", self._mended(lambda: self._redis.get(self._notice), self._notice))
         return _text(error) if error else None
 
     def note_tick(self) -> None:
@@ -422,14 +458,35 @@ class TokenStore:
             self._redis.ping()
 
     def _run(self, name: str, keys: Iterable[str], *args: object) -> Any:
+        named = list(keys)
+        return self._mended(lambda: self._scripts[name](keys=named, args=list(args)), *named)
+
+    def _mended(self, do: Callable[[], T], *keys: str) -> T:
+        """Do something with our `keys`; where one holds another type, it goes first: somebody else wrote there."""
         with translated():
-            return self._scripts[name](keys=list(keys), args=list(args))
+            try:
+                return do()
+            except redis.ResponseError as error:
+                if "WRONGTYPE" not in str(error):
+                    raise
+            gone = self._scripts["mend"](keys=list(keys), args=[_type_of(key) for key in keys])
+            logger.error("somebody else wrote under our keys; removed: %s", ", ".join(map(_text, gone)))
+            return do()
 
 
 _READERS: dict[str, Callable[[str], Any]] = {"float": float, "int": int, "int | None": int, "str": str}
-_SCRIPTS = ("look", "take_lease", "begin", "fail", "settle", "reject", "take_due", "admit", "suspect", "trial")
+_SCRIPTS = (
+    *("look", "take_lease", "begin", "fail", "settle", "reject", "take_due", "admit", "suspect", "announce"),
+    *("mend", "trial"),
+)
 #: Those that begin with the functions of copies.lua.
-_WITH_COPIES = ("commit", "publish", "clear")
+_WITH_COPIES = ("commit", "publish", "clear", "withhold")
+#: The types of our keys, by the last part of their names; all others are strings.
+_TYPES = {"state": "hash", "copies": "hash", "names": "hash", "due": "zset", "running": "zset"}
+
+
+def _type_of(key: str) -> str:
+    return _TYPES.get(key.rpartition(":")[2], "string")
 
 
 def _script(client: redis.Redis, *names: str) -> Callable[..., Any]:

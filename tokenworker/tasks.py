@@ -10,10 +10,10 @@ from typing import Any
 
 from celery import Task, shared_task
 
+from tokenworker.causes import Demand
 from tokenworker.errors import StoreUnavailable, TokenWorkerError, TransientError
 from tokenworker.masking import Result, hush_tick
 from tokenworker.messages import GET_TOKEN, QUEUE, REFRESH_DUE_TOKENS, REFRESH_TOKEN, STATUS
-from tokenworker.policy import Demand
 from tokenworker.results import handed_over, results_of
 from tokenworker.runtime import runtime
 from tokenworker.tokens import fingerprint

@@ -10,9 +10,10 @@ from typing import Any
 from celery.signals import celeryd_after_setup, worker_ready, worker_shutting_down
 
 from tokenworker import preflight
+from tokenworker.causes import Cause, Demand
 from tokenworker.errors import TokenWorkerError
 from tokenworker.messages import QUEUE
-from tokenworker.policy import Cause, Demand, due, waits
+from tokenworker.policy import Nothing, Wait, decide
 from tokenworker.runtime import Runtime, runtime
 from tokenworker.tasks import refresh_due_tokens
 
@@ -74,14 +75,14 @@ class Watchdog(threading.Thread):
     def _is_neglected(self, appid: str) -> bool:
         account = self._held.book.accounts.get(appid)
         snapshot = self._held.store.look(appid)
-        cause = due(snapshot, Demand(), self._held.durations)
-        if account is None or cause is None or snapshot.lease_left:
+        if account is None or snapshot.lease_left:
             return False
-        if waits(snapshot, account, Demand(), cause, self._held.durations):
+        decision = decide(snapshot, account, Demand(), self._held.durations)
+        if isinstance(decision, Nothing | Wait):
             return False
-        if cause is not Cause.STALE:
+        if decision.cause is not Cause.STALE:
             # What comes out of the order is nobody's duty in particular; the lease sees to it that one does it.
-            logger.warning("%s: due, and nobody is at it: %s", appid, cause)
+            logger.warning("%s: due, and nobody is at it: %s", appid, decision.cause)
             return True
         overdue = snapshot.now - snapshot.refresh_at > self._held.durations.watchdog_overdue
         if overdue:

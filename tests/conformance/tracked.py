@@ -85,7 +85,7 @@ import requests  # noqa: E402
 from tokenworker import AsyncTokenReader, TokenReader  # noqa: E402
 from tokenworker.auth import WeChatAuth  # noqa: E402
 from tokenworker.auth.httpx import WeChatAuth as HttpxAuth  # noqa: E402
-from tokenworker.policy import Demand  # noqa: E402
+from tokenworker.causes import Demand  # noqa: E402
 from tokenworker.runtime import runtime  # noqa: E402
 from tokenworker.tokens import fingerprint  # noqa: E402
 

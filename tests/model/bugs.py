@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from model import stories
-from model.process import DURATIONS, Bug, SteppingStore
-from model.record import Promise
+from model.process import Bug, SteppingStore
+from model.record import DURATIONS, Promise
 from model.stories import Story
 from tokenworker.accounts import Account
 from tokenworker.attempts import Attempts
-from tokenworker.policy import Cause, Demand
+from tokenworker.causes import Cause, Demand
+from tokenworker.policy import Fetch, Probe
 from tokenworker.store import Begin, Lease, Snapshot
 from tokenworker.tokens import FetchedToken
 
@@ -19,8 +20,27 @@ from tokenworker.tokens import FetchedToken
 class Trusting(SteppingStore):
     """Believes that a fetch without an answer did not happen."""
 
-    def fail(self, lease: Lease, *, retry_at: float, cut: float = 0, **facts: object) -> None:
-        super().fail(lease, retry_at=retry_at, cut=0, **facts)
+    def begin(self, lease: Lease, *, stray: float = 0, **budgets: Any) -> Begin:
+        return super().begin(lease, stray=0, **budgets)
+
+    def fail(self, lease: Lease, *, retry_at: float, lost: bool = False, **facts: object) -> None:
+        super().fail(lease, retry_at=retry_at, lost=False, **facts)
+
+
+class Confident(SteppingStore):
+    """Takes each token that it sees for one that was tested just now."""
+
+    def look(self, appid: str) -> Snapshot:
+        found = super().look(appid)
+        return replace(found, tested=found.fingerprint, tested_at=found.now)
+
+
+class Despairing(SteppingStore):
+    """Takes a token for lost when no other can be had."""
+
+    def fail(self, lease: Lease, *, retry_at: float, lost: bool = False, **facts: object) -> None:
+        self._redis.delete(self.token_key(lease.appid))
+        super().fail(lease, retry_at=retry_at, lost=lost, **facts)
 
 
 class Impatient(SteppingStore):
@@ -54,8 +74,8 @@ class Careless(SteppingStore):
 class Blind(Attempts):
     """Fetches for each report, without a test of the token."""
 
-    def _act(self, lease: Lease, account: Account, snapshot: Snapshot, cause: Cause) -> float | None:
-        return self._fetch(lease, account, snapshot, cause)
+    def _act(self, lease: Lease, account: Account, snapshot: Snapshot, decision: Probe | Fetch) -> float | None:
+        return self._fetch(lease, account, snapshot, Fetch(decision.cause))
 
 
 class Hasty(Attempts):
@@ -64,7 +84,7 @@ class Hasty(Attempts):
     def make(self, account: Account, demand: Demand) -> float | None:
         before = self._store.look(account.appid)
         lease = self._store.take_lease(account.appid, self._durations.lease)
-        return self._act(lease, account, before, Cause.STALE) if lease else None
+        return self._act(lease, account, before, Fetch(Cause.STALE)) if lease else None
 
 
 class Optimist(Attempts):
@@ -102,20 +122,22 @@ BUGS = {
         Promise.ONE_HOLDER,
     ),
     "anybody's failure ends a lease": Seed(
-        _lua("local ours = redis.call('GET', KEYS[3]) == ARGV[1]", "local ours = true"),
+        _lua("local ours = redis.call('GET', KEYS[2]) == ARGV[1]", "local ours = true"),
         stories.failed_while_somebody_else_is_at_it,
         Promise.ONE_HOLDER,
     ),
     "there is no fence": Seed(
-        _lua("if redis.call('GET', KEYS[3]) ~= ARGV[1] or tonumber(state[1] or 0) ~= fencing", "if false"),
+        _lua("if (holder and holder ~= ARGV[1]) or state[5] ~= ARGV[1]", "if false"),
         stories.frozen_before_sending_and_overtaken_twice,
         Promise.ONE_HOLDER,
     ),
     "a refused commit is not healed": Seed(
-        _lua("redis.call('HSET', KEYS[2], 'suspect', state[1] or 0)"), stories.frozen_before_sending, Promise.HONEST
+        _lua("redis.call('HSET', KEYS[2], 'suspect', state[1] or 0, 'lost_at', now)"),
+        stories.frozen_before_sending,
+        Promise.HONEST,
     ),
     "any commit heals": Seed(
-        _lua("if tonumber(state[2] or -1) >= fencing", "if false"),
+        _lua("if (tonumber(state[2] or -1) or -1) >= fencing", "if false"),
         stories.frozen_before_sending_and_overtaken_twice,
         Promise.HONEST,
     ),
@@ -123,13 +145,34 @@ BUGS = {
         Bug(store=Forgetful), stories.killed_before_the_answer, Promise.HONEST
     ),
     "a dead holder is not looked for": Seed(Bug(store=Careless), stories.killed_before_the_answer, Promise.REST),
-    "a lost answer is a plain failure": Seed(Bug(store=Trusting), stories.answer_lost, Promise.CUT),
-    "WeChat never acts late": Seed(Bug(store=Impatient), stories.acted_upon_late, Promise.HONEST),
-    "a failure deletes the token": Seed(
-        _lua("if not ours then\n  return 0", "redis.call('DEL', KEYS[1])\nif not ours then\n  return 0"),
-        stories.refused_by_wechat,
-        Promise.KEPT,
+    "a lost answer is a plain failure": Seed(Bug(store=Trusting), stories.answer_lost, Promise.HONEST),
+    "after a lost answer the next fetch follows at once": Seed(
+        Bug(durations=replace(DURATIONS, overlap=0.0)), stories.answers_lost_in_a_row, Promise.SPARED
     ),
+    "a token in doubt is not tested": Seed(Bug(store=Confident), stories.answer_lost, Promise.TESTED),
+    "a token found dead stays where it is": Seed(
+        _lua("redis.call('GET', KEYS[1]) == ARGV[3]", "false"),
+        stories.found_dead_while_nothing_can_be_fetched,
+        Promise.WITHHELD,
+    ),
+    "a fencing number that comes again is believed": Seed(
+        _lua("state[5] ~= ARGV[1]", "tonumber(state[1] or 0) ~= fencing"),
+        stories.redis_goes_back_and_a_fencing_number_comes_again,
+        Promise.HONEST,
+    ),
+    "what Redis lost is fetched again at once": Seed(
+        _lua("if ARGV[1] == '1' then\n  local time", "if false then\n  local time"),
+        stories.redis_goes_back_within_the_overlap,
+        Promise.SPARED,
+    ),
+    "an account that was taken out is forgotten at once": Seed(
+        _lua("'removed', 1)", "'remembered', 1)"), stories.taken_out_under_a_fetch, Promise.GONE
+    ),
+    "a key of a wrong type stays": Seed(
+        _lua("type ~= 'none' and type ~= ARGV[index]", "false"), stories.others_write_under_our_keys, Promise.REST
+    ),
+    "WeChat never acts late": Seed(Bug(store=Impatient), stories.acted_upon_late, Promise.HONEST),
+    "a failure deletes the token": Seed(Bug(store=Despairing), stories.refused_by_wechat, Promise.KEPT),
     "nobody looks again with the lease in hand": Seed(
         Bug(attempts=Hasty), stories.two_find_the_same_token_stale, Promise.ONE_FETCH
     ),
@@ -146,7 +189,7 @@ BUGS = {
     ),
     "the life of a token counts from the answer": Seed(Bug(attempts=Optimist), stories.answered_slowly, Promise.HONEST),
     "the ledger does not count": Seed(
-        _lua("'fetches_today', 1)", "'fetches_today', 0)"), stories.answer_lost, Promise.LEDGER
+        _lua("'fetches_today', fetches + 1)", "'fetches_today', fetches)"), stories.answer_lost, Promise.LEDGER
     ),
     "a reader does not look": Seed(Bug(reader_copy=3600.0), stories.replaced_and_read_again, Promise.READ),
 }

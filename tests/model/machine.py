@@ -11,8 +11,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from model.upstream import FAULTS
 from model.workers import END, STOPS
-from model.world import World
-from tokenworker.policy import Demand
+from model.world import ACCOUNT_KEYS, World
+from tokenworker.causes import Demand
 
 DEMANDS = st.sampled_from([Demand(), Demand(), Demand(early=True), Demand(force=True)])
 #: Most happens while somebody waits for WeChat.
@@ -92,6 +92,26 @@ class Machine(RuleBasedStateMachine):
     @rule(what=st.sampled_from(["overwrite", "crowd", "fetch", "force", "revoke", "revoke_and_hand_out"]))
     def interfere(self, what: str) -> None:
         getattr(self.world.strangers, what)()
+
+    @rule(key=st.sampled_from([*ACCOUNT_KEYS, "due", "running", "rate"]))
+    def scramble(self, key: str) -> None:
+        self.world.scramble(key)
+
+    @rule()
+    def save(self) -> None:
+        self.world.save()
+
+    @rule()
+    def restore(self) -> None:
+        self.world.restore()
+
+    @rule()
+    def remove(self) -> None:
+        self.world.remove()
+
+    @rule()
+    def add(self) -> None:
+        self.world.add()
 
     @precondition(lambda self: self.world.upstream.strays)
     @rule()

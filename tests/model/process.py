@@ -8,18 +8,16 @@ from typing import Any, Protocol
 
 import redis
 
-from model.record import Issue
+from model.record import DURATIONS, Issue
 from model.upstream import Fault, Stray, Upstream
 from model.workers import Worker
 from tokenworker.accounts import Account
-from tokenworker.attempts import Attempts
+from tokenworker.attempts import Attempts, Limits
 from tokenworker.durations import Durations
 from tokenworker.refresher import Refresher
 from tokenworker.secret import Secret
 from tokenworker.store import TokenStore
 from tokenworker.tokens import FetchedToken
-
-DURATIONS = Durations()
 
 
 @dataclass
@@ -42,7 +40,7 @@ class Observer(Protocol):
 
     def fetches(self, process: Process) -> None: ...
 
-    def tests(self, process: Process, access_token: str, *, alive: bool) -> None: ...
+    def tests(self, process: Process, access_token: str, *, alive: bool, answered: bool) -> None: ...
 
     def issued(self, process: Process, issue: Issue) -> None: ...
 
@@ -92,7 +90,7 @@ class SteppingSource:
         self._process.worker.reaches("send")
         fault = self._upstream.next_fault()
         alive = self._upstream.left(token) > 0
-        self._process.observer.tests(self._process, token, alive=alive)
+        self._process.observer.tests(self._process, token, alive=alive, answered=fault is None)
         self._process.worker.reaches("answer")
         if fault:
             raise fault.error()
@@ -130,5 +128,9 @@ class Process:
         self.observer = observer
         self.worker = Worker()
         self.held: Held | None = None
+        #: Whether somebody asked it to end the token that we have.
+        self.forced = False
         store, source = bug.store(self, client), SteppingSource(self, upstream)
-        self.refresher = Refresher(store, bug.attempts(store, source, bug.durations), bug.durations)
+        self.refresher = Refresher(
+            store, bug.attempts(store, source, bug.durations, limits=Limits(patience=0)), bug.durations
+        )

@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from tokenworker.durations import Durations
+
+DURATIONS = Durations()
+
 #: Redis counts in milliseconds, and Valkey's clock runs on for one even when it stands.
 TOLERANCE = 0.002
 
@@ -17,12 +21,15 @@ class Promise(StrEnum):
     READ = "no reader is handed a dead token while Redis holds a live one, or the dead one that it was refused"
     REPORTED = "a dead token that was reported once is replaced"
     ONE_FETCH = "one fetch for each cause"
-    ONE_TEST = "one test of a reported token in an interval, and of none that nobody reported"
+    ONE_TEST = "one test of a token in an interval, and of none that nobody reported and of which all is known"
     ONE_HOLDER = "one holder of the lease at a time, and nobody else ends it"
     FENCING = "fencing numbers only grow"
     LEDGER = "the ledger of the day counts every fetch"
-    CUT = "a token that WeChat may have replaced is kept no longer than the overlap"
-    KEPT = "a token stays until it expires"
+    SPARED = "no fetch of ours ends a token that works, while a third one would"
+    TESTED = "a token that WeChat may have replaced is tested"
+    KEPT = "a token stays until it expires, or is found dead"
+    WITHHELD = "a token that was found dead is handed out to nobody"
+    GONE = "an account that was taken out stays out"
     REST = "when nothing goes wrong any more, the account comes to rest"
 
 
@@ -56,7 +63,8 @@ class Record:
     #: Fingerprints that somebody reported, and those reports that were right, arrived and must be heard.
     reported: set[str] = field(default_factory=set)
     owed: set[str] = field(default_factory=set)
-    tested_at: float | None = None
+    #: When each token was last tested, and whether WeChat answered.
+    tests: dict[str, tuple[float, bool]] = field(default_factory=dict)
 
     def fetch(self, day: int) -> None:
         """Count a fetch that is about to be made; each needs a cause of its own."""
@@ -71,13 +79,15 @@ class Record:
         self.causes, self.fetches = [], 0
         self.owed.clear()
 
-    def test(self, fingerprint: str, at: float, interval: float) -> None:
-        """Note that a reported token is tested, under a lease taken at `at`."""
-        if fingerprint not in self.reported:
+    def test(self, fingerprint: str, at: float, *, answered: bool, doubtful: bool) -> None:
+        """Note that a token is tested, under a lease taken at `at`."""
+        if fingerprint not in self.reported and not doubtful:
             raise BrokenPromiseError(Promise.ONE_TEST, "nobody reported it")
-        if self.tested_at is not None and at - self.tested_at < interval - TOLERANCE:
-            raise BrokenPromiseError(Promise.ONE_TEST, f"the last one was {at - self.tested_at:.3f} s ago")
-        self.tested_at = at
+        before, told = self.tests.get(fingerprint, (float("-inf"), True))
+        interval = DURATIONS.report_interval if told else DURATIONS.transient_cap
+        if 0 <= at - before < interval - TOLERANCE:
+            raise BrokenPromiseError(Promise.ONE_TEST, f"the last one was {at - before:.3f} s ago")
+        self.tests[fingerprint] = at, answered
 
     def excuses(self, fingerprint: str) -> bool:
         """Say whether a token may be dead without our store being able to know."""
@@ -85,3 +95,8 @@ class Record:
         if fingerprint not in names:
             return True
         return any(not issue.known for issue in self.issues[names.index(fingerprint) + 1 :])
+
+    def replaced(self, fingerprint: str) -> bool:
+        """Say whether WeChat issued another token after this one, as our store can know."""
+        names = [issue.fingerprint for issue in self.issues]
+        return not self.excuses(fingerprint) and names.index(fingerprint) < len(names) - 1

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from model.world import World
-from tokenworker.policy import Demand
+from tokenworker.causes import Demand
 
 Story = Callable[[World], None]
 
@@ -140,6 +140,113 @@ def replaced_and_read_again(world: World) -> None:
     world.read()
 
 
+def answers_lost_in_a_row(world: World) -> None:
+    for _ in range(4):
+        world.upstream.faults.append("lost")
+        world.refresh(0, EARLY)
+        world.pass_time(2)
+    for _ in range(9):
+        world.tick()
+        world.refresh(0)
+        world.read()
+        world.pass_time(LEASE)
+
+
+def answer_lost_and_the_test_too(world: World) -> None:
+    world.upstream.faults += ["lost", "cut off", "cut off"]
+    world.refresh(0, FORCE)
+    for _ in range(9):
+        world.refresh(0)
+        world.read()
+        world.pass_time(LEASE)
+
+
+def answer_lost_when_the_token_was_dead(world: World) -> None:
+    world.upstream.faults.append("cut off")
+    world.refresh(0, FORCE)
+    world.strangers.revoke()
+    world.pass_time(2)
+    world.read()
+    world.refresh(0)
+    world.read()
+
+
+def found_dead_while_nothing_can_be_fetched(world: World) -> None:
+    world.read()
+    world.strangers.revoke()
+    world.report(world.read())
+    world.refresh(0, stop_at="begin")
+    world.upstream.faults += ["busy", "busy"]
+    world.check()
+    world.go_on(0)
+    world.read()
+
+
+def redis_goes_back(world: World) -> None:
+    world.pass_time(OVERLAP)
+    world.save()
+    world.refresh(0, FORCE)
+    world.read()
+    world.pass_time(OVERLAP)
+    world.restore()
+    world.read()
+
+
+def redis_goes_back_under_a_fetch(world: World) -> None:
+    world.save()
+    world.refresh(0, FORCE, "answer")
+    world.restore()
+    world.go_on(0)
+
+
+def redis_goes_back_and_a_fencing_number_comes_again(world: World) -> None:
+    world.save()
+    world.refresh(0, FORCE, "commit")
+    world.restore()
+    world.tick()
+    world.refresh(1, FORCE)
+    world.go_on(0)
+    world.check()
+
+
+def redis_goes_back_within_the_overlap(world: World) -> None:
+    world.pass_time(OVERLAP)
+    world.save()
+    world.refresh(0, FORCE)
+    world.pass_time(5)
+    world.restore()
+    world.tick()
+    world.refresh(1)
+
+
+def taken_out_under_a_fetch(world: World) -> None:
+    world.refresh(0, FORCE, "answer")
+    world.remove()
+    world.go_on(0)
+    world.check()
+
+
+def taken_out_and_put_back_under_a_fetch(world: World) -> None:
+    world.refresh(0, FORCE, "send")
+    world.remove()
+    world.add()
+    world.refresh(1)
+    world.go_on(0)
+
+
+def others_write_under_our_keys(world: World) -> None:
+    for name in ("state", "lease", "access_token", "copies", "due", "running", "rate", "suspected"):
+        world.scramble(name)
+        world.refresh(0, FORCE)
+        world.tick()
+
+
+def lease_over_before_the_commit(world: World) -> None:
+    world.refresh(0, FORCE, "commit")
+    world.pass_time(LEASE)
+    world.go_on(0)
+
+
 STORIES: dict[str, Story] = {
     story.__name__: story
     for story in (
@@ -161,5 +268,17 @@ STORIES: dict[str, Story] = {
         reported_while_the_same_token_is_fetched,
         reported_when_dead,
         replaced_and_read_again,
+        answers_lost_in_a_row,
+        answer_lost_and_the_test_too,
+        answer_lost_when_the_token_was_dead,
+        found_dead_while_nothing_can_be_fetched,
+        redis_goes_back,
+        redis_goes_back_under_a_fetch,
+        redis_goes_back_within_the_overlap,
+        redis_goes_back_and_a_fencing_number_comes_again,
+        taken_out_under_a_fetch,
+        taken_out_and_put_back_under_a_fetch,
+        others_write_under_our_keys,
+        lease_over_before_the_commit,
     )
 }

@@ -6,8 +6,7 @@ from contextlib import suppress
 
 import redis
 
-from model.process import DURATIONS
-from model.record import Record
+from model.record import DURATIONS, Record
 from model.upstream import Upstream
 from tokenworker.attempts import Limits
 from tokenworker.errors import FetchError

@@ -6,9 +6,10 @@ from typing import Any
 
 import redis
 
-from model.process import DURATIONS, Held, Process
-from model.record import TOLERANCE, BrokenPromiseError, Issue, Promise, Record
+from model.process import Held, Process
+from model.record import DURATIONS, TOLERANCE, BrokenPromiseError, Issue, Promise, Record
 from model.upstream import Upstream
+from tokenworker.causes import SLACK
 from tokenworker.sandbox import DEMO_APPID
 from tokenworker.store import BEIJING, Snapshot, TokenStore
 from tokenworker.tokens import AccessToken, fingerprint
@@ -24,8 +25,13 @@ class Witness:
         self._store = TokenStore(client)
         self._upstream = upstream
         self._record = record
-        #: Redis's clock went back, and no watchdog has seen that yet.
+        #: Redis's clock, or what it holds, went back, and no watchdog has seen that yet.
         self.unwatched = False
+        self.restored = False
+        #: The account was taken out of the settings.
+        self.gone = False
+        #: Redis's clock was set since the account came to rest, so that moments in its state mean nothing.
+        self.stepped_clock = False
         #: The lease that runs, and the one that was taken last.
         self._holder: Held | None = None
         self._newest: Held | None = None
@@ -42,8 +48,12 @@ class Witness:
             raise BrokenPromiseError(Promise.LEDGER, f"{snapshot.fetches_today} instead of {self._record.today}")
         if snapshot.fencing < self._fencing:
             raise BrokenPromiseError(Promise.FENCING)
+        if snapshot.token and snapshot.token.fingerprint == snapshot.dead:
+            raise BrokenPromiseError(Promise.WITHHELD)
+        if snapshot.token and self.gone:
+            raise BrokenPromiseError(Promise.GONE)
         if snapshot.token and self._says_well(snapshot, snapshot.token):
-            self._check_life(snapshot, Promise.HONEST)
+            self._check_life(snapshot)
 
     def observe(self) -> Snapshot:
         """Note what gives cause for a fetch: a token that is gone or stale, a lease that ended by itself."""
@@ -55,7 +65,7 @@ class Witness:
         if self._holder and not self._is_held(self._holder):
             self._holder = None
             self._record.causes.append("a lease ended before its holder's work")
-            self._record.tested_at = None
+            self._record.tests.clear()
         return snapshot
 
     def _compare(self, last: AccessToken | None, snapshot: Snapshot) -> None:
@@ -69,18 +79,19 @@ class Witness:
             self._record.causes.append(cause)
             self._seen.add((cause, moment, other))
 
-    def _check_life(self, snapshot: Snapshot, promise: Promise, least: float = 0) -> None:
+    def _check_life(self, snapshot: Snapshot) -> None:
         token = snapshot.token
         if token and not self._record.excuses(token.fingerprint):
             left, said = self._upstream.left(token.access_token), token.expires_in(snapshot.now)
-            if said > max(left, least) + TOLERANCE:
-                raise BrokenPromiseError(promise, f"{said:.1f} s are left in Redis, {left:.1f} s at WeChat")
+            if said > left + TOLERANCE:
+                raise BrokenPromiseError(Promise.HONEST, f"{said:.1f} s are left in Redis, {left:.1f} s at WeChat")
 
-    def _says_well(self, snapshot: Snapshot, token: AccessToken) -> bool:
+    def _says_well(self, snapshot: Snapshot, token: AccessToken, *, held: bool = False) -> bool:
         """Say whether Redis holds no sign that something may be wrong with the token, or is about to change."""
         ours = token.fingerprint == snapshot.fingerprint != snapshot.dead
-        settled = snapshot.settled == snapshot.fencing and snapshot.lease_left is None and not snapshot.stray_until
-        timely = snapshot.fetched_at <= snapshot.now + DURATIONS.tick and not self.unwatched
+        settled = snapshot.settled == snapshot.fencing - held and not snapshot.stray_until
+        settled = settled and (held or snapshot.lease_left is None)
+        timely = snapshot.fetched_at <= snapshot.now + DURATIONS.tick and not (self.unwatched or self.restored)
         return ours and settled and timely and snapshot.suspect is None
 
     def in_doubt(self) -> bool:
@@ -109,6 +120,17 @@ class Witness:
         """Tell for how many seconds the stored token still works."""
         return self._upstream.left(self.token().access_token)
 
+    def check_tested(self) -> None:
+        """Look, after a refresh, whether a token that WeChat may have replaced was tested."""
+        snapshot = self._store.look(DEMO_APPID)
+        token = snapshot.token
+        free = snapshot.lease_left is None and not self.stepped_clock
+        ours = token is not None and token.fingerprint == snapshot.fingerprint
+        if self._upstream.account.endpoint != "token" or not free or not ours or snapshot.suspect is None:
+            return
+        if snapshot.tested != snapshot.fingerprint or snapshot.tested_at < snapshot.lost_at - SLACK:
+            raise BrokenPromiseError(Promise.TESTED)
+
     def is_right(self, rejected: str | None) -> bool:
         """Say whether a report names the stored token, and it is dead."""
         token = self._store.look(DEMO_APPID).token
@@ -119,6 +141,8 @@ class Witness:
         snapshot = self._store.look(DEMO_APPID)
         if self._upstream.left(token.access_token):
             return
+        if token.fingerprint == snapshot.dead:
+            raise BrokenPromiseError(Promise.WITHHELD, "by a reader")
         held = snapshot.token
         if held and held.access_token != token.access_token and self._upstream.left(held.access_token):
             raise BrokenPromiseError(Promise.READ, "there is another")
@@ -135,17 +159,46 @@ class Witness:
     def expect_flush(self) -> None:
         """Know that everything is about to vanish."""
         self.expect_loss()
-        self._newest, self._fencing = None, 0
-        self._record.today, self._record.tested_at = 0, None
+        self._forget(fencing=0)
+
+    def expect_removal(self) -> None:
+        """Know that the account is about to be taken out of the settings."""
+        self._last = None
+        self.gone = True
+        self._forget(fencing=self._store.look(DEMO_APPID).fencing)
+
+    def expect_return(self) -> None:
+        """Know that the account is about to come back."""
+        self.gone = False
+        self._record.causes.append("there is no token")
+
+    def expect_restore(self) -> None:
+        """Know that Redis is about to go back to what it held before."""
+        self.expect_loss()
+        self._forget(fencing=0)
+        self._record.causes += ["Redis went back", "the watchdog saw it"]
+        self.restored = True
+
+    def see_what_is_restored(self) -> None:
+        """Take what Redis holds now for what it is."""
+        snapshot = self._store.look(DEMO_APPID)
+        self._fencing, self._last = snapshot.fencing, snapshot.token
+        self._record.today = snapshot.fetches_today
+
+    def _forget(self, *, fencing: int) -> None:
+        self._newest, self._fencing = None, fencing
+        self._record.today = 0
+        self._record.tests.clear()
         self._record.owed.clear()
         self._lose_sight_of_strays()
 
     def expect_step(self, *, back: bool) -> None:
         """Know that Redis's clock is about to be set."""
         self._lose_sight_of_strays()
+        self.stepped_clock = True
         if back:
             self._record.causes += ["the clock went back", "the watchdog saw it"]
-            self._record.tested_at = None
+            self._record.tests.clear()
             self.unwatched = True
 
     def _lose_sight_of_strays(self) -> None:
@@ -159,24 +212,44 @@ class Witness:
         """Follow the leases, and what the store is told under them."""
         if step == "take_lease" and result:
             self._taken(process, args[0], *result)
-        elif step in ("commit", "fail", "settle") and process.held:
+        elif step in ("commit", "fail", "settle", "withhold") and process.held:
             self._ended(process.held, step, result)
             process.held = None
 
     def fetches(self, process: Process) -> None:
-        """Count a fetch."""
+        """Count a fetch, and look at what it ends."""
         assert process.held
         process.held.begun_at = self._upstream.now()
         self._record.fetch(int((self._store.now() + BEIJING) // 86_400))
+        snapshot = self._store.look(DEMO_APPID)
+        if snapshot.token and not (process.forced or self.stepped_clock or self.restored):
+            self._check_spared(snapshot, snapshot.token)
 
-    def tests(self, process: Process, access_token: str, *, alive: bool) -> None:
-        """Count the test of a reported token; only one that is dead gives cause for a fetch."""
+    def _check_spared(self, snapshot: Snapshot, token: AccessToken) -> None:
+        """Look whether WeChat replaced the token by one that we never saw; one more ends it before its time."""
+        ours = token.fingerprint == snapshot.fingerprint
+        left = self._upstream.left(token.access_token)
+        # Nobody knows when WeChat acted on the fetch that got lost: up to a minute after we gave it up.
+        room = DURATIONS.fetch_room + DURATIONS.fetch_timeout + DURATIONS.stray
+        if (
+            self._upstream.account.endpoint == "token"
+            and ours
+            and left > room
+            and self._record.replaced(token.fingerprint)
+        ):
+            raise BrokenPromiseError(Promise.SPARED, f"it would work for {left:.1f} s")
+
+    def tests(self, process: Process, access_token: str, *, alive: bool, answered: bool) -> None:
+        """Count the test of a token; only one that is dead gives cause for a fetch."""
         assert process.held
         if not alive:
-            self._record.causes.append("a reported token is dead")
-        self._record.test(fingerprint(access_token), process.held.taken_at, DURATIONS.report_interval)
+            self._record.causes.append("a token is dead")
+        snapshot = self._store.look(DEMO_APPID)
+        doubtful = snapshot.token is None or not self._says_well(snapshot, snapshot.token, held=True)
+        name = fingerprint(access_token)
+        self._record.test(name, process.held.taken_at, answered=answered, doubtful=doubtful)
         if process.held is not self._holder:
-            self._record.tested_at = None  # without the lease he can't tell anybody
+            self._record.tests.clear()  # without the lease he can't tell anybody
 
     def issued(self, process: Process, issue: Issue) -> None:
         """Note under which lease WeChat issued a token."""
@@ -197,6 +270,8 @@ class Witness:
             self._failed(held)
         if step == "commit" and result[0] == b"refused":
             self._record.causes.append("a refused commit")
+        if step == "withhold":
+            self._last = self._store.look(DEMO_APPID).token
         if held.issue:
             held.issue.known = True
         if held is self._holder:
@@ -207,11 +282,8 @@ class Witness:
     def _failed(self, held: Held) -> None:
         if held.begun_at:
             self._record.causes.append("a failed fetch")
-        else:
-            self._record.tested_at = None
         if held.issue:
             held.issue.known = True
-            self._check_life(self._store.look(DEMO_APPID), Promise.CUT, DURATIONS.overlap)
 
     def _is_held(self, held: Held) -> bool:
         owner, left = self._client.get(_LEASE), int(self._client.pttl(_LEASE))

@@ -11,16 +11,16 @@ import redis
 from clocked import ClockedServer
 
 from model.clock import Clock
-from model.process import DURATIONS, Bug, Process
+from model.process import Bug, Process
 from model.reader import PatientReader
-from model.record import TOLERANCE, BrokenPromiseError, Promise, Record
+from model.record import DURATIONS, TOLERANCE, BrokenPromiseError, Promise, Record
 from model.strangers import Strangers
 from model.upstream import Upstream
 from model.witness import Witness
 from model.workers import END
 from tokenworker.accounts import Endpoint
-from tokenworker.errors import TokenUnavailable, TransientError
-from tokenworker.policy import Demand
+from tokenworker.causes import Demand
+from tokenworker.errors import StoreUnavailable, TokenUnavailable, TransientError, UnknownAccount
 from tokenworker.sandbox import DEMO_APPID, Rules
 from tokenworker.store import TokenStore
 from tokenworker.tokens import fingerprint
@@ -28,6 +28,9 @@ from tokenworker.tokens import fingerprint
 #: The watchdogs of all workers see a step of the clock within that time; the key says that one has.
 _MINUTE = 6 * DURATIONS.watchdog_interval
 _SEEN = "tokenworker:suspected"
+
+#: The keys that each account has of its own.
+ACCOUNT_KEYS = ("access_token", "state", "lease", "copies")
 
 #: The way to rest takes no longer: a rest after a failure, and some more fetches.
 _LONGEST = 2 * DURATIONS.longest_rest
@@ -57,6 +60,8 @@ class World:
         self._clock = Clock(server)
         self._record = Record()
         self._store = TokenStore(self._client)
+        #: What the watchdog and the settings have to do with Redis; they have the product's faults, too.
+        self._faulty_store = TokenStore(self._faulty)
         self._reader = PatientReader(server.url, self._clock.now, bug.reader_copy)
         self.upstream = Upstream(self._clock.now, self._record, endpoint, Rules(**rules))
         self.strangers = Strangers(self._store, self._client, self.upstream, self._record)
@@ -65,6 +70,7 @@ class World:
         #: Messages under way to the workers, and tokens that the reader was handed, oldest first.
         self.messages: list[Demand] = []
         self.handed: list[str] = []
+        self._saved: dict[Any, Any] | None = None
 
     def close(self) -> None:
         """End what still runs."""
@@ -82,17 +88,23 @@ class World:
         process, demand = self.processes[number], demand or Demand()
         if demand.early or demand.force:
             self._record.causes.append("somebody asked for it")
-        process.held = None
+        process.held, process.forced = None, demand.force
         process.worker.start(lambda: self._handle(process, demand), stop_at)
 
     def _handle(self, process: Process, demand: Demand) -> None:
         """Refresh as the task does: what passes by itself is tried again with the same message."""
         right = self._witness.is_right(demand.rejected)
         try:
-            process.refresher.refresh(self.upstream.account, demand)
+            outcome = process.refresher.refresh(self.upstream.account, demand)
+        except UnknownAccount:
+            return
+        except StoreUnavailable as error:
+            raise BrokenPromiseError(Promise.REST, str(error)) from None
         except TransientError:
             self.messages.append(demand)
             raise
+        if outcome.outcome in ("fresh", "refreshed"):
+            self._witness.check_tested()
         if right and demand.rejected:
             self._record.owed.add(demand.rejected)
 
@@ -109,11 +121,16 @@ class World:
 
     def tick(self) -> None:
         """Look for what is due, as beat and the watchdog do, and send the messages."""
+        if self._witness.gone:
+            return
         if not self._store.enrolled():
             self._store.enroll([DEMO_APPID])
         if self._witness.unwatched:
-            self._store.suspect([DEMO_APPID], _MINUTE)
+            self._faulty_store.suspect([DEMO_APPID], _MINUTE)
             self._witness.unwatched = False
+        if self._witness.restored:
+            self._faulty_store.suspect([DEMO_APPID], 0.001, replaced=True)
+            self._witness.restored = False
         due = {*self._store.take_due(8, DURATIONS.grace), *self._store.without_token([DEMO_APPID])}
         self.messages += [Demand()] * len(due)
 
@@ -158,6 +175,55 @@ class World:
         self._client.delete(f"tokenworker:{{{DEMO_APPID}}}:lease")
         self._witness.observe()
 
+    def scramble(self, name: str) -> None:
+        """Have somebody else write what makes no sense to us under a key of the account."""
+        if name == "state":
+            self._witness.expect_flush()
+        if name == "access_token":
+            self._witness.expect_loss()
+        key = f"tokenworker:{{{DEMO_APPID}}}:{name}" if name in ACCOUNT_KEYS else f"tokenworker:{name}"
+        self._client.delete(key)
+        self._client.lpush(key, "theirs")
+        self._witness.observe()
+
+    def save(self) -> None:
+        """Remember what Redis holds."""
+        moment = self._store.now()
+        self._saved = {}
+        for key in self._client.keys("*"):
+            left = self._client.pttl(key)
+            self._saved[key] = self._client.dump(key), moment + left / 1000 if left > 0 else None
+
+    def restore(self) -> None:
+        """Have Redis go back to what it held before, as after a failover, or when a backup is put back."""
+        if self._saved is None:
+            return
+        self._witness.observe()
+        self._witness.expect_restore()
+        self._client.flushall()
+        for key, (value, end) in self._saved.items():
+            left = 0 if end is None else round((end - self._store.now()) * 1000)
+            if left >= 0:
+                self._client.restore(key, left, value)
+        self._saved = None
+        self._witness.see_what_is_restored()
+        self._witness.observe()
+
+    # Settings
+
+    def remove(self) -> None:
+        """Take the account out of the settings."""
+        self._witness.expect_removal()
+        self._faulty_store.clear(DEMO_APPID, 600.0)
+        self._witness.observe()
+
+    def add(self) -> None:
+        """Put the account back into the settings."""
+        if self._witness.gone:
+            self._witness.expect_return()
+            self._faulty_store.announce({DEMO_APPID: self.upstream.account.revision})
+            self._store.enroll([DEMO_APPID])
+
     def lose_everything(self) -> None:
         """Flush Redis."""
         self._witness.expect_flush()
@@ -198,6 +264,7 @@ class World:
     def come_to_rest(self) -> None:
         """Let all that runs end, and WeChat answer, until nothing is due: then the token must work."""
         self.upstream.faults.clear()
+        self.add()
         for process in self.processes:
             while process.worker.busy:
                 process.worker.go_on()
@@ -212,6 +279,7 @@ class World:
         if not self._witness.left():
             raise BrokenPromiseError(Promise.WORKS)
         self._record.rest()
+        self._witness.stepped_clock = False
 
     def _settle_down(self) -> None:
         end = self._clock.now() + _LONGEST

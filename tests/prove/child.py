@@ -16,9 +16,9 @@ from typing import Any
 
 from tokenworker.accounts import Account
 from tokenworker.attempts import Attempts
+from tokenworker.causes import Demand
 from tokenworker.config import Config
 from tokenworker.errors import FetchError, TokenWorkerError
-from tokenworker.policy import Demand
 from tokenworker.reader import TokenReader
 from tokenworker.refresher import Refresher
 from tokenworker.runtime import Runtime

@@ -10,7 +10,7 @@ if redis.call('ZCARD', KEYS[2]) >= most then
   return math.ceil(interval)
 end
 -- Calls may come in a burst as large as may be under way at once; after it, one each interval.
-local free_at = tonumber(redis.call('GET', KEYS[1]) or 0)
+local free_at = tonumber(redis.call('GET', KEYS[1]) or 0) or 0
 if free_at < now or free_at > now + most * interval * 2 then
   free_at = now
 end

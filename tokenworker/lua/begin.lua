@@ -11,18 +11,23 @@ local day = tostring(math.floor((time[1] + ARGV[4]) / 86400))
 if redis.call('HGET', KEYS[1], 'day') ~= day then
   redis.call('HSET', KEYS[1], 'day', day, 'fetches_today', 0, 'forced_today', 0)
 end
-if tonumber(redis.call('HGET', KEYS[1], 'fetches_today')) >= tonumber(ARGV[5]) then
+-- What is no number was written by somebody else, and counts as nothing.
+local function counted(field)
+  return tonumber(redis.call('HGET', KEYS[1], field) or 0) or 0
+end
+local fetches, forced = counted('fetches_today'), counted('forced_today')
+if fetches >= tonumber(ARGV[5]) then
   return 'no fetches left'
 end
 if ARGV[3] == '1' then
-  if tonumber(redis.call('HGET', KEYS[1], 'forced_today')) >= tonumber(ARGV[6]) then
+  if forced >= tonumber(ARGV[6]) then
     return 'no forced refreshes left'
   end
-  redis.call('HINCRBY', KEYS[1], 'forced_today', 1)
-  redis.call('HSET', KEYS[1], 'forced_at', string.format('%.3f', now))
+  redis.call('HSET', KEYS[1], 'forced_today', forced + 1, 'forced_at', string.format('%.3f', now))
 end
 if tonumber(ARGV[7]) > 0 then
-  redis.call('HSET', KEYS[1], 'stray_until', string.format('%.3f', now + ARGV[7]))
+  local until_ = string.format('%.3f', now + ARGV[7])
+  redis.call('HSET', KEYS[1], 'stray_until', until_, 'lost_at', string.format('%.3f', now))
 end
-redis.call('HINCRBY', KEYS[1], 'fetches_today', 1)
+redis.call('HSET', KEYS[1], 'fetches_today', fetches + 1)
 return 'ok'
