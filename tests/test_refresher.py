@@ -308,7 +308,10 @@ def test_a_fetch_whose_commit_is_refused_is_healed_by_another(store: TokenStore,
     issued = chain(["rival's", "late", "healing"])
     source, durations = Frozen(issued), replace(DURATIONS, overlap=0.0)
     source.rival = refresher_for(store, Frozen(issued), durations)
-    refresher_for(store, source, durations).refresh(CLASSIC)
+    late = refresher_for(store, source, durations)
+    assert late.refresh(CLASSIC).outcome == "busy"
+    assert planned_in(store, client) < 0
+    assert late.refresh(CLASSIC).outcome == "refreshed"
 
     assert token_of(client) == "healing"
     assert store.look(DEMO_APPID).suspect is None

@@ -157,8 +157,8 @@ class Attempts:
         except FetchError as error:
             failure = error
         else:
-            self._accept(lease, account, snapshot, decision.cause, fetched)
-            return 0.0
+            # Refused: somebody else was at it meanwhile, or the account is gone; what to do now, the next tick sees.
+            return None if self._accept(lease, account, snapshot, decision.cause, fetched) == "refused" else 0.0
         lost = failure.ambiguous and (decision.force or replaces(account))
         raise self._failed(lease, account, snapshot, failure, lost=lost)
 
@@ -167,7 +167,7 @@ class Attempts:
         budgets = {"budget": budget(account), "forced_budget": FORCED_QUOTA}
         return self._store.begin(lease, forced=force, stray=stray, **budgets)
 
-    def _accept(self, lease: Lease, account: Account, before: Snapshot, cause: Cause, fetched: FetchedToken) -> None:
+    def _accept(self, lease: Lease, account: Account, before: Snapshot, cause: Cause, fetched: FetchedToken) -> Commit:
         token = AccessToken(fetched.access_token, lease.taken_at + fetched.expires_in)
         if token.fingerprint == before.dead:
             failure = TransientError(
@@ -188,6 +188,7 @@ class Attempts:
             "%s: fetched (%s): %s, expires in %.0f s, %s", account.appid, cause, which, fetched.expires_in, done,
             extra={"appid": account.appid, "cause": cause.name, "fingerprint": token.fingerprint, "commit": done},
         )  # fmt: skip
+        return done
 
     def _commit(self, lease: Lease, token: AccessToken, **facts: Any) -> tuple[Commit, str]:
         """Commit, and try again while Redis is away and the lease may live: the token in hand is the only one."""

@@ -13,7 +13,7 @@ from tokenworker.accounts import Account
 from tokenworker.attempts import Attempts
 from tokenworker.causes import Cause, Demand
 from tokenworker.policy import Fetch, Probe
-from tokenworker.store import Begin, Lease, Snapshot
+from tokenworker.store import Begin, Commit, Lease, Snapshot
 from tokenworker.tokens import FetchedToken
 
 
@@ -90,8 +90,8 @@ class Hasty(Attempts):
 class Optimist(Attempts):
     """Counts the life of a token from the answer on."""
 
-    def _accept(self, lease: Lease, account: Account, before: Snapshot, cause: Cause, fetched: FetchedToken) -> None:
-        super()._accept(replace(lease, taken_at=self._store.now()), account, before, cause, fetched)
+    def _accept(self, lease: Lease, account: Account, before: Snapshot, cause: Cause, fetched: FetchedToken) -> Commit:
+        return super()._accept(replace(lease, taken_at=self._store.now()), account, before, cause, fetched)
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,7 @@ BUGS = {
         Promise.SPARED,
     ),
     "an account that was taken out is forgotten at once": Seed(
-        _lua("'removed', 1)", "'remembered', 1)"), stories.taken_out_under_a_fetch, Promise.GONE
+        _lua("'removed', 1)", "'remembered', 1)"), stories.taken_out_before_a_fetch, Promise.GONE
     ),
     "a key of a wrong type stays": Seed(
         _lua("type ~= 'none' and type ~= ARGV[index]", "false"), stories.others_write_under_our_keys, Promise.REST

@@ -226,6 +226,13 @@ def taken_out_under_a_fetch(world: World) -> None:
     world.check()
 
 
+def taken_out_before_a_fetch(world: World) -> None:
+    world.refresh(0, FORCE, "take_lease")
+    world.remove()
+    world.go_on(0)
+    world.check()
+
+
 def taken_out_and_put_back_under_a_fetch(world: World) -> None:
     world.refresh(0, FORCE, "send")
     world.remove()
@@ -277,6 +284,7 @@ STORIES: dict[str, Story] = {
         redis_goes_back_within_the_overlap,
         redis_goes_back_and_a_fencing_number_comes_again,
         taken_out_under_a_fetch,
+        taken_out_before_a_fetch,
         taken_out_and_put_back_under_a_fetch,
         others_write_under_our_keys,
         lease_over_before_the_commit,

@@ -106,6 +106,10 @@ class Upstream:
         verdict = self._platform.verdict(access_token)
         return verdict.seconds_left if verdict.works else 0.0
 
+    def is_ours(self, access_token: str) -> bool:
+        """Say whether WeChat issued a token, to whomever."""
+        return any(issue.fingerprint == fingerprint(access_token) for issue in self._record.issues)
+
     def _note(self, issue: Issue) -> Issue:
         self._record.issues.append(issue)
         return issue

@@ -50,7 +50,7 @@ class Witness:
             raise BrokenPromiseError(Promise.FENCING)
         if snapshot.token and snapshot.token.fingerprint == snapshot.dead:
             raise BrokenPromiseError(Promise.WITHHELD)
-        if snapshot.token and self.gone:
+        if snapshot.token and self.gone and self._upstream.is_ours(snapshot.token.access_token):
             raise BrokenPromiseError(Promise.GONE)
         if snapshot.token and self._says_well(snapshot, snapshot.token):
             self._check_life(snapshot)
@@ -59,6 +59,8 @@ class Witness:
         """Note what gives cause for a fetch: a token that is gone or stale, a lease that ended by itself."""
         snapshot = self._store.look(DEMO_APPID)
         self._compare(self._last, snapshot)
+        if self.gone and not snapshot.removed:
+            self._fencing = 0  # by now nobody remembers that it was there
         self._note_once("it is stale", snapshot.now, snapshot.refresh_at, snapshot.fetched_at)
         self._note_once("WeChat may have acted late", snapshot.now, snapshot.stray_until, 0)
         self._last = snapshot.token
@@ -286,5 +288,7 @@ class Witness:
             held.issue.known = True
 
     def _is_held(self, held: Held) -> bool:
+        if self._client.type(_LEASE) != b"string":
+            return False  # somebody else wrote there
         owner, left = self._client.get(_LEASE), int(self._client.pttl(_LEASE))
         return owner == held.owner.encode() and left <= DURATIONS.lease * 1000 + 1000

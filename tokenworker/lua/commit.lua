@@ -10,8 +10,8 @@ local holder = redis.call('GET', KEYS[3])
 if state[3] == ARGV[1] then
   return { 'committed', '' } -- the answer to the first try got lost
 end
-if state[4] then
-  return { 'refused', '' }
+if state[4] or not state[1] then
+  return { 'refused', '' } -- the account was taken out, or Redis emptied: whoever fetches next comes after us
 end
 local time = redis.call('TIME')
 -- A lease that ended while nobody else took one is still good: no other fetch can have come after ours.
