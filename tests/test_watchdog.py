@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 import redis
@@ -31,17 +32,27 @@ def accounts(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def held(server: RedisServer, sandbox: Sandbox, accounts: Path, monkeypatch: pytest.MonkeyPatch) -> Runtime:
+def config(server: RedisServer, sandbox: Sandbox, accounts: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
     for name in ("WECHAT_APPID", "WECHAT_SECRET"):
         monkeypatch.delenv(name, raising=False)
     durations = replace(Durations(), stable_leeway=4.9, watchdog_overdue=0.2, grace=1.0, fetch_timeout=1.0)
-    config = Config(redis_url=server.url, api_urls=(sandbox.url,), durations=durations, accounts_file=accounts)
+    return Config(redis_url=server.url, api_urls=(sandbox.url,), durations=durations, accounts_file=accounts)
+
+
+@pytest.fixture
+def held(config: Config) -> Runtime:
     return Runtime.from_config(config)
 
 
 @pytest.fixture
 def watchdog(held: Runtime) -> Watchdog:
     return Watchdog(held)
+
+
+def keys_of(client: redis.Redis, appid: str) -> list[bytes]:
+    """List the keys of an account, but for the note that it went."""
+    keys = [key for key in cast("list[bytes]", client.keys("*")) if appid.encode() in key]
+    return [key for key in keys if not (key.endswith(b":state") and client.hexists(key, "removed"))]
 
 
 def test_it_fetches_the_first_token_without_beat_or_broker(watchdog: Watchdog, client: redis.Redis) -> None:
@@ -134,7 +145,7 @@ def test_an_account_that_is_removed_is_gone_after_two_looks(
     watchdog.look()
     watchdog.look()
 
-    assert [key for key in client.keys("*") if b"bb" in key] == []
+    assert keys_of(client, "wx00000000000000bb") == []
     assert client.zrange("tokenworker:due", 0, -1) == [DEMO_APPID.encode()]
 
 
@@ -196,7 +207,7 @@ def test_an_account_that_nobody_knows_is_forgotten_when_its_token_has_run_out(
     held.store.plan("wx00000000000000bb", 0)
     held.take_due()
 
-    assert [key for key in client.keys("*") if b"bb" in key] == []
+    assert keys_of(client, "wx00000000000000bb") == []
     assert held.store.appids() == [DEMO_APPID]
 
 
@@ -247,7 +258,7 @@ def test_a_real_account_takes_the_place_of_the_sandboxs_at_once_and_of_no_other(
     held.reconcile()
 
     assert held.store.appids() == ["wx00000000000000bb", "wx00000000000000cc"]
-    assert [key for key in client.keys("*") if DEMO_APPID.encode() in key] == []
+    assert keys_of(client, DEMO_APPID) == []
     assert held.store.names() == {"wx00000000000000cc": "a name"}
 
 
@@ -272,3 +283,104 @@ def test_a_worker_that_makes_tokens_up_says_so_once(
         records = [record for record in caplog.records if "SANDBOX" in record.getMessage()]
         assert [record.levelname for record in records] == ["WARNING"] * times
     runtime.cache_clear()
+
+
+def test_an_account_that_comes_back_gets_its_token_at_once(
+    watchdog: Watchdog, held: Runtime, config: Config, client: redis.Redis
+) -> None:
+    watchdog.look()
+    held.store.clear(DEMO_APPID, 60)
+
+    # A worker that starts now knows the account, and does not know that it was away.
+    again = Watchdog(Runtime.from_config(config))
+    assert again.look() == [DEMO_APPID]
+    assert client.exists(KEY)
+
+
+def test_a_new_secret_is_tried_within_one_look_though_the_token_is_fresh(
+    watchdog: Watchdog, held: Runtime, accounts: Path, sandbox: Sandbox
+) -> None:
+    watchdog.look()
+    sandbox.add_account(DEMO_APPID, "f" * 32)
+    accounts.write_text(ACCOUNT.replace(DEMO_SECRET, "f" * 32))
+
+    assert watchdog.look() == [DEMO_APPID]
+    assert sandbox.counts().fetches == 2
+    assert held.store.look(DEMO_APPID).error == ""
+    assert watchdog.look() == []
+
+
+def test_a_new_secret_that_is_wrong_is_seen_at_once_and_costs_nobody_the_token(
+    watchdog: Watchdog, held: Runtime, accounts: Path, client: redis.Redis
+) -> None:
+    watchdog.look()
+    before = client.get(KEY)
+    accounts.write_text(ACCOUNT.replace(DEMO_SECRET, "f" * 32))
+    watchdog.look()
+
+    assert "40125" in held.store.look(DEMO_APPID).error
+    assert client.get(KEY) == before
+
+
+def test_a_secret_that_changed_while_nobody_ran_is_tried_at_the_start(
+    watchdog: Watchdog, config: Config, accounts: Path, sandbox: Sandbox
+) -> None:
+    watchdog.look()
+    sandbox.add_account(DEMO_APPID, "f" * 32)
+    accounts.write_text(ACCOUNT.replace(DEMO_SECRET, "f" * 32))
+    again = Watchdog(Runtime.from_config(config))
+
+    assert again.look() == [DEMO_APPID]
+    assert sandbox.counts().fetches == 2
+
+
+def test_workers_with_different_settings_do_not_take_turns_at_fetching(
+    watchdog: Watchdog, held: Runtime, config: Config, tmp_path: Path, accounts: Path, sandbox: Sandbox
+) -> None:
+    """While a new secret is rolled out, one worker has the old file."""
+    old = tmp_path / "old.toml"
+    old.write_text(ACCOUNT)
+    other = Watchdog(Runtime.from_config(replace(config, accounts_file=old)))
+    watchdog.look()
+    other.look()
+    sandbox.add_account(DEMO_APPID, "f" * 32)
+    accounts.write_text(ACCOUNT.replace(DEMO_SECRET, "f" * 32))
+    for _ in range(5):
+        watchdog.look()
+        other.look()
+
+    assert sandbox.counts().fetches == 2
+    assert held.store.look(DEMO_APPID).accepted == held.book.account().revision
+
+
+def test_redis_that_went_back_in_time_is_noticed_and_its_tokens_are_not_trusted(
+    watchdog: Watchdog, held: Runtime, sandbox: Sandbox, client: redis.Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    watchdog.look()
+    watchdog.check_memory()
+    saved = {key: client.dump(key) for key in cast("list[bytes]", client.keys("*"))}
+    watchdog.check_memory()
+    sandbox.platform.mint_stable(DEMO_APPID, DEMO_SECRET, "client_credential", "127.0.0.1", force_refresh=True)
+    for key, value in saved.items():
+        client.restore(key, 60_000 if key.endswith(b"access_token") else 0, cast("bytes", value), replace=True)
+    watchdog.check_memory()
+
+    assert "went back in time" in caplog.text
+    assert held.store.look(DEMO_APPID).suspect is not None
+    assert watchdog.look() == [DEMO_APPID]
+    assert sandbox.verdict(cast("bytes", client.get(KEY)).decode()).verdict == "current"
+
+
+def test_redis_that_was_emptied_is_no_reason_to_doubt(
+    watchdog: Watchdog, sandbox: Sandbox, client: redis.Redis
+) -> None:
+    watchdog.look()
+    watchdog.check_memory()
+    watchdog.check_memory()
+    client.flushall()
+    watchdog.check_memory()
+    watchdog.look()
+    watchdog.check_memory()
+
+    assert watchdog.look() == []
+    assert sandbox.counts().fetches == 2

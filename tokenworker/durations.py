@@ -41,7 +41,9 @@ class Durations:
     force_interval: float = 35.0
     #: A failed fetch is not repeated sooner, whoever asks for it.
     retry_gap: float = 5.0
-    #: How often the watchdog looks, and how overdue an account must be for it to act.
+    #: How often the watchdog looks whether Redis went back in time.
+    pulse: float = 1.0
+    #: How often it looks at the accounts, and how overdue an account must be for it to act.
     watchdog_interval: float = 10.0
     watchdog_overdue: float = 30.0
     #: How long a reader trusts its own copy without asking Redis.

@@ -54,7 +54,7 @@ class Runtime:
             self.store.note_accounts_error(self.book.error, 6 * self.durations.grace)
         # Whoever asks without an appid must not get the sandbox's token now that there is a real account.
         if change.reread and DEMO_APPID not in self.book.accounts:
-            self.store.clear(DEMO_APPID)
+            self.store.clear(DEMO_APPID, self.durations.lease + self.durations.grace)
         # Whoever is missing here, after a FLUSHALL for example, would never be looked at again.
         if change.reread or self.store.enrolled() < len(self.book):
             self.store.rename({account.appid: account.name for account in self.book.accounts.values()})
@@ -89,7 +89,7 @@ class Runtime:
         Not before: a worker with newer settings may know it.
         """
         if self.store.look(appid).token is None:
-            self.store.clear(appid)
+            self.store.clear(appid, self.durations.lease + self.durations.grace)
 
     def status(self) -> list[dict[str, Any]]:
         """Say how each account is; no token and no secret in it."""

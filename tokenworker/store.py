@@ -296,10 +296,10 @@ class TokenStore:
 
         `replaced` means that a newer token may have replaced the one that we have.
         """
-        key, length = f"{self._prefix}:suspected", int(seconds * 1000)
+        key, length = f"{self._prefix}:{'restored' if replaced else 'suspected'}", int(seconds * 1000)
         first = self._mended(lambda: self._mark(key, length), key)
         for appid in appids if first else ():
-            self._run("suspect", [self._keys(appid)[1]], int(replaced))
+            self._run("suspect", self._keys(appid)[:2], int(replaced))
             self.plan(appid, 0)
         return bool(first)
 
@@ -315,13 +315,18 @@ class TokenStore:
             self.plan(appid, 0)
 
     def accepted(self, appids: Sequence[str]) -> dict[str, str]:
-        """Return the settings with which WeChat gave the tokens that there are, by appid."""
+        """Return with which settings WeChat gave the tokens that there are, by appid; "" for who was taken out."""
         with translated():
             pipe = self._redis.pipeline(transaction=False)
             for appid in appids:
-                pipe.hget(self._keys(appid)[1], "accepted")
+                pipe.hmget(self._keys(appid)[1], "accepted", "removed")
             found = pipe.execute(raise_on_error=False)
-        return {appid: _text(it) for appid, it in zip(appids, found, strict=True) if isinstance(it, bytes)}
+        rows = [(appid, *row) for appid, row in zip(appids, found, strict=True) if isinstance(row, list)]
+        return {appid: _text(it or b"") for appid, it, removed in rows if it or removed}
+
+    def pulse(self) -> int:
+        """Count on, and return the number, which only grows, unless Redis goes back in time."""
+        return int(self._run("pulse", [f"{self._prefix}:pulse"]))
 
     def now(self) -> float:
         """Return the time by Redis's clock, in epoch seconds."""
@@ -441,7 +446,8 @@ class TokenStore:
     def keys_of(self, appid: str) -> list[str]:
         """Name every key that a worker uses for an account."""
         shared = [self._due, self._names.names, self._running, self._notice, self._ticked, f"{self._prefix}:rate"]
-        return [*self._keys(appid), self._copies(appid), f"{self._prefix}:suspected", *shared]
+        marks = [f"{self._prefix}:{name}" for name in ("suspected", "restored", "pulse")]
+        return [*self._keys(appid), self._copies(appid), *marks, *shared]
 
     def trial(self, appid: str) -> None:
         """Do what a worker does for an account, without a trace."""
@@ -477,7 +483,7 @@ class TokenStore:
 _READERS: dict[str, Callable[[str], Any]] = {"float": float, "int": int, "int | None": int, "str": str}
 _SCRIPTS = (
     *("look", "take_lease", "begin", "fail", "settle", "reject", "take_due", "admit", "suspect", "announce"),
-    *("mend", "trial"),
+    *("pulse", "mend", "trial"),
 )
 #: Those that begin with the functions of copies.lua.
 _WITH_COPIES = ("commit", "publish", "clear", "withhold")

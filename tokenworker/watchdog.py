@@ -31,11 +31,16 @@ class Watchdog(threading.Thread):
         self._held = held
         self._stopped = threading.Event()
         self._ahead: float | None = None
+        self._pulse = 0
 
     def run(self) -> None:
         """Look until stopped."""
-        while not self._stopped.wait(self._held.durations.watchdog_interval):
-            self.look()
+        durations, looked = self._held.durations, time.monotonic()
+        while not self._stopped.wait(durations.pulse):
+            self.check_memory()
+            if time.monotonic() >= looked + durations.watchdog_interval:
+                looked = time.monotonic()
+                self.look()
 
     def stop(self) -> None:
         """End after the look under way."""
@@ -58,6 +63,19 @@ class Watchdog(threading.Thread):
         for appid in appids:
             self._refresh(appid)
         return appids
+
+    def check_memory(self) -> None:
+        """Have every token doubted when Redis went back in time: others may have come after them, which it lost."""
+        durations = self._held.durations
+        try:
+            before, self._pulse = self._pulse, self._held.store.pulse()
+            if self._pulse <= before:
+                logger.error("Redis went back in time: every token is tested, or fetched again")
+                self._held.store.suspect(self._held.book.accounts, 5 * durations.pulse, replaced=True)
+        except TokenWorkerError:
+            pass  # the next look tells of it
+        except Exception:
+            logger.exception("the watchdog's look broke")
 
     def _check_clock(self) -> None:
         """Have every token fetched again when Redis's clock went back: they would outlive their time at WeChat."""

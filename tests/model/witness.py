@@ -30,6 +30,7 @@ class Witness:
         self.restored = False
         #: The account was taken out of the settings.
         self.gone = False
+        self._was_removed = 0
         #: Redis's clock was set since the account came to rest, so that moments in its state mean nothing.
         self.stepped_clock = False
         #: The lease that runs, and the one that was taken last.
@@ -59,8 +60,9 @@ class Witness:
         """Note what gives cause for a fetch: a token that is gone or stale, a lease that ended by itself."""
         snapshot = self._store.look(DEMO_APPID)
         self._compare(self._last, snapshot)
-        if self.gone and not snapshot.removed:
+        if (self.gone or self._was_removed) and snapshot.fencing == 0:
             self._fencing = 0  # by now nobody remembers that it was there
+        self._was_removed = snapshot.removed
         self._note_once("it is stale", snapshot.now, snapshot.refresh_at, snapshot.fetched_at)
         self._note_once("WeChat may have acted late", snapshot.now, snapshot.stray_until, 0)
         self._last = snapshot.token

@@ -198,7 +198,7 @@ class World:
 
     def restore(self) -> None:
         """Have Redis go back to what it held before, as after a failover, or when a backup is put back."""
-        if self._saved is None:
+        if self._saved is None or self._witness.gone:
             return
         self._witness.observe()
         self._witness.expect_restore()

@@ -14,8 +14,13 @@ from tokenworker.tokens import AccessToken
 
 #: What WeChat hands out is printable, and no JSON: that would be another program's, or another version's.
 _TOKEN = re.compile(rb"(?![{\[\"])[!-~]{1,2048}")
-_FIELDS = ("error", "errcode", "hint", "failed_at", "retry_at", "fetched_at", "proven", "tested_at")
+_FIELDS = (
+    *("error", "errcode", "hint", "failed_at", "retry_at", "fetched_at", "settled", "lost_at"),
+    *("proven", "dead", "tested_at", "test_error", "deaths"),
+)
 _NUMBER = re.compile(r"-?\d{1,15}(\.\d+)?", re.ASCII)
+#: As many make an account contested.
+_MANY_DEATHS = 3
 _NEVER = "nobody keeps a token for this appid here; is it in the accounts, and does a worker run?"
 
 
@@ -47,23 +52,45 @@ class State:
         text = self.fields.get(name, "")
         return float(text) if _NUMBER.fullmatch(text) else 0.0
 
+    @property
+    def in_doubt(self) -> bool:
+        """Say whether WeChat may replace the token at any moment, or did, so that each use needs a look."""
+        return is_doubt(self.fields.get("lost_at", "").encode())
+
+    @property
+    def version(self) -> tuple[float, float]:
+        """Order tokens of an account: both numbers grow, and one of them goes on doing so whatever happens to Redis.
+
+        The count of fetches begins anew when Redis was emptied, the time falls back with Redis's clock.
+        """
+        return self.number("settled"), self.number("fetched_at")
+
     def rests_for(self, now: float) -> float:
         """Say how many seconds the next fetch is away, after a failure; 0 when nothing is known."""
         return max(0.0, self.number("retry_at") - now)
+
+    def replaced_within(self, now: float, patience: float) -> float:
+        """Say for how many seconds to wait for another token, since the last one was found dead just now."""
+        return max(0.0, self.number("tested_at") + patience - now) if self.fields.get("dead") else 0.0
 
     def vouches_for(self, fingerprint: str, now: float, interval: float) -> bool:
         """Say whether the worker tested a token less than `interval` seconds ago, and found that it works."""
         return self.fields.get("proven") == fingerprint and 0 <= now - self.number("tested_at") < interval
 
 
+def is_doubt(lost_at: object) -> bool:
+    """Say whether a `lost_at` as Redis answers it means that WeChat may have replaced the token."""
+    return isinstance(lost_at, bytes) and lost_at.strip(b"0.") != b""
+
+
 @lru_cache(maxsize=1024)
 def short_question(keys: Keys, appid: str) -> Exchange:
-    """Ask for a token and its remaining life, which is all one needs to know of a token that one knows already.
+    """Ask for a token, its remaining life and any doubt, all one needs to know of a token that one knows already.
 
     The life comes first, so that no transaction is needed: when the token changes in between, the newer one
     is thought to have no more life than the older.
     """
-    return Exchange.of(*_commands(keys, appid))
+    return Exchange.of(*_commands(keys, appid), ("HGET", keys.state(appid), "lost_at"))
 
 
 def question(keys: Keys, appid: str) -> Exchange:
@@ -105,7 +132,7 @@ def unavailable(appid: str, found: Found, state: State) -> TokenUnavailable:
     """Say why there is no token that may be used."""
     fields = state.fields
     return TokenUnavailable(
-        found.wrong or fields.get("error") or _otherwise(found, state),
+        found.wrong or _refused(found, state) or fields.get("error") or _otherwise(state),
         appid,
         int(state.number("errcode")) or None,
         fields.get("hint", ""),
@@ -114,7 +141,18 @@ def unavailable(appid: str, found: Found, state: State) -> TokenUnavailable:
     )
 
 
-def _otherwise(found: Found, state: State) -> str:
-    if found.token:
-        return "WeChat refused it, and no worker has tested or replaced it yet; does one run?"
+def _refused(found: Found, state: State) -> str:
+    """Say why a token that is there can't be used: only one that WeChat refused is that."""
+    if found.token is None:
+        return ""
+    if state.fields.get("test_error"):
+        return f"WeChat refused it, and it can't be tested: {state.fields['test_error']}"
+    if state.number("deaths") > _MANY_DEATHS:
+        return "WeChat refused it, and since so many died early, a worker tests it once in 10 minutes only"
+    return "WeChat refused it, and no worker has tested or replaced it yet; does one run?"
+
+
+def _otherwise(state: State) -> str:
+    if state.fields.get("dead"):
+        return "WeChat refused it, and another one is on its way"
     return "it expired; does a worker run?" if "fetched_at" in state.fields else _NEVER

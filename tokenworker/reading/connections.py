@@ -30,11 +30,17 @@ class Connections:
         self._pool = redis.ConnectionPool(retry=Retry(NoBackoff(), 0), **options(url, timeout=timeout))
 
     def exchange(self, step: Exchange) -> Replies:
-        """Carry out a step: return the reply to each command, or why there is none."""
-        try:
-            return self._exchange(step)
-        except (redis.RedisError, OSError) as error:
-            return StoreUnavailable(refusal(error))
+        """Carry out a step: return the reply to each command, or why there is none.
+
+        A connection of before may be closed though Redis is well: then a new one is tried.
+        """
+        for is_last in (False, True):
+            try:
+                return self._exchange(step)
+            except (redis.RedisError, OSError) as error:
+                if is_last or not _is_closed(error):
+                    return StoreUnavailable(refusal(error))
+        raise AssertionError
 
     def _exchange(self, step: Exchange) -> Replies:
         connection: Any = self._pool.get_connection()
@@ -63,11 +69,14 @@ class AsyncConnections:
         self._pool: Any = redis.asyncio.ConnectionPool(retry=AsyncRetry(NoBackoff(), 0), **given)
 
     async def exchange(self, step: Exchange) -> Replies:
-        """Carry out a step: return the reply to each command, or why there is none."""
-        try:
-            return await self._exchange(step)
-        except (redis.RedisError, OSError) as error:
-            return StoreUnavailable(refusal(error))
+        """Carry out a step, as the other does."""
+        for is_last in (False, True):
+            try:
+                return await self._exchange(step)
+            except (redis.RedisError, OSError) as error:
+                if is_last or not _is_closed(error):
+                    return StoreUnavailable(refusal(error))
+        raise AssertionError
 
     async def _exchange(self, step: Exchange) -> Replies:
         connection = await self._pool.get_connection()
@@ -85,6 +94,11 @@ class AsyncConnections:
     async def close(self) -> None:
         """Close all connections."""
         await self._pool.disconnect()
+
+
+def _is_closed(error: Exception) -> bool:
+    """Say whether an error is the end of a connection, and no silence, which would only take as long once more."""
+    return isinstance(error, redis.ConnectionError | ConnectionError) and not isinstance(error, redis.TimeoutError)
 
 
 def _reply(connection: Any) -> Any:

@@ -27,6 +27,8 @@ class _Copy:
     expires_at: float
     #: Until then there is no need to look at Redis.
     fresh_until: float
+    #: How often the account was fetched when this one was there, and when it was; (0, 0) when nobody knows.
+    version: tuple[float, float]
 
 
 class Copies:
@@ -57,21 +59,59 @@ class Copies:
             return self.lasting(appid)
         return None
 
-    def keep(self, appid: str, token: AccessToken, left: float, asked_at: float) -> AccessToken:
+    def keep(
+        self,
+        appid: str,
+        token: AccessToken,
+        left: float,
+        asked_at: float,
+        version: tuple[float, float] = (0.0, 0.0),
+        *,
+        in_doubt: bool = False,
+    ) -> AccessToken:
         """Remember a token that had `left` seconds to live, counted from before we asked."""
-        return self._keep(appid, token, token.access_token.encode(), left, asked_at)
+        value = token.access_token.encode()
+        return self._keep(appid, token, value, left, asked_at, version, in_doubt=in_doubt)
 
-    def renew(self, appid: str, value: object, left: float, asked_at: float) -> AccessToken | None:
+    def renew(
+        self, appid: str, value: object, left: float, asked_at: float, *, in_doubt: bool = False
+    ) -> AccessToken | None:
         """Return the token we have, if it is still the `value` in Redis and its end is where it was."""
         copy = self._copies.get(appid)
         if copy is None or value != copy.value or abs(asked_at + left - copy.expires_at) > _SAME_END:
             return None
-        return self._keep(appid, copy.token, copy.value, left, asked_at)
+        return self._keep(appid, copy.token, copy.value, left, asked_at, copy.version, in_doubt=in_doubt)
 
-    def _keep(self, appid: str, token: AccessToken, value: bytes, left: float, asked_at: float) -> AccessToken:
+    def newer(self, appid: str, version: tuple[float, float]) -> AccessToken | None:
+        """Return the token we have, if it came after the one in Redis, of that version, and has not run out.
+
+        Then Redis went back in time. Unless both numbers say so, it was emptied, or its clock was set.
+        """
+        copy = self._copies.get(appid)
+        if copy is None or not (0 < version[0] < copy.version[0] and 0 < version[1] < copy.version[1]):
+            return None
+        return self.lasting(appid)
+
+    def bury(self, appid: str, fingerprint: str | None) -> None:
+        """Forget a token that a worker found dead, if it is the one we have."""
+        copy = self._copies.get(appid)
+        if copy and copy.token.fingerprint == fingerprint:
+            self._copies.pop(appid, None)
+
+    def _keep(
+        self,
+        appid: str,
+        token: AccessToken,
+        value: bytes,
+        left: float,
+        asked_at: float,
+        version: tuple[float, float],
+        *,
+        in_doubt: bool,
+    ) -> AccessToken:
         end = asked_at + min(left, LONGEST_LIFE)
-        fresh_until = min(asked_at + self._durations.reader_copy, end)
-        self._copies[appid] = _Copy(token, value, asked_at, end, fresh_until)
+        fresh_until = asked_at if in_doubt else min(asked_at + self._durations.reader_copy, end)
+        self._copies[appid] = _Copy(token, value, asked_at, end, fresh_until, version)
         return token
 
     # Redis is away
@@ -99,9 +139,7 @@ class Copies:
     def reject(self, appid: str, fingerprint: str) -> None:
         """Remember that WeChat refused a token, for as long as another may be on its way."""
         self._rejected[appid] = fingerprint, self._clock() + self._durations.reader_patience
-        copy = self._copies.get(appid)
-        if copy and copy.token.fingerprint == fingerprint:
-            self._copies.pop(appid, None)
+        self.bury(appid, fingerprint)
 
     def rejection(self, appid: str) -> tuple[str | None, float]:
         """Return the fingerprint of the token that WeChat refused just now, and until when to wait for another."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from tokenworker.errors import StoreUnavailable
 from tokenworker.keys import Keys
-from tokenworker.reading.answers import Found, State, question, read, short_question
+from tokenworker.reading.answers import Found, State, is_doubt, question, read, short_question
 from tokenworker.reading.copies import Copies
 from tokenworker.reading.steps import Exchange, Refusal, Steps
 from tokenworker.tokens import AccessToken, fingerprint
@@ -25,8 +25,11 @@ class Dialogue:
     def confirm(self, appid: str) -> Steps[AccessToken | None]:
         """Ask whether the token that we have is still the one; None when it is not, or we have none."""
         asked_at = self._clock()
-        left, value = yield from self._exchange(short_question(self._keys, appid))
-        return self._copies.renew(appid, value, left / 1000, asked_at) if isinstance(left, int) else None
+        left, value, lost_at = yield from self._exchange(short_question(self._keys, appid))
+        doubt = is_doubt(lost_at)
+        return (
+            self._copies.renew(appid, value, left / 1000, asked_at, in_doubt=doubt) if isinstance(left, int) else None
+        )
 
     def look(self, appid: str) -> Steps[tuple[Found, State]]:
         """Ask for all that is known of an account."""
@@ -44,6 +47,11 @@ class Dialogue:
             [noted] = yield from self._exchange(Exchange.of(("ZADD", self._keys.due, 0, appid)))
         if isinstance(noted, Refusal):
             raise StoreUnavailable(noted.reason)
+
+    def doubt(self, appid: str) -> Steps[None]:
+        """Tell the workers that Redis holds an older token than it did, if we may; they test it, or fetch another."""
+        script = "EVAL", _script("suspect"), 2, self._keys.token(appid), self._keys.state(appid), 1
+        yield from self._exchange(Exchange.of(script, ("ZADD", self._keys.due, 0, appid)))
 
     def _exchange(self, exchange: Exchange) -> Steps[list[Any]]:
         reason = self._copies.silence()

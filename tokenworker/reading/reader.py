@@ -73,9 +73,19 @@ class Reading:
         if token:
             return token
         found, state = yield from self._redis.look(appid)
-        if found.token and self._is_good(appid, found, state, self._copies.rejection(appid)[0]):
-            return self._copies.keep(appid, found.token, found.left, found.asked_at)
-        return self._copies.recent(appid)
+        newer = self._copies.newer(appid, state.version)
+        if newer:
+            yield from self._redis.doubt(appid)
+            return newer
+        return self._keep(appid, found, state, self._copies.rejection(appid)[0]) or self._copies.recent(appid)
+
+    def _keep(self, appid: str, found: Found, state: State, rejected: str | None) -> AccessToken | None:
+        """Keep what we found and return it, if it may be used."""
+        self._copies.bury(appid, state.fields.get("dead"))
+        if not found.token or not self._is_good(appid, found, state, rejected):
+            return None
+        version, doubt = state.version, state.in_doubt
+        return self._copies.keep(appid, found.token, found.left, found.asked_at, version, in_doubt=doubt)
 
     # Waiting for a token that is on its way
 
@@ -98,9 +108,11 @@ class Reading:
         pause = _FIRST_LOOK
         while True:
             found, state = yield from self._redis.look(appid)
-            if found.token and self._is_good(appid, found, state, rejected):
-                return self._copies.keep(appid, found.token, found.left, found.asked_at)
-            left = deadline - self._clock()
+            token = self._keep(appid, found, state, rejected)
+            if token:
+                return token
+            soon = state.replaced_within(found.now, self._durations.reader_patience)
+            left = max(deadline - self._clock(), soon)
             if left <= 0 or state.rests_for(found.now) > left:
                 self._copies.note_in_vain(appid)
                 raise unavailable(appid, found, state)
@@ -109,8 +121,10 @@ class Reading:
 
     def _is_good(self, appid: str, found: Found, state: State, rejected: str | None) -> bool:
         """Say whether the token may be used: WeChat did not refuse it, or the worker tested it and knows better."""
-        if found.token is None or found.token.fingerprint != rejected:
-            return found.token is not None
+        if found.token is None or found.token.fingerprint == state.fields.get("dead"):
+            return False
+        if found.token.fingerprint != rejected:
+            return True
         good = state.vouches_for(rejected, found.now, self._durations.report_interval)
         if good:
             self._copies.absolve(appid)
