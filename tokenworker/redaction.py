@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import re
 
+#: Longer than an appid or a fingerprint, and as long as no name that people give; tokens and AppSecrets are longer.
+_LIKE_SECRET = re.compile(r"[A-Za-z0-9_-]{30,}")
 #: In the query of a URL; and what Redis repeats of a command that it does not know, such as AUTH or HELLO.
 _SECRET = re.compile(r"((?:secret|access_token)=)[^&\s'\"]+|(, with args beginning with:).*")
 
@@ -12,6 +14,16 @@ _SECRET = re.compile(r"((?:secret|access_token)=)[^&\s'\"]+|(, with args beginni
 def redacted(text: str) -> str:
     """Replace what stands for a secret or a token."""
     return _SECRET.sub(r"\1\2***", text)
+
+
+def like_secret(text: str) -> bool:
+    """Say whether a text may hold a token or an AppSecret."""
+    return _LIKE_SECRET.search(text) is not None
+
+
+def masked(text: str) -> str:
+    """Replace what may be a token or an AppSecret."""
+    return _LIKE_SECRET.sub("***", text)
 
 
 class Redaction(logging.Filter):
