@@ -42,9 +42,9 @@ class MaskedRequest(Request):
             self.request_dict[name] = text
             setattr(self, f"_{name}", text)
 
-    def info(self, safe: bool = False) -> dict[str, Any]:
+    def info(self, safe: bool = False) -> Any:
         """Describe the task for `celery inspect` and for Flower."""
-        told: dict[str, Any] = super().info(safe)
+        told: Any = super().info(safe)
         return told | {name: mask(told[name]) for name in ("args", "kwargs")}
 
 
