@@ -3,6 +3,7 @@
 TokenWorkerError
 ├── ConfigError             the settings can't be used
 ├── UnknownAccount          nobody configured this appid
+├── WrongArgument           a task was called with what it can't take
 ├── StoreUnavailable        Redis can't be reached, or refuses
 ├── TokenUnavailable        there is no token that works
 └── FetchError              WeChat gave no token
@@ -83,6 +84,13 @@ class UnknownAccount(TokenWorkerError):  # noqa: N818  it states a fact
 
     def __init__(self, reason: str, appid: str | None = None, configured: int = 0) -> None:
         super().__init__(reason, appid=appid, configured=configured)
+
+
+class WrongArgument(TokenWorkerError):  # noqa: N818
+    """A task was called with an argument of the wrong type; the text says what to pass instead."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
 
 
 class StoreUnavailable(TokenWorkerError):  # noqa: N818
