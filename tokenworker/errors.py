@@ -25,6 +25,8 @@ import json
 import re
 from typing import Any
 
+from tokenworker.redaction import discreet
+
 #: What brackets can hold: numbers, and texts such as an appid.
 _FACT = r'[a-z_]+=(?:[\w.+-]+|"[\w.:-]+")'
 _FACTS = re.compile(rf" \[({_FACT}(?: {_FACT})*)\]\Z", re.ASCII)
@@ -68,6 +70,8 @@ class ConfigError(TokenWorkerError):
     def __init__(self, faults: list[str] | str) -> None:
         if isinstance(faults, str):
             faults = [line.removeprefix(_ITEM) for line in faults.splitlines()[1:]]
+        # What a setting or a file holds by mistake may be a secret, and a sentence may show it.
+        faults = [discreet(fault) for fault in faults]
         super().__init__("\n".join((_CANNOT_START, *(_ITEM + fault for fault in faults))))
         self.faults = faults
 
