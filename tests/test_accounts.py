@@ -337,7 +337,7 @@ def test_what_is_not_under_double_brackets_is_refused(text: str, named: str, fil
         ([f'sercet = "{CANARY}"'], "'sercet' is unknown: use appid, secret, "),
         ([f'Secret = "{CANARY}"'], "'Secret' is unknown"),
         ([f'password.secret = "{CANARY}"'], "'password' is unknown"),
-        ([f"{'x' * 41} = 1"], f"'{'x' * 40}' is unknown"),
+        ([f"'{'x ' * 21}' = 1"], f"'{'x ' * 20}' is unknown"),
         # Appids.
         (['appid = ""'], "appid must be an appid"),
         (["appid = 123"], "appid must be an appid"),

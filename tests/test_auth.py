@@ -20,12 +20,13 @@ import httpx
 import pytest
 import requests
 from conftest import RedisServer, wait_for
-from reading import APPID, Keeper, put
+from reading import APPID, Clock, Keeper, put
 from wire import NOWHERE, Server, http, json_answer, refusing_url
 
 from tokenworker import AsyncTokenReader, Durations, TokenReader, TokenUnavailable
 from tokenworker.auth.calls import WECHAT_HOSTS, carries_token, with_token
 from tokenworker.auth.httpx import WeChatAuth as HttpxAuth
+from tokenworker.auth.repeats import Repeats
 from tokenworker.auth.requests import WeChatAuth
 from tokenworker.sandbox import DEMO_APPID, Sandbox
 from tokenworker.store import TokenStore
@@ -254,6 +255,56 @@ def test_a_token_that_works_after_all_is_used_once_more(sandbox: Sandbox, caller
 
     assert caller.call("POST", sandbox.url + SEND, json={"touser": "x"}).errcode == 0
     assert sandbox.counts().fetches == 1
+
+
+@pytest.mark.usefixtures("keeper")
+def test_an_api_that_refuses_every_token_is_not_called_twice_each_time(
+    caller: Caller, caplog: pytest.LogCaptureFixture
+) -> None:
+    caller.appid, caller.durations = DEMO_APPID, Durations()
+    with Server(REFUSED) as wechat:
+        answers = [caller.call("POST", wechat.url + SEND, json={}).errcode for _ in range(5)]
+
+    assert answers == [40001] * 5
+    # The worker tested the token, so it was worth one more call, of five.
+    assert len(wechat.requests) == 6
+    assert len(set(tokens(wechat))) == 1
+    assert caplog.text.count("a worker tested it and it works") == 4
+
+
+@pytest.mark.usefixtures("keeper")
+def test_many_calls_that_are_refused_at_once_are_not_all_made_twice(sandbox: Sandbox, server: RedisServer) -> None:
+    with TokenReader(server.url) as reader, requests.Session() as session, Server(REFUSED) as wechat:
+        session.auth = WeChatAuth(reader, DEMO_APPID)
+        session.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=8))
+        with ThreadPoolExecutor(8) as pool:
+            calls = [pool.submit(session.post, wechat.url + SEND, json={}) for _ in range(24)]
+            assert {call.result().json()["errcode"] for call in calls} == {40001}
+
+    assert 24 < len(wechat.requests) <= 24 + 8
+    assert sandbox.counts().fetches == 1
+
+
+def test_with_the_same_token_one_call_in_some_seconds_is_made_once_more() -> None:
+    clock = Clock()
+    repeats = Repeats(clock)
+
+    assert [repeats.take(APPID, TOKEN), repeats.take(APPID, TOKEN), repeats.take("wx2", TOKEN)] == [True, False, True]
+    clock.now = 4.9
+    assert not repeats.take(APPID, TOKEN)
+    clock.now = 5
+    assert repeats.take(APPID, TOKEN)
+
+
+def test_a_token_that_is_refused_again_is_not_used_so_any_more_but_the_next_one_is() -> None:
+    clock = Clock()
+    repeats = Repeats(clock)
+    assert repeats.take(APPID, TOKEN)
+    repeats.give_up(APPID, TOKEN)
+    clock.now = 1e9
+
+    assert not repeats.take(APPID, TOKEN)
+    assert repeats.take(APPID, OTHER)
 
 
 @pytest.mark.parametrize("errcode", [40001, 40014, 42001])

@@ -79,12 +79,38 @@ def test_without_appid_several_accounts_are_an_error(book: AccountBook) -> None:
         book.account()
 
 
-@pytest.mark.parametrize("appid", ["c", "", "A", "a ", "{a}", "c" * 200])
+@pytest.mark.parametrize("appid", ["c", "", "A", "a ", "{a}", "wx0123456789abcdef", "我们的 公众号", "c" * 29])
 def test_an_appid_that_is_not_configured_is_an_error_that_names_it(appid: str, book: AccountBook) -> None:
     with pytest.raises(UnknownAccount) as caught:
         book.account(appid)
     assert caught.value.appid == appid
     assert str(caught.value).startswith(f"{appid!r} is not among the 2 configured accounts: add it")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "81_" + "a-_9Z" * 27,
+        CANARY,
+        CANARY.upper(),
+        f"wx:{CANARY}",
+        f"店 {CANARY} 店",
+        f"https://api.weixin.qq.com/?access_token={CANARY * 4}",
+        "c" * 30,
+        "店" * 65,
+    ],
+)
+def test_what_may_be_a_secret_is_not_named(given: str, book: AccountBook) -> None:
+    with pytest.raises(UnknownAccount) as caught:
+        book.account(given)
+
+    assert given not in repr(caught.value) + repr(vars(caught.value)) + repr(caught.value.args)
+    assert CANARY not in repr(caught.value.args).lower()
+    assert str(caught.value) == (
+        f"what was given as appid ({len(given)} characters) is not shown, since it may be a token or an AppSecret:"
+        " give the appid or the name of one of the 2 configured accounts; a token goes into rejected"
+    )
+    assert (caught.value.appid, caught.value.configured) == (None, 2)
 
 
 def test_a_book_hands_out_accounts_by_name_too(file: Path) -> None:

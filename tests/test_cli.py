@@ -138,6 +138,17 @@ def test_a_part_of_a_name_or_nothing_at_all_is_nobody(cli: CliRunner, store: Tok
     assert f"no account here has the appid or the name {nobody!r}: there are 2 accounts" in result.stderr
 
 
+@pytest.mark.parametrize("secret", ["81_" + "a-_9Z" * 27, "c0ffee11c0ffee22c0ffee33c0ffee44"])
+def test_a_token_or_a_secret_in_the_place_of_an_account_is_not_printed(
+    cli: CliRunner, store: TokenStore, secret: str
+) -> None:
+    put(store)
+    result = cli.invoke(main, ["get", secret])
+
+    assert ends_with_one_sentence(result)
+    assert "no account here has the appid or the name '***': there is wx1" in result.stderr
+
+
 def test_a_name_of_the_settings_here_counts_too(cli: CliRunner, store: TokenStore, tmp_path: Path) -> None:
     put(store, "wx2")
     file = tmp_path / "accounts.toml"

@@ -123,6 +123,9 @@ def test_no_token_and_no_secret_shows_in_logs_events_or_results_meant_for_people
         token = app.send_task("tokenworker.get_token", kwargs={"rejected": "x" * 136}, queue="tokenworker").get(
             timeout=10
         )["access_token"]
+        for misplaced in ({"args": [token]}, {"kwargs": {"appid": DEMO_SECRET}}):
+            call = app.send_task("tokenworker.get_token", queue="tokenworker", **misplaced)
+            assert "a token goes into rejected" in str(call.get(timeout=10, propagate=False))
         app.send_task("tokenworker.refresh_token", kwargs={"early": True}, queue="tokenworker").get(timeout=10)
         status = app.send_task("tokenworker.status", queue="tokenworker").get(timeout=10)
         wait_for(lambda: [event for event in events if event["type"] == "task-succeeded" and "fresh" in repr(event)])

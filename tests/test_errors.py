@@ -14,6 +14,7 @@ EXAMPLES = [
     errors.ConfigError(["one", "two"]),
     errors.UnknownAccount("'wx1' is not among the 3 configured accounts", "wx1", 3),
     errors.UnknownAccount("3 accounts are configured: say which appid you mean", None, 3),
+    errors.WrongArgument("early was given as a number: give true or false"),
     errors.StoreUnavailable("Redis refuses the connection"),
     errors.TokenUnavailable("expired", "wx1", 40164, "add the IP", 1795679000.125, 30.5),
     *(

@@ -17,6 +17,7 @@ from tokenworker.cli import main
 APPID = "wxfedcba9876543210"
 #: Looks like an AppSecret; nothing that people see may hold it, nor a part of it.
 CANARY = "c0ffee11c0ffee22c0ffee33c0ffee44"
+TOKEN = "81_" + "a-_9Z" * 27
 CANARY_PARTS = [CANARY[at : at + 8] for at in range(0, 32, 8)]
 SINGLE = {"WECHAT_APPID": APPID, "WECHAT_SECRET": CANARY}
 SHELL = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
@@ -36,6 +37,7 @@ def faults(message: str) -> list[str]:
     assert [line[:4] for line in lines] == ["  - "] * len(lines)
     assert max(map(len, lines)) < 400
     assert not [part for part in CANARY_PARTS if part in message.lower()]
+    assert TOKEN[:10] not in message
     return [line[4:] for line in lines]
 
 
@@ -96,7 +98,25 @@ SETTINGS: list[tuple[dict[str, str], list[str]]] = [
         SINGLE | {"TOKENWORKER_TICK": "nan", "TOKENWORKER_FETCH_TIMEOUT": "-inf"},
         ["TOKENWORKER_TICK", "TOKENWORKER_FETCH"],
     ),
-    (SINGLE | {"TOKENWORKER_TIME_SCALE": "1" * 5000}, ["TOKENWORKER_TIME_SCALE is '1111"]),
+    (SINGLE | {"TOKENWORKER_TIME_SCALE": "1" * 5000}, ["TOKENWORKER_TIME_SCALE is '***'"]),
+    *(
+        (SINGLE | {name: value}, [f"{name} is '{shown}': write a"])
+        for name in (
+            "TOKENWORKER_TICK",
+            "TOKENWORKER_LEEWAY",
+            "TOKENWORKER_FETCH_TIMEOUT",
+            "TOKENWORKER_FETCH_RATE",
+            "TOKENWORKER_FETCH_CONCURRENCY",
+            "TOKENWORKER_TIME_SCALE",
+        )
+        for value, shown in (
+            (CANARY, "***"),
+            (CANARY[:-1], "***"),
+            (TOKEN, "***"),
+            (f"the AppSecret is: {CANARY.upper()}", "the AppSecret is: ***"),
+        )
+    ),
+    (SINGLE | {"TOKENWORKER_PREFIX": f"a {CANARY}"}, ["TOKENWORKER_PREFIX is 'a ***': use letters"]),
     (SINGLE | {"TOKENWORKER_LEEWAY": "0x12c"}, ["TOKENWORKER_LEEWAY is '0x12c': write a number"]),
     (SINGLE | {"TOKENWORKER_LEEWAY": "7200"}, ["TOKENWORKER_LEEWAY is 7200, but WECHAT_APPID has the endpoint"]),
     (SINGLE | {"TOKENWORKER_FETCH_RATE": "20/s"}, ["TOKENWORKER_FETCH_RATE is '20/s': write a number"]),
@@ -136,9 +156,20 @@ SETTINGS: list[tuple[dict[str, str], list[str]]] = [
     ),
     ({"TOKENWORKER_ACCOUNTS": f"account=[{{secret='{CANARY}'}}]"}, ["TOKENWORKER_ACCOUNTS must be the path"]),
     ({"TOKENWORKER_ACCOUNTS": CANARY}, ["TOKENWORKER_ACCOUNTS must be the path"]),
+    ({"TOKENWORKER_ACCOUNTS": f" {CANARY}:{CANARY}"}, ["***:*** (in /"]),
+    ({"TOKENWORKER_ACCOUNTS": f"secret={CANARY.upper()}"}, ["secret=*** (in /"]),
+    ({"TOKENWORKER_ACCOUNTS": f"/run/{CANARY}/accounts.toml"}, ["/run/***/accounts.toml: can't be read: No such"]),
+    ({"TOKENWORKER_ACCOUNTS": f"/{'run/' * 46}{CANARY}"}, ["run/***: can't be read: No such"]),
+    ({"TOKENWORKER_ACCOUNTS": TOKEN}, ["*** (in /"]),
+    (
+        {"TOKENWORKER_ACCOUNTS": "/etc/the-accounts-of-all-shops-in-the-whole-country-2026/accounts.toml"},
+        ["/etc/the-accounts-of-all-shops-in-the-whole-country-2026/accounts.toml: can't be read: No such"],
+    ),
     # Names that are not ours, or nearly.
     (SINGLE | {"TOKENWORKER_ACCOUNT": "/x"}, ["TOKENWORKER_ACCOUNT is set, but there is no such setting"]),
     ({"WECHAT_APP_ID": APPID, "WECHAT_APPSECRET": CANARY}, ["WECHAT_APP_ID is", "WECHAT_APPSECRET is", "no account"]),
+    (SINGLE | {f"TOKENWORKER_{CANARY}": "1"}, ["TOKENWORKER_*** is set, but there is no such setting"]),
+    (SINGLE | {f"TOKENWORKER_TICK_{CANARY}": "1"}, ["TOKENWORKER_TICK_*** is set, but there is no such setting"]),
     # A bit of everything.
     (
         {"REDIS_URL": CANARY, "TOKENWORKER_TICK": "x", "WECHAT_SECRET": CANARY, "TOKENWORKER_TOCK": "1"},
@@ -217,6 +248,16 @@ FILES: list[tuple[str | bytes, list[str]]] = [
     (account("[account.more]", f'value = "{CANARY}"'), ["'more' is unknown"]),
     (account(f'"{"k" * 1_000_000}" = 1'), ["is unknown"]),
     (account('"a\\nb" = 1'), ["is unknown"]),
+    # Secrets and tokens in places of names.
+    (account(f'{CANARY} = "x"'), ["account 1 (wxfedcba9876543210): '***' is unknown: use"]),
+    (account(f'AppSecret-{CANARY} = "x"'), ["'***' is unknown: use"]),
+    (account(f'"the AppSecret: {CANARY}" = "x"'), ["'the AppSecret: ***' is unknown: use"]),
+    (account(f'{TOKEN} = "x"'), ["'***' is unknown: use"]),
+    (account(f"[{CANARY}]"), ["'***' is unknown here: write [[account]]"]),
+    (account(f"[[{TOKEN}]]"), ["'***' is unknown here: write [[account]]"]),
+    (account(f'name = "{CANARY}"') + account('appid = "wx2"', f'name = "{CANARY}"'), ["name *** stands twice"]),
+    (account(f'publish = ["wxjavaa:{CANARY}"]'), ["names 'wxjavaa:***'"]),
+    (account(f'publish = ["silenceper:{CANARY}"]'), ["names 'silenceper:***', but the keys"]),
     # Twice.
     (account(f'secret = "{CANARY}"', f'secret = "{CANARY}"'), ["is not TOML: look at line 4"]),
     (account() + account(f'appid = "{APPID}"'), ["stands twice"]),

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from itertools import pairwise
 from pathlib import Path
+from traceback import format_exception
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -125,6 +126,19 @@ def test_times_drawn_by_lot_are_refused(expression: str) -> None:
     with pytest.raises(ValueError) as refused:
         cron(expression)
     assert "H and R are not supported" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [cron, lambda text: cron("* * * * * *", tz=text), lambda text: recurrence(minute=text)],
+    ids=["expression", "zone", "field"],
+)
+@pytest.mark.parametrize("secret", ["c0ffee11c0ffee22c0ffee33c0ffee44", "81_" + "a-_9Z" * 27])
+def test_a_secret_in_a_wrong_place_is_not_repeated(make: Callable[[str], object], secret: str) -> None:
+    with pytest.raises(ValueError, match=r"'\*\*\*'") as refused:
+        make(secret)
+
+    assert secret[:8] not in "".join(format_exception(refused.value))
 
 
 @pytest.mark.parametrize("tz", ["", "Nowhere/Else", "Europe", "../etc/passwd", "asia shanghai", 8, b"UTC"])

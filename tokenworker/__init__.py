@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         TokenWorkerError,
         TransientError,
         UnknownAccount,
+        WrongArgument,
     )
     from tokenworker.reader import TokenReader
     from tokenworker.tokens import AccessToken, fingerprint
@@ -46,6 +47,7 @@ __all__ = [
     "TokenWorkerError",
     "TransientError",
     "UnknownAccount",
+    "WrongArgument",
     "fingerprint",
 ]
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
 from tokenworker import exports
+from tokenworker.redaction import excerpt
 from tokenworker.secret import Secret
 from tokenworker.textfile import content, reason, shown
 from tokenworker.tokens import AccessToken
@@ -140,7 +141,7 @@ def _place(error: Exception) -> str:
 
 def _account_tables(document: dict[str, Any], path: Path, faults: list[str]) -> list[dict[str, Any]]:
     tables = document.pop("account", [])
-    faults.extend(f"{path}: {key[:40]!r} is unknown here: write [[account]] over what is one's" for key in document)
+    faults.extend(f"{path}: {excerpt(key)!r} is unknown here: write [[account]] over what is one's" for key in document)
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         faults.append(f"{path}: write [[account]], with two brackets, over each account")
         return []
@@ -148,7 +149,7 @@ def _account_tables(document: dict[str, Any], path: Path, faults: list[str]) -> 
 
 
 def _contradictions(table: Mapping[str, Any]) -> list[Fault]:
-    faults = [(repr(key[:40]), f"is unknown: use {', '.join(_FIELDS)}") for key in table if key not in _FIELDS]
+    faults = [(repr(excerpt(key)), f"is unknown: use {', '.join(_FIELDS)}") for key in table if key not in _FIELDS]
     if "appid" not in table:
         faults.append(("appid", 'is missing: write appid = "wx0123456789abcdef", as WeChat shows it'))
     secrets = [key for key in _SECRETS if key in table]

@@ -12,8 +12,12 @@ from pathlib import Path
 from tokenworker.accounts import Account
 from tokenworker.config import Config
 from tokenworker.errors import ConfigError, UnknownAccount
+from tokenworker.redaction import like_secret
 
 logger = logging.getLogger(__name__)
+
+#: As long as an appid may be; of what is longer nobody needs to read the whole.
+_LONGEST_NAME = 64
 
 _Versions = dict[Path, tuple[int, ...]]
 
@@ -135,5 +139,13 @@ def _stamp(path: Path) -> tuple[int, ...]:
 def _unknown(appid: str | None, configured: int) -> UnknownAccount:
     if appid is None:
         return UnknownAccount(f"{configured} accounts are configured: say which appid you mean", None, configured)
+    if len(appid) > _LONGEST_NAME or like_secret(appid):
+        reason = (
+            f"what was given as appid ({len(appid)} characters) is not shown, since it may be a token or an AppSecret"
+        )
+        advice = (
+            f"give the appid or the name of one of the {configured} configured accounts; a token goes into rejected"
+        )
+        return UnknownAccount(f"{reason}: {advice}", None, configured)
     reason = f"{appid!r} is not among the {configured} configured accounts"
     return UnknownAccount(f"{reason}: add it to the accounts file, or check the appid", appid, configured)

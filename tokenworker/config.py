@@ -23,6 +23,7 @@ from tokenworker.demo import DEMO_APPID, DEMO_SECRET
 from tokenworker.durations import Durations
 from tokenworker.envfile import load
 from tokenworker.errors import ConfigError
+from tokenworker.redaction import discreet, excerpt
 from tokenworker.secret import Secret
 from tokenworker.urls import (
     DEFAULT_API_URL,
@@ -99,7 +100,7 @@ def startup_faults(environ: Mapping[str, str] | None = None) -> list[str]:
     accounts = _accounts(config, given, found)
     unread = config.accounts_file and found
     used = None if unread else {account.secret_env for account in accounts.values() if account.secret_env}
-    return [*faults, *misspelt(given, used), *found]
+    return [discreet(fault) for fault in (*faults, *misspelt(given, used), *found)]
 
 
 def broker_notes(environ: Mapping[str, str] | None = None) -> list[str]:
@@ -173,7 +174,7 @@ def _time_scale(running: Mapping[str, str]) -> dict[str, str]:
 
 def _prefix(prefix: str, faults: list[str]) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_.:-]+", prefix):
-        faults.append(f"TOKENWORKER_PREFIX is {prefix[:40]!r}: use letters, digits, '_', '.', ':' and '-'")
+        faults.append(f"TOKENWORKER_PREFIX is {excerpt(prefix)!r}: use letters, digits, '_', '.', ':' and '-'")
     return prefix
 
 
@@ -188,7 +189,9 @@ def _number(environ: Mapping[str, str], variable: str, faults: list[str]) -> flo
         value = math.nan
     if 0 < value <= _LONGEST:
         return value
-    faults.append(f"{variable} is {text[:40]!r}: write a number, more than 0 and at most {_LONGEST}, such as 5 or 0.5")
+    faults.append(
+        f"{variable} is {excerpt(text)!r}: write a number, more than 0 and at most {_LONGEST}, such as 5 or 0.5"
+    )
     return None
 
 
@@ -196,7 +199,7 @@ def _count(environ: Mapping[str, str], variable: str, faults: list[str]) -> int 
     text = environ.get(variable)
     if text is None or re.fullmatch("[1-9][0-9]{0,5}", text):
         return None if text is None else int(text)
-    faults.append(f"{variable} is {text[:40]!r}: write a whole number, 1 or more")
+    faults.append(f"{variable} is {excerpt(text)!r}: write a whole number, 1 or more")
     return None
 
 

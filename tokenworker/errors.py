@@ -3,6 +3,7 @@
 TokenWorkerError
 ├── ConfigError             the settings can't be used
 ├── UnknownAccount          nobody configured this appid
+├── WrongArgument           a task was called with what it can't take
 ├── StoreUnavailable        Redis can't be reached, or refuses
 ├── TokenUnavailable        there is no token that works
 └── FetchError              WeChat gave no token
@@ -23,6 +24,8 @@ from __future__ import annotations
 import json
 import re
 from typing import Any
+
+from tokenworker.redaction import discreet
 
 #: What brackets can hold: numbers, and texts such as an appid.
 _FACT = r'[a-z_]+=(?:[\w.+-]+|"[\w.:-]+")'
@@ -67,6 +70,8 @@ class ConfigError(TokenWorkerError):
     def __init__(self, faults: list[str] | str) -> None:
         if isinstance(faults, str):
             faults = [line.removeprefix(_ITEM) for line in faults.splitlines()[1:]]
+        # What a setting or a file holds by mistake may be a secret, and a sentence may show it.
+        faults = [discreet(fault) for fault in faults]
         super().__init__("\n".join((_CANNOT_START, *(_ITEM + fault for fault in faults))))
         self.faults = faults
 
@@ -83,6 +88,13 @@ class UnknownAccount(TokenWorkerError):  # noqa: N818  it states a fact
 
     def __init__(self, reason: str, appid: str | None = None, configured: int = 0) -> None:
         super().__init__(reason, appid=appid, configured=configured)
+
+
+class WrongArgument(TokenWorkerError):  # noqa: N818
+    """A task was called with an argument of the wrong type; the text says what to pass instead."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
 
 
 class StoreUnavailable(TokenWorkerError):  # noqa: N818

@@ -5,6 +5,13 @@ from __future__ import annotations
 import logging
 import re
 
+#: Longer than an appid or a fingerprint, and as long as no name that people give; tokens and AppSecrets are longer.
+_LIKE_SECRET = re.compile(r"[A-Za-z0-9_-]{30,}")
+#: What sentences about settings hold besides: paths and names of ours, which may be as long.
+_RUN = re.compile(r"[A-Za-z0-9_-]{32,}")
+_APPSECRET = re.compile(r"[0-9a-fA-F]{32,}")
+_SHORTEST_TOKEN = 40
+_MIXED = (re.compile("[a-z]"), re.compile("[A-Z]"), re.compile("[0-9]"))
 #: In the query of a URL; and what Redis repeats of a command that it does not know, such as AUTH or HELLO.
 _SECRET = re.compile(r"((?:secret|access_token)=)[^&\s'\"]+|(, with args beginning with:).*")
 
@@ -12,6 +19,33 @@ _SECRET = re.compile(r"((?:secret|access_token)=)[^&\s'\"]+|(, with args beginni
 def redacted(text: str) -> str:
     """Replace what stands for a secret or a token."""
     return _SECRET.sub(r"\1\2***", text)
+
+
+def like_secret(text: str) -> bool:
+    """Say whether a text may hold a token or an AppSecret."""
+    return _LIKE_SECRET.search(text) is not None
+
+
+def masked(text: str) -> str:
+    """Replace what may be a token or an AppSecret."""
+    return _LIKE_SECRET.sub("***", text)
+
+
+def discreet(sentence: str) -> str:
+    """Replace what looks like a token or an AppSecret, and leave long names and paths as they are."""
+    return _RUN.sub(_run, sentence)
+
+
+def excerpt(text: str, length: int = 40) -> str:
+    """Return the beginning of what somebody gave, for a sentence about it, without what may be a secret."""
+    return masked(text)[:length]
+
+
+def _run(found: re.Match[str]) -> str:
+    run = found[0]
+    if _APPSECRET.search(run):
+        return _APPSECRET.sub("***", run)
+    return "***" if len(run) >= _SHORTEST_TOKEN and all(kind.search(run) for kind in _MIXED) else run
 
 
 class Redaction(logging.Filter):

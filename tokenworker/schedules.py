@@ -22,6 +22,8 @@ from croniter import CroniterBadDateError, croniter
 from dateutil.rrule import HOURLY, rrule
 from dateutil.tz import datetime_ambiguous, datetime_exists, tzlocal
 
+from tokenworker.redaction import masked
+
 _TICK, _MINUTE = timedelta(microseconds=1), timedelta(minutes=1)
 _WITHOUT_SECONDS = 5  # fields
 _LOOK_AGAIN = timedelta(days=1)  # what a rule that is over lets beat wait
@@ -139,7 +141,7 @@ class cron(_WallClock):  # noqa: N801  named like Celery's crontab
         # croniter draws R by lot every time it is asked, and H from a name that a schedule does not have.
         if re.search(r"(^| )[hr]", text) or not croniter.is_valid(text, second_at_beginning=True):
             raise ValueError(
-                f"cron({expression!r}) cannot be read: write 'second minute hour day month weekday', for "
+                f"cron({masked(repr(expression))}) cannot be read: write 'second minute hour day month weekday', for "
                 "example '30 1 0 * * *', or five fields without the second; H and R are not supported."
             )
         text = _without_full_ranges(text)
@@ -211,7 +213,8 @@ def _faults(fields: dict[str, _Numbers], numbers: dict[str, Sequence[int]]) -> I
             yield f"{name} is none of the fields {', '.join(numbers)}"
         elif not numbers[name]:
             lowest, highest = _FIELDS[name][0], _FIELDS[name][-1]
-            yield f"{name}={reprlib.repr(value)} should be a number from {lowest} to {highest}, a range, or a list"
+            shown = reprlib.repr(masked(value) if isinstance(value, str) else value)
+            yield f"{name}={shown} should be a number from {lowest} to {highest}, a range, or a list"
 
 
 def _by(numbers: dict[str, Sequence[int]]) -> dict[str, Any]:
@@ -241,8 +244,10 @@ def _zone(tz: str | tzinfo) -> tzinfo:
         return tz
     try:
         return ZoneInfo(str(tz))
-    except (ValueError, KeyError, OSError) as error:
-        raise ValueError(f"tz={tz!r} is no known timezone: write an IANA name like 'Asia/Shanghai'.") from error
+    except (ValueError, KeyError, OSError):
+        text = f"tz={masked(repr(tz))} is no known timezone: write an IANA name like 'Asia/Shanghai'."
+        # The error itself names the zone, too.
+        raise ValueError(text) from None
 
 
 def _start(fold: int, local: datetime, zone: tzinfo) -> datetime:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from tokenworker.redaction import masked
+
 #: So many accounts are listed for who has to choose.
 _LISTED = 5
 
@@ -60,7 +62,7 @@ class Selection:
             return found
         if not self.kept:
             raise NothingChosen(self.nothing)
-        raise NothingChosen(f"no account here has the appid or the name {_text(given)!r}: {_listed(self.kept)}")
+        raise NothingChosen(f"no account here has the appid or the name {masked(_text(given))!r}: {_listed(self.kept)}")
 
 
 def _text(given: str) -> str:

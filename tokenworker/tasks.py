@@ -5,18 +5,17 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from celery import Task, shared_task
 
+from tokenworker.arguments import account_named, switch, token_named
 from tokenworker.causes import Demand
 from tokenworker.errors import StoreUnavailable, TokenWorkerError, TransientError
 from tokenworker.masking import Result, hush_tick
 from tokenworker.messages import GET_TOKEN, QUEUE, REFRESH_DUE_TOKENS, REFRESH_TOKEN, STATUS
 from tokenworker.results import handed_over, results_of
 from tokenworker.runtime import runtime
-from tokenworker.tokens import fingerprint
 
 #: Retries of one message; after them the tick sends a new one.
 _MAX_RETRIES = 10
@@ -51,10 +50,11 @@ def get_token(appid: str | None = None, rejected: str | None = None) -> Result:
     """Return `{"appid", "access_token", "expires_in"}`, the seconds that the token still works.
 
     Fetches first when there is no live token, or when `rejected` (its fingerprint, or the token itself) names
-    the live one. Raises `TokenUnavailable`, `UnknownAccount`, `StoreUnavailable`.
+    the live one. Raises `TokenUnavailable`, `UnknownAccount`, `WrongArgument`, `StoreUnavailable`.
     """
-    account = runtime().book.account(appid)
-    token, now = runtime().refresher.get(account, _named(rejected))
+    name, refused = account_named(appid), token_named(rejected)
+    account = runtime().book.account(name)
+    token, now = runtime().refresher.get(account, refused)
     facts = {"appid": account.appid, "access_token": token.access_token, "expires_in": int(token.expires_in(now))}
     return Result(facts)
 
@@ -73,8 +73,9 @@ def refresh_token(
     refreshed, fresh (nothing to do), busy (somebody else is at it) or waiting (the last fetch failed, the next
     one is not due). Retries what passes by itself; raises `FetchError` for the rest.
     """
-    account = runtime().book.account(appid)
-    demand = Demand(_named(rejected), early, force)
+    name = account_named(appid)
+    demand = Demand(token_named(rejected), switch("early", early), switch("force", force))
+    account = runtime().book.account(name)
     try:
         outcome = runtime().refresher.refresh(account, demand)
     except (TransientError, StoreUnavailable) as error:
@@ -82,7 +83,7 @@ def refresh_token(
     else:
         left = None if outcome.expires_in is None else int(outcome.expires_in)
         return Result({"appid": account.appid, "outcome": outcome.outcome, "expires_in": left})
-    again = {"appid": account.appid, "rejected": demand.rejected, "early": early, "force": force}
+    again = {"appid": account.appid, "rejected": demand.rejected, "early": demand.early, "force": demand.force}
     raise self.retry(args=(), kwargs=again, exc=failure, countdown=_countdown(failure, self.request.retries))
 
 
@@ -101,13 +102,6 @@ def refresh_due_tokens() -> dict[str, int]:
 def status() -> list[dict[str, Any]]:
     """Return one dict an account, without secrets: what is under its state key, and the time it has left."""
     return runtime().status()
-
-
-def _named(rejected: str | None) -> str | None:
-    """Take a token for its fingerprint, so that the token itself goes no further."""
-    if rejected is None or re.fullmatch("[0-9a-f]{16}", rejected):
-        return rejected
-    return fingerprint(rejected)
 
 
 def _countdown(failure: TransientError | StoreUnavailable, retries: int) -> float:

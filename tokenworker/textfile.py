@@ -7,6 +7,8 @@ import os
 import stat
 from pathlib import Path
 
+from tokenworker.redaction import discreet
+
 #: Letters of a path that a sentence shows.
 _LONGEST = 200
 
@@ -28,7 +30,8 @@ def content(path: Path, limit: int) -> bytes:
 
 def shown(path: Path) -> str:
     """Name a file for people: with the folder, where that is the working folder, which they may not think of."""
-    name = str(path) if len(str(path)) <= _LONGEST else f"{str(path)[:_LONGEST]}…"
+    name = discreet(str(path))
+    name = name if len(name) <= _LONGEST else f"{name[:_LONGEST]}…"
     if path.is_absolute():
         return name
     try:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection, Mapping
 
+from tokenworker.redaction import discreet
+
 #: The fields of the one account that needs no file.
 ACCOUNT = {
     "appid": "WECHAT_APPID",
@@ -47,7 +49,11 @@ def misspelt(environ: Mapping[str, str], used: Collection[str] | None) -> list[s
     """
     strangers = [name for name in _strangers(environ) if name not in (used or ())]
     meant = {name: _meant(name, environ) or (_ours(name) if used is not None else "") for name in strangers}
-    return [f"{name[:60]} is set, but there is no such setting: {advice}" for name, advice in meant.items() if advice]
+    return [
+        f"{discreet(name)[:60]} is set, but there is no such setting: {advice}"
+        for name, advice in meant.items()
+        if advice
+    ]
 
 
 def overlooked(environ: Mapping[str, str]) -> list[str]:

@@ -10,6 +10,7 @@ import httpx
 
 from tokenworker.async_reader import AsyncTokenReader
 from tokenworker.auth.calls import WECHAT_HOSTS, carries_token, may_refuse, refuses, with_token
+from tokenworker.auth.repeats import repeats
 from tokenworker.auth.replacing import async_replaced, replaced
 from tokenworker.reader import TokenReader
 from tokenworker.redaction import redact_logs
@@ -56,7 +57,9 @@ class WeChatAuth(httpx.Auth):
             other = replaced(self._reader, self._appid, access_token)
             if other:
                 with _signed(request, other):
-                    yield request
+                    response = yield request
+                if other == access_token and _may_refuse(request, response) and refuses(response.read()):
+                    repeats.give_up(self._appid, other)
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
         """Make a call of an `AsyncClient`."""
@@ -73,7 +76,9 @@ class WeChatAuth(httpx.Auth):
             other = await async_replaced(self._reader, self._appid, access_token)
             if other:
                 with _signed(request, other):
-                    yield request
+                    response = yield request
+                if other == access_token and _may_refuse(request, response) and refuses(await response.aread()):
+                    repeats.give_up(self._appid, other)
 
     def _signs(self, url: httpx.URL) -> bool:
         return carries_token(url.scheme, url.host, url.path, url.query.decode("ascii"), self._hosts)

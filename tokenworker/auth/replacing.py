@@ -1,4 +1,4 @@
-"""Another token for one that WeChat refused."""
+"""The token to use in place of one that WeChat refused."""
 
 from __future__ import annotations
 
@@ -6,21 +6,26 @@ import logging
 from contextlib import suppress
 
 from tokenworker.async_reader import AsyncTokenReader
+from tokenworker.auth.repeats import repeats
 from tokenworker.errors import StoreUnavailable, TokenUnavailable
 from tokenworker.reader import TokenReader
 
 logger = logging.getLogger("tokenworker.auth")
 
 _NONE = "%s: WeChat refused its token, and its answer goes to the caller: %s"
+_SAME = "%s: WeChat refused its token, but a worker tested it and it works; the answer goes to the caller"
 
 
 def replaced(reader: TokenReader, appid: str, access_token: str) -> str | None:
-    """Report a token and return the one in its place, or None."""
+    """Report a token and return the one to make the call once more with, if any.
+
+    That is the same one where a worker found that it works, but not for every call.
+    """
     # Unheard, a report does no harm: another service's may have been heard.
     with suppress(StoreUnavailable):
         reader.reject(appid, access_token)
     try:
-        return reader.get_token(appid).access_token
+        return _worth_using(appid, access_token, reader.get_token(appid).access_token)
     except TokenUnavailable as error:
         logger.warning(_NONE, appid, error)
     return None
@@ -31,7 +36,14 @@ async def async_replaced(reader: AsyncTokenReader, appid: str, access_token: str
     with suppress(StoreUnavailable):
         await reader.reject(appid, access_token)
     try:
-        return (await reader.get_token(appid)).access_token
+        return _worth_using(appid, access_token, (await reader.get_token(appid)).access_token)
     except TokenUnavailable as error:
         logger.warning(_NONE, appid, error)
+    return None
+
+
+def _worth_using(appid: str, refused: str, found: str) -> str | None:
+    if found != refused or repeats.take(appid, found):
+        return found
+    logger.warning(_SAME, appid)
     return None

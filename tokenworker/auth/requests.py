@@ -16,6 +16,7 @@ from requests.exceptions import UnrewindableBodyError
 from requests.utils import rewind_body
 
 from tokenworker.auth.calls import WECHAT_HOSTS, carries_token, may_refuse, refuses, with_token
+from tokenworker.auth.repeats import repeats
 from tokenworker.auth.replacing import replaced
 from tokenworker.reader import TokenReader
 from tokenworker.redaction import redact_urllib3, redacted
@@ -28,7 +29,8 @@ logger = logging.getLogger("tokenworker.auth")
 class WeChatAuth(AuthBase):
     """Puts the token of `appid` into calls to WeChat; safe to share between sessions and threads.
 
-    When WeChat refuses the token, it is reported, and the call is made once more with the one in its place.
+    When WeChat refuses the token, it is reported, and the call is made once more with the one in its place. If that
+    is the same one, since a worker found that it works, this is done for one call in 5 s, as long as it helps.
     A call gets no token when its host is not among `hosts`, or when it names a token itself.
     Raises `TokenUnavailable`.
     """
@@ -51,7 +53,7 @@ class WeChatAuth(AuthBase):
         request = response.request
         # By what it holds, and not by its class: test doubles wrap requests. What a redirect leads to is not signed.
         veil = getattr(request, "veil", None)
-        if not isinstance(veil, Veil) or not may_refuse(response.headers) or not refuses(response.content):
+        if not isinstance(veil, Veil) or not _refuses(response):
             return response
         access_token = replaced(self._reader, self._appid, veil.secret.reveal())
         if access_token is None or not _has_way_back(response) or not _is_repeatable(request):
@@ -60,6 +62,8 @@ class WeChatAuth(AuthBase):
         _sign(again, access_token)
         answer = response.connection.send(again, **options)
         answer.history.append(response)
+        if access_token == veil.secret.reveal() and _refuses(answer):
+            repeats.give_up(self._appid, access_token)
         return answer
 
 
@@ -80,6 +84,10 @@ def _sign(request: PreparedRequest, access_token: str) -> None:
     # requests takes over what an auth object returns, but not its class.
     request.__class__ = _Signed
     request.__dict__["veil"] = Veil(Secret(access_token))
+
+
+def _refuses(response: Response) -> bool:
+    return may_refuse(response.headers) and refuses(response.content)
 
 
 def _has_way_back(response: Response) -> bool:
