@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import redis
 
@@ -188,6 +188,8 @@ class Witness:
         snapshot = self._store.look(DEMO_APPID)
         self._fencing, self._last = snapshot.fencing, snapshot.token
         self._record.today = snapshot.fetches_today
+        day = cast("bytes | None", self._client.hget(f"tokenworker:{{{DEMO_APPID}}}:state", "day"))
+        self._record.day = int(day or 0)
 
     def _forget(self, *, fencing: int) -> None:
         self._newest, self._fencing = None, fencing
