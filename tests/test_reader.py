@@ -617,6 +617,128 @@ def test_it_does_not_wait_for_ever_nor_hold_a_report_against_a_token_for_ever(
         assert reader.get_token(APPID).access_token == "token"
 
 
+def bury(store: TokenStore, text: str = "token") -> None:
+    """Find a token dead, as a worker does."""
+    lease = store.take_lease(APPID, 5)
+    assert lease
+    name = fingerprint(text)
+    store.withhold(lease, AccessToken(text, 0), tested=name, tested_at=f"{lease.taken_at:.3f}")
+
+
+def test_a_token_that_a_worker_found_dead_is_handed_out_to_nobody(store: TokenStore, server: RedisServer) -> None:
+    put(store)
+    quick = Durations(reader_copy=0, reader_patience=0.3)
+    with TokenReader(server.url, durations=quick) as reader:
+        reader.get_token(APPID)
+        bury(store)
+        with pytest.raises(TokenUnavailable, match="WeChat refused it, and another one is on its way"):
+            reader.get_token(APPID)
+
+
+def test_after_a_death_readers_wait_for_the_next_token_without_being_told(
+    store: TokenStore, server: RedisServer
+) -> None:
+    put(store)
+    with TokenReader(server.url, durations=Durations(reader_copy=0)) as reader, ThreadPoolExecutor(1) as pool:
+        reader.get_token(APPID)
+        bury(store)
+        waiting = pool.submit(timed, lambda: reader.get_token(APPID))
+        time.sleep(0.2)
+        put(store, "newer")
+        seconds, text = waiting.result()
+
+    assert text == "newer"
+    assert 0.15 < seconds < 1
+
+
+def test_of_a_death_that_nobody_mends_it_says_why_at_once(
+    store: TokenStore, server: RedisServer, client: redis.Redis
+) -> None:
+    put(store)
+    with TokenReader(server.url, durations=Durations(reader_copy=0)) as reader:
+        reader.get_token(APPID)
+        bury(store)
+        retry_at = store.now() + 60
+        client.hset(STATE, mapping={"error": "40125", "errcode": 40125, "hint": "do this", "retry_at": retry_at})
+        began = time.monotonic()
+        with pytest.raises(TokenUnavailable, match=r"40125 \(do this\)") as caught:
+            reader.get_token(APPID)
+
+    assert time.monotonic() - began < 0.5
+    assert caught.value.errcode == 40125
+
+
+def test_while_wechat_may_replace_a_token_each_read_looks(
+    store: TokenStore, server: RedisServer, client: redis.Redis
+) -> None:
+    put(store)
+    with TokenReader(server.url, clock=Clock()) as reader:
+        reader.get_token(APPID)
+        reads = calls(client, "get")
+        reader.get_token(APPID)
+        assert calls(client, "get") == reads, "a fresh copy"
+
+    client.hset(STATE, "lost_at", f"{store.now():.3f}")
+    with TokenReader(server.url, clock=Clock()) as reader:
+        reader.get_token(APPID)
+        reads = calls(client, "get")
+        for _ in range(3):
+            assert reader.get_token(APPID).access_token == "token"
+        assert calls(client, "get") == reads + 3
+
+        put(store, "newer")
+        assert reader.get_token(APPID).access_token == "newer"
+        reads = calls(client, "get")
+        reader.get_token(APPID)
+        assert calls(client, "get") == reads, "a fresh copy once more"
+
+
+def test_a_newer_copy_is_not_given_up_for_an_older_token_and_the_workers_hear_of_it(
+    store: TokenStore, server: RedisServer, client: redis.Redis
+) -> None:
+    """Redis went back in time: a failover, say, to a replica that was behind."""
+    put(store, "older")
+    saved = {key: client.dump(key) for key in (TOKEN, STATE)}
+    time.sleep(0.01)
+    put(store, "newer")
+    with TokenReader(server.url, durations=Durations(reader_copy=0)) as reader:
+        assert reader.get_token(APPID).access_token == "newer"
+        for key, value in saved.items():
+            assert isinstance(value, bytes)
+            client.restore(key, 90_000 if key == TOKEN else 0, value, replace=True)
+
+        assert reader.get_token(APPID).access_token == "newer"
+        assert store.look(APPID).suspect == 1
+        assert client.zscore("tokenworker:due", APPID) == 0
+        put(store, "newest")
+        put(store, "newest")
+        assert reader.get_token(APPID).access_token == "newest"
+
+
+def test_a_token_that_follows_on_an_emptied_redis_is_newer_whatever_its_number(
+    store: TokenStore, server: RedisServer, client: redis.Redis
+) -> None:
+    for text in ("first", "second", "third"):
+        put(store, text)
+    with TokenReader(server.url, durations=Durations(reader_copy=0)) as reader:
+        assert reader.get_token(APPID).access_token == "third"
+        client.flushall()
+        time.sleep(0.01)
+        put(store, "fourth")
+
+        assert reader.get_token(APPID).access_token == "fourth"
+
+
+def test_a_connection_that_was_cut_off_costs_no_read(store: TokenStore, server: RedisServer) -> None:
+    put(store)
+    put(store, "another", appid="wx2")
+    with server.client() as client, TokenReader(server.url) as reader:
+        assert reader.get_token(APPID)
+        client.client_kill_filter(_type="normal", skipme=True)
+
+        assert reader.get_token("wx2").access_token == "another"
+
+
 def test_a_late_report_about_an_older_token_costs_nobody_anything(store: TokenStore, server: RedisServer) -> None:
     put(store, "older")
     put(store, "token")

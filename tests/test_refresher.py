@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import redis
+from conftest import RedisServer
 
 from tokenworker.accounts import Account
 from tokenworker.attempts import Attempts, Limits
@@ -30,7 +31,7 @@ from tokenworker.refresher import Refresher
 from tokenworker.runtime import describe
 from tokenworker.sandbox import DEMO_APPID, DEMO_SECRET, Rules, Sandbox
 from tokenworker.secret import Secret
-from tokenworker.store import TokenStore
+from tokenworker.store import TokenStore, connect
 from tokenworker.tokens import FetchedToken, fingerprint
 from tokenworker.transport import Transport
 from tokenworker.wechat import Source, WeChat
@@ -631,6 +632,28 @@ def test_a_check_that_finds_another_stable_token_tells_of_somebody_elses_force(
     refresher.refresh(ACCOUNT, Demand(early=True))
 
     assert store.look(DEMO_APPID).deaths == 1
+
+
+def test_a_token_that_redis_was_not_there_to_take_is_kept_until_it_is_back(
+    own_server: RedisServer, sandbox: Sandbox
+) -> None:
+    durations = replace(DURATIONS, fetch_timeout=2.0)
+    with connect(own_server.url, timeout=0.2, retries=0) as client:
+        store = TokenStore(client)
+        refresher = refresher_for(store, WeChat(Transport(), (sandbox.url,), 2.0), durations)
+        refresher.refresh(CLASSIC)
+        sandbox.fault("delay", seconds=0.6)
+        with ThreadPoolExecutor(1) as pool:
+            outcome = pool.submit(refresher.refresh, CLASSIC, Demand(force=True))
+            time.sleep(0.2)
+            own_server.kill()
+            time.sleep(1.2)
+            own_server.start()
+            assert outcome.result().outcome == "refreshed"
+
+        assert len(sandbox.mints(DEMO_APPID)) == 2
+        assert store.look(DEMO_APPID).fingerprint == sandbox.mints(DEMO_APPID)[-1].fingerprint
+        assert refresher.refresh(CLASSIC).outcome == "fresh"
 
 
 def test_a_herd_is_let_in_at_a_limited_rate(store: TokenStore, sandbox: Sandbox) -> None:

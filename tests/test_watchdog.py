@@ -384,3 +384,33 @@ def test_redis_that_was_emptied_is_no_reason_to_doubt(
 
     assert watchdog.look() == []
     assert sandbox.counts().fetches == 2
+
+
+def test_a_beat_that_is_silent_is_named_once_and_so_is_its_return(
+    config: Config, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    held = Runtime.from_config(replace(config, durations=replace(config.durations, silence=0.3)))
+    watchdog = Watchdog(held)
+    watchdog.look()
+    assert "no tick" not in caplog.text, "beat may be about to start"
+    held.store.note_tick()
+    watchdog.look()
+    time.sleep(0.35)
+    for _ in range(3):
+        watchdog.look()
+    assert caplog.text.count("no tick for") == 1
+
+    held.store.note_tick()
+    for _ in range(3):
+        watchdog.look()
+    assert caplog.text.count("beat ticks again") == 1
+
+
+def test_a_beat_that_never_was_is_named_too(config: Config, caplog: pytest.LogCaptureFixture) -> None:
+    watchdog = Watchdog(Runtime.from_config(replace(config, durations=replace(config.durations, silence=0.1))))
+    watchdog.look()
+    time.sleep(0.15)
+    watchdog.look()
+
+    assert caplog.text.count("no tick for") == 1

@@ -43,6 +43,8 @@ class Durations:
     retry_gap: float = 5.0
     #: How often the watchdog looks whether Redis went back in time.
     pulse: float = 1.0
+    #: Without a tick for so long, beat is thought dead.
+    silence: float = 60.0
     #: How often it looks at the accounts, and how overdue an account must be for it to act.
     watchdog_interval: float = 10.0
     watchdog_overdue: float = 30.0

@@ -25,7 +25,7 @@ import json
 import re
 from typing import Any
 
-from tokenworker.redaction import discreet
+from tokenworker.redaction import discreet, masked
 
 #: What brackets can hold: numbers, and texts such as an appid.
 _FACT = r'[a-z_]+=(?:[\w.+-]+|"[\w.:-]+")'
@@ -126,6 +126,7 @@ class TokenUnavailable(TokenWorkerError):  # noqa: N818
         since: float | None = None,
         retry_in: float | None = None,
     ) -> None:
+        appid = masked(appid)  # somebody may have given a token in its place
         text = f"no token for {appid}: {reason}" if appid else reason
         if hint:
             text += f" ({hint})"

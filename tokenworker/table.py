@@ -14,6 +14,7 @@ Row = Mapping[str, Any]
 
 _GAP = "  "
 _SANDBOX = "SANDBOX: made-up tokens"
+_DOUBT = "WeChat may have replaced the token: until that is known, it is tested every 30 s"
 _STYLES = {"live": "green", "no token": "bold red", "contested": "bold yellow"}
 
 
@@ -94,10 +95,12 @@ class Table:
 
 
 def remarks(row: Row) -> list[str]:
-    """Return what is to be said of an account: that it is the sandbox's, the last error, a copy that is missing."""
+    """Return what is to be said of an account: that it is the sandbox's, the last error, doubts, a missing copy."""
     fetch = f"{row['error']}: {row['hint']}" if row["error"] and row["hint"] else row["error"]
+    doubt = _DOUBT if row["suspect"] is not None and row["lost_at"] else ""
+    test = f"the token can't be tested: {row['test_error']}" if row["test_error"] else ""
     copy = f"can't publish {row['publish_error']}" if row["publish_error"] else ""
-    return [text for text in (_SANDBOX if row["sandbox"] else "", fetch, copy) if text]
+    return [text for text in (_SANDBOX if row["sandbox"] else "", fetch, doubt, test, copy) if text]
 
 
 def is_fine(row: Row) -> bool:

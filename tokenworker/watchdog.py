@@ -32,6 +32,8 @@ class Watchdog(threading.Thread):
         self._stopped = threading.Event()
         self._ahead: float | None = None
         self._pulse = 0
+        self._began = time.monotonic()
+        self._ticks = True
 
     def run(self) -> None:
         """Look until stopped."""
@@ -52,6 +54,7 @@ class Watchdog(threading.Thread):
             self._held.reconcile()
             self._held.mend_copies()
             self._check_clock()
+            self._check_beat()
             appids = [appid for appid in self._candidates() if self._is_neglected(appid)]
         except TokenWorkerError as error:
             logger.warning("the watchdog can't look: %s", error)
@@ -84,6 +87,19 @@ class Watchdog(threading.Thread):
         if before is not None and before - ahead > _CLOCK_STEP:
             logger.error("Redis's clock went back by %.0f s: every token is fetched again", before - ahead)
             self._held.store.suspect(self._held.book.accounts, 6 * self._held.durations.watchdog_interval)
+
+    def _check_beat(self) -> None:
+        """Say that beat is silent, and that it is back."""
+        silence = self._held.durations.silence
+        ago = self._held.store.ticked_ago()
+        before, self._ticks = self._ticks, ago is not None and ago < silence
+        if not before and self._ticks:
+            logger.info("beat ticks again")
+        if before and not self._ticks:
+            self._ticks = time.monotonic() - self._began < silence  # beat may be on its way, as we were
+        if before and not self._ticks:
+            logger.error("no tick for %.0f s: does beat run, and a worker take from %r? Till then tokens are refreshed"
+                         " by the watchdogs, late", silence, QUEUE)  # fmt: skip
 
     def _candidates(self) -> list[str]:
         store, grace = self._held.store, self._held.durations.grace
