@@ -18,7 +18,7 @@ import redis
 from celery import Celery
 from clocked import WallClock
 from conftest import RedisServer, Stack, wait_for
-from reading import APPID, STATE, TOKEN, Clock, calls, in_a_child, put
+from reading import APPID, STATE, TOKEN, Clock, Firewall, calls, in_a_child, put
 
 from tokenworker import AccessToken, Durations, StoreUnavailable, TokenReader, TokenUnavailable
 from tokenworker.keys import Keys
@@ -729,14 +729,17 @@ def test_a_token_that_follows_on_an_emptied_redis_is_newer_whatever_its_number(
         assert reader.get_token(APPID).access_token == "fourth"
 
 
-def test_a_connection_that_was_cut_off_costs_no_read(store: TokenStore, server: RedisServer) -> None:
+def test_a_connection_that_is_reset_in_use_costs_no_read(store: TokenStore, server: RedisServer) -> None:
+    """Firewalls forget connections, and answer what comes on them with a reset."""
     put(store)
     put(store, "another", appid="wx2")
-    with server.client() as client, TokenReader(server.url) as reader:
+    with Firewall(server.port) as firewall, TokenReader(firewall.url, timeout=5) as reader:
         assert reader.get_token(APPID)
-        client.client_kill_filter(_type="normal", skipme=True)
+        firewall.forget()
+        began = time.monotonic()
 
         assert reader.get_token("wx2").access_token == "another"
+        assert time.monotonic() - began < 1
 
 
 def test_a_late_report_about_an_older_token_costs_nobody_anything(store: TokenStore, server: RedisServer) -> None:
