@@ -79,6 +79,19 @@ def test_it_gives_the_others_a_while_to_do_it(held: Runtime, watchdog: Watchdog)
     assert watchdog.look() == [DEMO_APPID]
 
 
+def test_with_a_short_leeway_it_waits_for_a_quarter_of_it(config: Config) -> None:
+    held = Runtime.from_config(replace(config, durations=replace(config.durations, watchdog_overdue=30.0)))
+    lease = held.store.take_lease(DEMO_APPID, 1)
+    assert lease
+    token, revision = AccessToken("token", lease.taken_at + 2), held.book.account().revision
+    held.store.commit(lease, token, refresh_at=lease.taken_at, revision=revision)
+    watchdog = Watchdog(held)
+    assert watchdog.look() == []
+    time.sleep(0.55)
+
+    assert watchdog.look() == [DEMO_APPID]
+
+
 def test_it_refreshes_what_the_tick_sent_and_nobody_did(watchdog: Watchdog, held: Runtime) -> None:
     held.reconcile()
     assert held.store.take_due(10, held.durations.grace) == [DEMO_APPID]

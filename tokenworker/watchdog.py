@@ -118,7 +118,9 @@ class Watchdog(threading.Thread):
             # What comes out of the order is nobody's duty in particular; the lease sees to it that one does it.
             logger.warning("%s: due, and nobody is at it: %s", appid, decision.cause)
             return True
-        overdue = snapshot.now - snapshot.refresh_at > self._held.durations.watchdog_overdue
+        left = snapshot.token.expires_at - snapshot.refresh_at if snapshot.token else 0.0
+        # Whoever set a short leeway must not wait until nothing is left of it.
+        overdue = snapshot.now - snapshot.refresh_at > min(self._held.durations.watchdog_overdue, left / 4)
         if overdue:
             logger.warning("%s: overdue; is beat running, and does a worker take from %r?", appid, QUEUE)
         return overdue
