@@ -20,6 +20,7 @@ from tokenworker.up.children import Child
 from tokenworker.up.embedded import server_command
 from tokenworker.up.folder import writing
 from tokenworker.up.ports import Ports, choose, moved
+from tokenworker.up.pulse import Pulse
 
 #: In the sandbox of `up` a token lives a minute, and all other times shrink to a twentieth: the overlap to 15 s.
 _DEMO_SCALE = 0.05
@@ -101,6 +102,13 @@ def _child(
     return Child(name, command, ready, folder / f"{name}.log", env, lock, **options)
 
 
+def _with_pulse(make: Callable[..., Child], folder: Path, name: str, *arguments: Any) -> Child:
+    """Make a child that shows that it moves; each has a file of its own, whatever file is asked for."""
+    child = make(name, *arguments, pulse=Pulse(folder / f"{name}.heartbeat"))
+    child.environ = {**child.environ, "TOKENWORKER_HEARTBEAT_FILE": str(child.pulse.file)}
+    return child
+
+
 def _servers(
     make: Callable[..., Child], ports: Mapping[str, int], config: Config, env: dict[str, str], folder: Path
 ) -> list[Child]:
@@ -126,8 +134,8 @@ def _clients(make: Callable[..., Child], port: int, folder: Path) -> list[Child]
     flower = _celery("flower", "--address=127.0.0.1", f"--port={port}")
     flower.append("--logging=warning")
     return [
-        make("worker", worker, lambda: _logged(folder / "worker.log", b" ready.")),
-        make("beat", _celery("beat", "--loglevel=WARNING"), lambda: True),
+        _with_pulse(make, folder, "worker", worker, lambda: _logged(folder / "worker.log", b" ready.")),
+        _with_pulse(make, folder, "beat", _celery("beat", "--loglevel=WARNING"), lambda: True),
         make("flower", flower, lambda: _serves(f"http://127.0.0.1:{port}/healthcheck")),
     ]
 
