@@ -50,7 +50,7 @@ class TokenTask(Task[Any, Any]):
 
 
 class Tick(TokenTask):
-    """The tick, whose failures show although its lines are kept out of the log: each cause once until it works again."""
+    """The tick, kept out of the log but for its failures: each cause shows once until it works again."""
 
     abstract = True
 
