@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from socket import socket
-from typing import Any
+from typing import Any, ClassVar
 
 from celery.worker import state
 from kombu import Connection
 from kombu.exceptions import OperationalError
 from kombu.transport import TRANSPORT_ALIASES, redis
-from redis import RedisError, ResponseError
+from redis import RedisError, ResponseError, TimeoutError  # noqa: A004  redis-py's name
 
 from tokenworker.connect import refusal
 from tokenworker.redaction import redact_logs, redacted
@@ -21,6 +23,7 @@ SMALLEST_STORE = "5.0"
 
 #: Seconds for an answer to a worker that stops; to the BRPOP under way one comes within 1 s.
 _LAST_WAIT = 2.0
+_SHORTEST_WAIT = 0.1
 
 #: How servers and proxies that are too old refuse ZRANGE BYSCORE.
 _TOO_OLD = ("not an integer", "syntax error", "wrong number of arguments", "unknown command")
@@ -29,21 +32,34 @@ _LOGGERS = ("celery.worker", "celery.worker.consumer.consumer", "celery.beat")
 
 
 class _Hasty:
-    """Waits less for a server once the worker was asked to stop: each step of the stop waits anew, one by one."""
+    """Waits less for a server once the worker was asked to stop, and less each time in vain: a stop has many steps."""
 
+    patience: ClassVar[float] = _LAST_WAIT
     _sock: socket | None
 
     def connect(self) -> None:
         """Connect."""
         if state.should_stop is not None:
-            self.socket_timeout = self.socket_connect_timeout = _LAST_WAIT
-        super().connect()  # type: ignore[misc]
+            self.socket_timeout = self.socket_connect_timeout = _Hasty.patience
+        with _losing_patience():
+            super().connect()  # type: ignore[misc]
 
     def read_response(self, *args: Any, **options: Any) -> Any:
         """Read an answer."""
         if state.should_stop is not None and self._sock:
-            self._sock.settimeout(_LAST_WAIT)
-        return super().read_response(*args, **options)  # type: ignore[misc]
+            self._sock.settimeout(_Hasty.patience)
+        with _losing_patience():
+            return super().read_response(*args, **options)  # type: ignore[misc]
+
+
+@contextmanager
+def _losing_patience() -> Iterator[None]:
+    try:
+        yield
+    except TimeoutError:
+        if state.should_stop is not None:
+            _Hasty.patience = max(_Hasty.patience / 2, _SHORTEST_WAIT)
+        raise
 
 
 class Channel(redis.Channel):
