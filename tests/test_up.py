@@ -265,6 +265,26 @@ def test_who_waits_for_redis_is_left_alone(tmp_path: Path, own_server: RedisServ
         assert children_of(up.pid) == before
 
 
+def test_who_shows_no_move_by_the_users_own_settings_is_left_alone(tmp_path: Path) -> None:
+    lines = ("from tokenworker.celeryconfig import *", "beat_scheduler = 'celery.beat:Scheduler'")
+    (tmp_path / "celeryconfig.py").write_text("\n".join(lines))
+    with impatient_up(tmp_path) as up:
+        before = children_of(up.pid)
+        time.sleep(10)
+
+        assert children_of(up.pid) == before
+
+
+def test_who_seldom_has_to_do_anything_is_left_alone(tmp_path: Path) -> None:
+    lines = ("from tokenworker.celeryconfig import *", "beat_max_loop_interval = 60")
+    (tmp_path / "celeryconfig.py").write_text("\n".join(lines))
+    with impatient_up(tmp_path, TOKENWORKER_TICK="9") as up:
+        before = children_of(up.pid)
+        time.sleep(18)
+
+        assert children_of(up.pid) == before
+
+
 def token_now(server: RedisServer) -> object:
     with server.client() as client:
         return client.get(f"tokenworker:{{{DEMO_APPID}}}:access_token")

@@ -104,12 +104,13 @@ class Child:
         if self._process is None or not self.alive:
             return None
         still = self.pulse.look(self._process.pid)
-        if (still > self.pulse.patience or self.pulse.waits) and not is_stopped(self._process.pid):
+        late = self.pulse.is_too_long(still)
+        if (late or self.pulse.waits) and not is_stopped(self._process.pid):
             self.pulse.waits = may_wait()
         if self.pulse.waits:
             self.pulse.excuse()
             return None
-        return still if still > self.pulse.patience else None
+        return still if late else None
 
     @property
     def moves(self) -> bool:
@@ -140,6 +141,7 @@ class Child:
         if self._process is None or self._process.poll() is not None:
             return
         self._process.terminate()
+        self._process.send_signal(signal.SIGCONT)  # a stopped one heeds nothing else
         try:
             self._process.wait(_STOP_TIMEOUT)
         except subprocess.TimeoutExpired:

@@ -17,19 +17,20 @@ class Pulse:
     #: Seconds without a move that are too many. A worker touches its file every 2 s, and beat every 5 s.
     patience: ClassVar[float] = 40.0
 
-    #: What the process touches while it works; without one it shows no more than that it is not stopped.
+    #: What the process touches while it works; until it does, it shows no more than that it is not stopped.
     file: Path | None = None
+    #: Seconds that it may rest by its settings.
+    rest: float = 0.0
     #: Whether it was last seen waiting for another process, which is no fault of its own.
     waits: bool = False
+    _before: int | None = None
     _touched: int | None = None
     _moved: float = 0.0
     _looked: float = 0.0
 
     def begin(self) -> None:
         """Take note that a process was started."""
-        with suppress(OSError):
-            if self.file:
-                self.file.touch()
+        self._before = self._touched = self._last_touch()
         self.waits = False
         self.excuse()
 
@@ -41,12 +42,18 @@ class Pulse:
         """Return for how many seconds the process has not moved."""
         now = time.monotonic()
         touched = self._last_touch()
-        if touched != self._touched or (touched is None and not is_stopped(pid)):
+        # A scheduler of the user's, for example, touches nothing.
+        shows = touched not in (None, self._before)
+        if touched != self._touched or not (shows or is_stopped(pid)):
             self._moved, self.waits = now, False
         if now - self._looked > self.patience / 2:
             self._moved = now  # we did not move either: the machine slept
         self._touched, self._looked = touched, now
         return now - self._moved
+
+    def is_too_long(self, still: float) -> bool:
+        """Say whether nobody rests for so long."""
+        return still > max(self.patience, self.rest)
 
     @property
     def is_young(self) -> bool:
