@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -257,6 +258,29 @@ def test_status_fails_when_an_account_has_no_token(cli: CliRunner, store: TokenS
 
     assert result.exit_code == 1
     assert "no token" in result.stdout
+
+
+def test_status_shows_what_is_wrong_with_the_accounts_file_until_it_is_put_right(
+    make_stack: Callable[..., Stack], server: RedisServer, sandbox: Sandbox, store: TokenStore, tmp_path: Path
+) -> None:
+    file = tmp_path / "accounts.toml"
+    account = f'[[account]]\nappid = "{DEMO_APPID}"\nsecret = "{DEMO_SECRET}"\n'
+    file.write_text(account)
+    stack = make_stack(server, sandbox, WECHAT_APPID="", WECHAT_SECRET="", TOKENWORKER_ACCOUNTS=str(file))
+    stack.worker()
+    wait_for(lambda: DEMO_APPID in store.appids() and store.look(DEMO_APPID).token)
+    assert run_in(stack, "status").returncode == 0
+    file.write_text(account + "[[account]\n")
+    wait_for(store.accounts_error)
+    table, lines = run_in(stack, "status"), run_in(stack, "status", "--json")
+
+    assert table.returncode == lines.returncode == 1
+    assert "live" in table.stdout
+    assert str(file) in table.stdout.splitlines()[-1]
+    assert str(file) in json.loads(lines.stdout)["accounts_error"]
+    file.write_text(account)
+    wait_for(lambda: not store.accounts_error())
+    assert run_in(stack, "status").returncode == 0
 
 
 def test_check_lists_all_faults_and_shows_no_secret(cli: CliRunner) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from traceback import format_exception
@@ -109,6 +110,40 @@ def test_a_cluster_of_one_node_is_named_in_the_workers_log_and_never_met_with_si
     stack.worker()
 
     wait_for(lambda: "it is a Redis Cluster, which is not supported yet" in stack.logs())
+
+
+def test_a_tick_that_may_not_write_is_named_once_in_the_workers_log_and_again_when_it_comes_back(
+    make_stack: Callable[..., Stack],
+    own_server: RedisServer,
+    admin: redis.Redis,
+    server: RedisServer,
+    sandbox: Sandbox,
+) -> None:
+    admin.execute_command("ACL", "SETUSER", "me", "on", f">{CANARY}", "~*", "&*", "+@read", "+@connection")  # type: ignore[no-untyped-call]
+    url = with_login(own_server.url, f"me:{CANARY}")
+    stack = make_stack(
+        own_server, sandbox, REDIS_URL=url, CELERY_BROKER_URL=server.url, CELERY_RESULT_BACKEND=server.url
+    )
+    stack.worker()
+    failed = "the tick failed, so that nothing is sent for the accounts that are due: Redis refuses: "
+
+    def causes() -> list[str]:
+        return [line.partition(failed)[2] for line in stack.log(0).splitlines() if failed in line]
+
+    wait_for(causes, timeout=3)
+    assert causes()[0].startswith("this user lacks a right")
+    stack.beat()
+    time.sleep(3)  # ten ticks and more
+    named = causes()
+    assert len(named) == len(set(named))
+    admin.execute_command("ACL", "SETUSER", "me", "+@all")  # type: ignore[no-untyped-call]
+    wait_for(lambda: "the tick works again" in stack.log(0))
+    assert causes() == named
+    admin.execute_command("ACL", "SETUSER", "me", "-@write")  # type: ignore[no-untyped-call]
+    wait_for(lambda: len(causes()) > len(named))
+
+    assert "refresh_due_tokens[" not in stack.log(0)
+    assert CANARY not in stack.logs()
 
 
 # What Redis repeats of a command that it does not know: with AUTH, and with HELLO, the password.

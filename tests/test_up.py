@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import shutil
 import signal
 import socket
@@ -12,7 +13,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from conftest import RedisServer, free_port, wait_for
 from tokenworker.sandbox import DEMO_APPID, Sandbox
 from tokenworker.up import ChildFailed, children, embedded, folder, ports as usual
 from tokenworker.up.children import Child
+from tokenworker.up.pulse import Pulse
 
 SHELL = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
 
@@ -178,6 +180,148 @@ def test_a_child_that_dies_is_started_again(run: Run, tmp_path: Path) -> None:
     code, output = output_of(up)
     assert code == 0
     assert "worker had died and was started again" in output
+
+
+# Children that live, but do not move.
+
+#: `tokenworker up` that loses patience after 6 s.
+IMPATIENT = (
+    "import sys; from tokenworker.up.pulse import Pulse; Pulse.patience = 6.0;"
+    " sys.argv[0] = 'up'; from tokenworker.cli import main; main()"
+)
+
+
+@contextmanager
+def impatient_up(folder: Path, **environ: str) -> Iterator[subprocess.Popen[bytes]]:
+    options = [f"--{name}-port={free_port()}" for name in ("redis", "flower", "sandbox")]
+    command = [sys.executable, "-c", IMPATIENT, "up", *options]
+    with (folder / "output").open("wb") as output:
+        up = subprocess.Popen(command, cwd=folder, env=SHELL | QUICK | environ, stdout=output, stderr=output)
+    wait_for((folder / ".tokenworker" / "up.json").exists, timeout=30)
+    yield up
+    up.send_signal(signal.SIGCONT)
+    up.terminate()
+    assert up.wait(30) == 0
+
+
+def named(up: subprocess.Popen[bytes], word: str) -> int | None:
+    """Return a child by a word of its command."""
+    found = [pid for pid in children_of(up.pid) if word.encode() in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    return found[0] if found else None
+
+
+@pytest.mark.parametrize("name", ["worker", "beat", "redis"])
+def test_a_child_that_is_frozen_is_started_again_and_that_is_said(tmp_path: Path, name: str) -> None:
+    word = {"redis": "-server"}.get(name, f"\0{name}\0")
+    with impatient_up(tmp_path) as up:
+        frozen = named(up, word)
+        assert frozen
+        os.kill(frozen, signal.SIGSTOP)
+        time.sleep(3)
+        assert named(up, word) == frozen
+        wait_for(lambda: named(up, word) not in (None, frozen), timeout=12)
+        time.sleep(0.2)
+
+    assert re.findall(r"the (\w+) has not moved for \d s: it is started again", (tmp_path / "output").read_text()) == [
+        name
+    ]
+
+
+def test_a_child_that_was_frozen_for_a_moment_goes_on(tmp_path: Path) -> None:
+    with impatient_up(tmp_path) as up:
+        before = children_of(up.pid)
+        for _ in range(3):
+            for number in (signal.SIGSTOP, signal.SIGCONT):
+                for pid in before:
+                    os.kill(pid, number)
+                time.sleep(3)
+
+        assert children_of(up.pid) == before
+
+
+def test_a_machine_that_slept_is_no_reason_to_start_anything_again(tmp_path: Path) -> None:
+    with impatient_up(tmp_path) as up:
+        before = children_of(up.pid)
+        for pid in (up.pid, *before):
+            os.kill(pid, signal.SIGSTOP)
+        time.sleep(8)
+        os.kill(up.pid, signal.SIGCONT)  # it looks first
+        time.sleep(1.5)
+        for pid in before:
+            os.kill(pid, signal.SIGCONT)
+        time.sleep(8)
+
+        assert children_of(up.pid) == before
+
+
+def test_who_waits_for_redis_is_left_alone(tmp_path: Path, own_server: RedisServer) -> None:
+    with impatient_up(tmp_path, REDIS_URL=own_server.url) as up:
+        before = children_of(up.pid)
+        own_server.kill()
+        time.sleep(14)
+        own_server.start()
+        wait_for(lambda: token_now(own_server), timeout=30)
+
+        assert children_of(up.pid) == before
+
+
+def test_who_shows_no_move_by_the_users_own_settings_is_left_alone(tmp_path: Path) -> None:
+    lines = ("from tokenworker.celeryconfig import *", "beat_scheduler = 'celery.beat:Scheduler'")
+    (tmp_path / "celeryconfig.py").write_text("\n".join(lines))
+    with impatient_up(tmp_path) as up:
+        before = children_of(up.pid)
+        time.sleep(10)
+
+        assert children_of(up.pid) == before
+
+
+def test_who_seldom_has_to_do_anything_is_left_alone(tmp_path: Path) -> None:
+    lines = ("from tokenworker.celeryconfig import *", "beat_max_loop_interval = 60")
+    (tmp_path / "celeryconfig.py").write_text("\n".join(lines))
+    with impatient_up(tmp_path, TOKENWORKER_TICK="9") as up:
+        before = children_of(up.pid)
+        time.sleep(18)
+
+        assert children_of(up.pid) == before
+
+
+def token_now(server: RedisServer) -> object:
+    with server.client() as client:
+        return client.get(f"tokenworker:{{{DEMO_APPID}}}:access_token")
+
+
+def test_a_child_that_hangs_is_killed_with_all_that_it_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Pulse, "patience", 1.0)
+    file = tmp_path / "heartbeat"
+    code = (
+        "import pathlib, subprocess, sys, time\n"
+        "print(subprocess.Popen(['sleep', '60']).pid, flush=True)\n"
+        f"for _ in range(20): pathlib.Path({str(file)!r}).touch(); time.sleep(0.1)\n"
+        "time.sleep(60)\n"
+    )
+    hanging = child(tmp_path / "child.log", code)
+    hanging.pulse = Pulse(file)
+    hanging.start()
+    began = time.monotonic()
+    assert wait_for(lambda: hanging.still(lambda: False), pause=0.1) > 1
+    assert 2.5 < time.monotonic() - began < 6
+    hanging.kill()
+
+    wait_for(lambda: is_gone(int((tmp_path / "child.log").read_text())))
+    assert not hanging.alive
+
+
+def test_the_heartbeat_that_was_asked_for_is_there_while_both_move(tmp_path: Path) -> None:
+    file = tmp_path / "mine"
+    with impatient_up(tmp_path, TOKENWORKER_HEARTBEAT_FILE=str(file)) as up:
+        wait_for(file.exists)
+        beat = named(up, "\0beat\0")
+        assert beat
+        os.kill(beat, signal.SIGSTOP)
+        time.sleep(3)
+        age = file.stat().st_mtime
+        time.sleep(2)
+        assert file.stat().st_mtime == age
 
 
 @pytest.mark.parametrize("service", ["redis", "flower", "sandbox"])

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from celery import Task, shared_task
@@ -16,6 +17,8 @@ from tokenworker.masking import Result, hush_tick
 from tokenworker.messages import GET_TOKEN, QUEUE, REFRESH_DUE_TOKENS, REFRESH_TOKEN, STATUS
 from tokenworker.results import handed_over, results_of
 from tokenworker.runtime import runtime
+
+logger = logging.getLogger(__name__)
 
 #: Retries of one message; after them the tick sends a new one.
 _MAX_RETRIES = 10
@@ -43,6 +46,28 @@ class TokenTask(Task[Any, Any]):
     def AsyncResult(self, task_id: str, **options: Any) -> Any:  # noqa: N802  Celery's name
         """Return the result of a call."""
         return handed_over(self.app.AsyncResult(task_id, task_name=self.name, **options), self.app)
+
+
+class Tick(TokenTask):
+    """The tick, kept out of the log but for its failures: each cause shows once until it works again."""
+
+    abstract = True
+
+    def __init__(self) -> None:
+        self._said: set[str] = set()
+
+    def on_failure(self, exc: Exception, *_: Any) -> None:
+        """Say why; of what is not expected Celery tells by itself."""
+        cause = str(exc)
+        if isinstance(exc, self.throws) and cause not in self._said:
+            self._said.add(cause)
+            logger.warning("the tick failed, so that nothing is sent for the accounts that are due: %s", cause)
+
+    def on_success(self, *_: Any) -> None:
+        """Forget what was said: a fault that comes back is news."""
+        if self._said:
+            self._said.clear()
+            logger.info("the tick works again")
 
 
 @shared_task(name=GET_TOKEN, base=TokenTask)
@@ -87,7 +112,7 @@ def refresh_token(
     raise self.retry(args=(), kwargs=again, exc=failure, countdown=_countdown(failure, self.request.retries))
 
 
-@shared_task(name=REFRESH_DUE_TOKENS, send_events=False, base=TokenTask)
+@shared_task(name=REFRESH_DUE_TOKENS, send_events=False, base=Tick)
 def refresh_due_tokens() -> dict[str, int]:
     """Send a refresh for each account that is due: the tick. Returns `{"sent": n}`."""
     runtime().reconcile()

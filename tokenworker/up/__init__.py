@@ -10,7 +10,11 @@ from contextlib import ExitStack, suppress
 from types import FrameType
 from typing import Any
 
-from tokenworker.config import RUN_FILE
+from kombu import Connection
+from kombu.exceptions import OperationalError
+
+from tokenworker import redisbroker
+from tokenworker.config import RUN_FILE, Config
 from tokenworker.durations import Durations
 from tokenworker.errors import StoreUnavailable
 from tokenworker.runtime import survey
@@ -35,6 +39,7 @@ def run(ports: Ports, view: View) -> None:
         lock = stack.enter_context(claimed(folder))
         _heed_signals(_end)
         try:
+            redisbroker.use()
             plan = make_plan(os.environ, folder.resolve(), ports, lock)
             _start_all(plan, view, stack)
             view.show_places(plan.redis_url, plan.flower_url, plan.sandbox_url, folder, embedded=plan.embedded)
@@ -90,13 +95,41 @@ def _watch(plan: Plan, view: View) -> None:
     with view.live() as show:
         while True:
             for child in [*plan.servers, *plan.clients]:
-                if child.revive():
-                    view.say(f"{child.name} had died and was started again; see {child.log}")
+                _mend(child, plan.config, view)
                 child.limit_log()
+            _pass_on_heartbeat(plan)
             began = time.monotonic()
             show(*_look(store, plan.config.durations))
             # Ten thousand accounts take a second to look at, which must not be all that we do.
             time.sleep(max(1.0, 4 * (time.monotonic() - began)))
+
+
+def _mend(child: Child, config: Config, view: View) -> None:
+    """Start a child again that does not run, or not any more."""
+    still = child.still(lambda: not _answers(config.broker_url))
+    if still:
+        view.say(f"the {child.name} has not moved for {still:.0f} s: it is started again; see {child.log}")
+        child.kill()
+    if child.revive() and not still:
+        view.say(f"{child.name} had died and was started again; see {child.log}")
+
+
+def _answers(broker_url: str) -> bool:
+    """Say whether worker and beat have what they need to move."""
+    options = {"socket_timeout": 2, "socket_connect_timeout": 2}
+    with Connection(broker_url, connect_timeout=2, transport_options=options) as broker:
+        try:
+            broker.ensure_connection(max_retries=0)
+        except (OperationalError, OSError):
+            return False
+    return True
+
+
+def _pass_on_heartbeat(plan: Plan) -> None:
+    """Touch the file that was asked for: worker and beat have files of their own."""
+    if plan.config.heartbeat_file and all(child.moves for child in plan.clients):
+        with suppress(OSError):
+            plan.config.heartbeat_file.touch()
 
 
 def _look(store: TokenStore, durations: Durations) -> tuple[Sequence[Mapping[str, Any]], str | None]:

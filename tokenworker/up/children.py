@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tokenworker.up.folder import writing
+from tokenworker.up.pulse import Pulse, is_stopped
 
 #: What ends us: Ctrl-C, a service manager, a terminal that closes.
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -58,6 +59,7 @@ class Child:
     #: A file descriptor that the process keeps open as long as it lives.
     lock: int | None = None
     timeout: float = 30.0
+    pulse: Pulse = field(default_factory=Pulse)
     #: What it gets when we are killed: Flower, told to stop without a broker, may never come to its end.
     orphan_signal: signal.Signals = signal.SIGKILL
     _process: subprocess.Popen[bytes] | None = None
@@ -83,6 +85,7 @@ class Child:
                 preexec_fn=self._prepare,  # noqa: PLW1509  two C calls
             )
         self._started = time.monotonic()
+        self.pulse.begin()
 
     def wait_ready(self) -> None:
         """Wait until it does its work; raises `ChildFailed` when it dies or takes too long."""
@@ -95,6 +98,31 @@ class Child:
     def alive(self) -> bool:
         """Whether the process runs."""
         return self._process is not None and self._process.poll() is None
+
+    def still(self, may_wait: Callable[[], bool]) -> float | None:
+        """Return the seconds that it has not moved if it never will; `may_wait` says whether it waits for another."""
+        if self._process is None or not self.alive:
+            return None
+        still = self.pulse.look(self._process.pid)
+        late = self.pulse.is_too_long(still)
+        if (late or self.pulse.waits) and not is_stopped(self._process.pid):
+            self.pulse.waits = may_wait()
+        if self.pulse.waits:
+            self.pulse.excuse()
+            return None
+        return still if late else None
+
+    @property
+    def moves(self) -> bool:
+        """Whether it runs and has moved lately."""
+        return self.alive and self.pulse.is_young
+
+    def kill(self) -> None:
+        """End the process, and what it started, as one must that does not move."""
+        if self._process:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
 
     def revive(self) -> bool:
         """Start it again if it died, and say so; raises `ChildFailed` when it keeps dying."""
@@ -113,6 +141,7 @@ class Child:
         if self._process is None or self._process.poll() is not None:
             return
         self._process.terminate()
+        self._process.send_signal(signal.SIGCONT)  # a stopped one heeds nothing else
         try:
             self._process.wait(_STOP_TIMEOUT)
         except subprocess.TimeoutExpired:

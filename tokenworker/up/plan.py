@@ -20,6 +20,7 @@ from tokenworker.up.children import Child
 from tokenworker.up.embedded import server_command
 from tokenworker.up.folder import writing
 from tokenworker.up.ports import Ports, choose, moved
+from tokenworker.up.pulse import Pulse
 
 #: In the sandbox of `up` a token lives a minute, and all other times shrink to a twentieth: the overlap to 15 s.
 _DEMO_SCALE = 0.05
@@ -69,7 +70,7 @@ def make_plan(environ: Mapping[str, str], folder: Path, asked: Ports, lock: int)
     make = partial(_child, env, folder, lock)
     return Plan(
         servers=_servers(make, ports, config, env, folder),
-        clients=_clients(make, ports["flower"], folder),
+        clients=_clients(make, ports["flower"], folder, config.durations.tick),
         redis_url=config.redis_url,
         flower_url=f"http://127.0.0.1:{ports['flower']}",
         sandbox_url=env["TOKENWORKER_SANDBOX"] if sandbox else None,
@@ -101,6 +102,13 @@ def _child(
     return Child(name, command, ready, folder / f"{name}.log", env, lock, **options)
 
 
+def _with_pulse(make: Callable[..., Child], folder: Path, rest: float, name: str, *arguments: Any) -> Child:
+    """Make a child that shows that it moves; each has a file of its own, whatever file is asked for."""
+    child = make(name, *arguments, pulse=Pulse(folder / f"{name}.heartbeat", rest))
+    child.environ = {**child.environ, "TOKENWORKER_HEARTBEAT_FILE": str(child.pulse.file)}
+    return child
+
+
 def _servers(
     make: Callable[..., Child], ports: Mapping[str, int], config: Config, env: dict[str, str], folder: Path
 ) -> list[Child]:
@@ -121,13 +129,13 @@ def _servers(
     return servers
 
 
-def _clients(make: Callable[..., Child], port: int, folder: Path) -> list[Child]:
+def _clients(make: Callable[..., Child], port: int, folder: Path, tick: float) -> list[Child]:
     worker = _celery("worker", "--loglevel=INFO", "--hostname=worker@%h", "--without-mingle", "--without-gossip")
     flower = _celery("flower", "--address=127.0.0.1", f"--port={port}")
     flower.append("--logging=warning")
     return [
-        make("worker", worker, lambda: _logged(folder / "worker.log", b" ready.")),
-        make("beat", _celery("beat", "--loglevel=WARNING"), lambda: True),
+        _with_pulse(make, folder, 0.0, "worker", worker, lambda: _logged(folder / "worker.log", b" ready.")),
+        _with_pulse(make, folder, 3 * tick, "beat", _celery("beat", "--loglevel=WARNING"), lambda: True),
         make("flower", flower, lambda: _serves(f"http://127.0.0.1:{port}/healthcheck")),
     ]
 
