@@ -35,7 +35,7 @@ def accounts(tmp_path: Path) -> Path:
 def config(server: RedisServer, sandbox: Sandbox, accounts: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
     for name in ("WECHAT_APPID", "WECHAT_SECRET"):
         monkeypatch.delenv(name, raising=False)
-    durations = replace(Durations(), stable_leeway=4.9, watchdog_overdue=0.2, grace=1.0, fetch_timeout=1.0)
+    durations = replace(Durations(), stable_leeway=4.9, watchdog_overdue=0.2, grace=1.0, fetch_timeout=1.0, pulse=0.1)
     return Config(redis_url=server.url, api_urls=(sandbox.url,), durations=durations, accounts_file=accounts)
 
 
@@ -373,6 +373,7 @@ def test_redis_that_went_back_in_time_is_noticed_and_its_tokens_are_not_trusted(
     watchdog.check_memory()
     saved = {key: client.dump(key) for key in cast("list[bytes]", client.keys("*"))}
     watchdog.check_memory()
+    time.sleep(0.25)
     sandbox.platform.mint_stable(DEMO_APPID, DEMO_SECRET, "client_credential", "127.0.0.1", force_refresh=True)
     for key, value in saved.items():
         client.restore(key, 60_000 if key.endswith(b"access_token") else 0, cast("bytes", value), replace=True)
@@ -391,8 +392,8 @@ def test_redis_that_was_emptied_is_no_reason_to_doubt(
     watchdog.check_memory()
     watchdog.check_memory()
     client.flushall()
-    watchdog.check_memory()
     watchdog.look()
+    watchdog.check_memory()
     watchdog.check_memory()
 
     assert watchdog.look() == []

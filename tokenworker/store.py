@@ -291,15 +291,16 @@ class TokenStore:
         token = self.look(appid).token
         return token is not None and token.fingerprint == name
 
-    def suspect(self, appids: Iterable[str], seconds: float, *, replaced: bool = False) -> bool:
+    def suspect(self, appids: Iterable[str], seconds: float, *, replaced: bool = False, but_last: float = 0.0) -> bool:
         """Have each account fetched once more; False when that was asked for already, less than `seconds` ago.
 
-        `replaced` means that a newer token may have replaced the one that we have.
+        `replaced` means that a newer token may have replaced the one that we have, unless it was fetched in the
+        last `but_last` seconds.
         """
         key, length = f"{self._prefix}:{'restored' if replaced else 'suspected'}", int(seconds * 1000)
         first = self._mended(lambda: self._mark(key, length), key)
         for appid in appids if first else ():
-            self._run("suspect", self._keys(appid)[:2], int(replaced))
+            self._run("suspect", self._keys(appid)[:2], int(replaced), but_last)
             self.plan(appid, 0)
         return bool(first)
 

@@ -69,16 +69,20 @@ class Watchdog(threading.Thread):
 
     def check_memory(self) -> None:
         """Have every token doubted when Redis went back in time: others may have come after them, which it lost."""
-        durations = self._held.durations
         try:
             before, self._pulse = self._pulse, self._held.store.pulse()
             if self._pulse <= before:
-                logger.error("Redis went back in time: every token is tested, or fetched again")
-                self._held.store.suspect(self._held.book.accounts, 5 * durations.pulse, replaced=True)
+                logger.error("Redis went back in time, or was emptied: the tokens in it are tested, or fetched again")
+                self._doubt_all()
         except TokenWorkerError:
             pass  # the next look tells of it
         except Exception:
             logger.exception("the watchdog's look broke")
+
+    def _doubt_all(self) -> None:
+        """Doubt what was there when Redis went back; what was fetched since the last pulse came after that."""
+        pulse = self._held.durations.pulse
+        self._held.store.suspect(self._held.book.accounts, 5 * pulse, replaced=True, but_last=2 * pulse)
 
     def _check_clock(self) -> None:
         """Have every token fetched again when Redis's clock went back: they would outlive their time at WeChat."""

@@ -71,7 +71,9 @@ class State:
 
     def replaced_within(self, now: float, patience: float) -> float:
         """Say for how many seconds to wait for another token, since the last one was found dead just now."""
-        return max(0.0, self.number("tested_at") + patience - now) if self.fields.get("dead") else 0.0
+        left = self.number("tested_at") + patience - now
+        # More than that means that the clock went back.
+        return left if self.fields.get("dead") and 0 < left <= patience else 0.0
 
     def vouches_for(self, fingerprint: str, now: float, interval: float) -> bool:
         """Say whether the worker tested a token less than `interval` seconds ago, and found that it works."""

@@ -50,7 +50,7 @@ class Dialogue:
 
     def doubt(self, appid: str) -> Steps[None]:
         """Tell the workers that Redis holds an older token than it did, if we may; they test it, or fetch another."""
-        script = "EVAL", _script("suspect"), 2, self._keys.token(appid), self._keys.state(appid), 1
+        script = "EVAL", _script("suspect"), 2, self._keys.token(appid), self._keys.state(appid), 1, 0
         yield from self._exchange(Exchange.of(script, ("ZADD", self._keys.due, 0, appid)))
 
     def _exchange(self, exchange: Exchange) -> Steps[list[Any]]:

@@ -105,14 +105,16 @@ class Reading:
 
     def _watch(self, appid: str, rejected: str | None, deadline: float) -> Steps[AccessToken]:
         """Look for a token until the deadline, or until there can't be one before."""
-        pause = _FIRST_LOOK
+        pause, extended = _FIRST_LOOK, False
         while True:
             found, state = yield from self._redis.look(appid)
             token = self._keep(appid, found, state, rejected)
             if token:
                 return token
-            soon = state.replaced_within(found.now, self._durations.reader_patience)
-            left = max(deadline - self._clock(), soon)
+            if not extended:
+                soon = state.replaced_within(found.now, self._durations.reader_patience)
+                deadline, extended = max(deadline, self._clock() + soon), True
+            left = deadline - self._clock()
             if left <= 0 or state.rests_for(found.now) > left:
                 self._copies.note_in_vain(appid)
                 raise unavailable(appid, found, state)
