@@ -31,6 +31,8 @@ def deaths(prover: Prover) -> Iterator[Row]:
             worker = _killed_and_restarted(stage, stack, worker)
             time.sleep(span)
         yield from rows("worker killed in a fetch, restarted", watch, 2)
+        # What got lost with it heals when the overlap is nearly over; the next fault comes after that.
+        wait_for(lambda: not any(_in_doubt(stage, appid) for appid in stage.appids), timeout=20)
         with counted(stage, span, lost=2) as rows, stage.watch() as watch:
             _frozen_for_5_s(stage, worker)
             time.sleep(span)
@@ -40,6 +42,11 @@ def deaths(prover: Prover) -> Iterator[Row]:
             time.sleep(3 * span)
         yield from rows("beat killed for good", watch, 1)
         yield from _reports_without_beat(stage)
+
+
+def _in_doubt(stage: Stage, appid: str) -> bool:
+    snapshot = stage.look(appid)
+    return snapshot.suspect is not None or snapshot.settled != snapshot.fencing
 
 
 def _killed_and_restarted(stage: Stage, stack: Stack, worker: subprocess.Popen[bytes]) -> subprocess.Popen[bytes]:

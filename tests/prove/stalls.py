@@ -64,8 +64,8 @@ def stalled(prover: Prover) -> Iterator[Row]:
         yield Row(
             scenario="WeChat acts late on a fetch, token",
             processes=2,
-            expected=(3, 3),
+            expected=(2, 2),
             seen=stage.upstream.fetches(appid) - before,
             bad_reads=watch.bad(appid),
-            note="; ".join(filter(None, ("one late, one that heals, one when no more can come", watch.story(appid)))),
+            note="; ".join(filter(None, ("one late, one that heals when no more can come", watch.story(appid)))),
         )
