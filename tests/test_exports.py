@@ -304,14 +304,16 @@ def test_a_new_token_replaces_every_copy(held: Runtime, client: redis.Redis) -> 
     assert not any(old in value_of(client, key) for key in others_keys(client))
 
 
-def test_a_copy_never_outlives_a_token_whose_life_is_cut(held: Runtime, client: redis.Redis, sandbox: Sandbox) -> None:
+def test_copies_of_a_token_found_dead_go_with_it(held: Runtime, client: redis.Redis, sandbox: Sandbox) -> None:
     refresh(held)
-    sandbox.fault("reset")
+    dead = held.store.look(DEMO_APPID).fingerprint
+    sandbox.fault("reset", path="stable_token")
+    sandbox.revoke()
     with pytest.raises(NetworkError):
-        refresh(held, force=True)
+        held.refresher.refresh(held.book.account(), Demand(rejected=dead))
 
-    assert life(client, OURS) <= 5000
-    assert all(0 < life(client, key) <= 5000 for key in others_keys(client))
+    assert not client.exists(OURS)
+    assert not others_keys(client)
 
 
 def test_copies_and_all_else_of_an_account_go_with_it(held: Runtime, client: redis.Redis, accounts: Path) -> None:
@@ -320,9 +322,10 @@ def test_copies_and_all_else_of_an_account_go_with_it(held: Runtime, client: red
     held.reconcile()
     held.reconcile()
 
-    left = b" ".join(cast("list[bytes]", client.keys("*")))
+    left = cast("list[bytes]", client.keys("*"))
     assert b"KEY" not in left
-    assert DEMO_APPID.encode() not in left
+    assert [key for key in left if DEMO_APPID.encode() in key] == [b"tokenworker:{%b}:state" % DEMO_APPID.encode()]
+    assert client.hget(f"tokenworker:{{{DEMO_APPID}}}:state", "removed") == b"1"
 
 
 def test_a_key_that_somebody_else_has_written_since_stays(held: Runtime, client: redis.Redis, accounts: Path) -> None:
@@ -521,7 +524,7 @@ def test_an_account_goes_though_its_copies_may_not_be_touched(
         limited.reconcile()
 
         assert others_keys(client) == {"KEY", f"wx:access_token:{DEMO_APPID}"}
-        assert not client.keys(f"tokenworker:*{DEMO_APPID}*")
+        assert client.keys(f"tokenworker:*{DEMO_APPID}*") == [f"tokenworker:{{{DEMO_APPID}}}:state".encode()]
 
 
 def test_a_copy_of_any_type_is_overwritten(store: TokenStore, client: redis.Redis) -> None:

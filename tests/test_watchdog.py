@@ -107,6 +107,16 @@ def test_it_brings_back_a_token_that_was_deleted(watchdog: Watchdog, client: red
     assert client.exists(KEY)
 
 
+def test_it_brings_back_a_token_over_which_somebody_wrote_a_list(watchdog: Watchdog, client: redis.Redis) -> None:
+    watchdog.look()
+    client.delete(KEY)
+    client.lpush(KEY, "theirs")
+
+    assert watchdog.look() == [DEMO_APPID]
+    assert client.type(KEY) == b"string"
+    assert watchdog.look() == []
+
+
 def test_after_flushall_every_account_comes_back(watchdog: Watchdog, client: redis.Redis) -> None:
     watchdog.look()
     client.flushall()

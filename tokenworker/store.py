@@ -383,19 +383,21 @@ class TokenStore:
         return self._incomplete({appid: [self.token_key(appid)] for appid in appids})
 
     def _incomplete(self, keys: Mapping[str, Sequence[str]]) -> list[str]:
-        """List the appids with a key that is not there; one that we may not look at counts as that."""
+        """List the appids with a key that holds no text; one that we may not look at counts as that."""
         with translated():
-            if self._exist([key for group in keys.values() for key in group]):
+            if self._all_texts([key for group in keys.values() for key in group]):
                 return []
             pipe = self._redis.pipeline(transaction=False)
             for group in keys.values():
-                pipe.exists(*group)
-            counts = pipe.execute(raise_on_error=False)
-        return [appid for (appid, group), there in zip(keys.items(), counts, strict=True) if there != len(group)]
+                for key in group:
+                    pipe.strlen(key)
+            lengths = iter(pipe.execute(raise_on_error=False))
+        # Not `all`: each length belongs to a key, also after one that is missing.
+        return [appid for appid, group in keys.items() if not min([_is_text(next(lengths)) for _ in group])]
 
-    def _exist(self, keys: list[str]) -> bool:
+    def _all_texts(self, keys: list[str]) -> bool:
         try:
-            return not keys or self._redis.exists(*keys) == len(keys)
+            return not keys or bool(self._scripts["strings"](keys=keys))
         except redis.ResponseError:
             return False
 
@@ -484,7 +486,7 @@ class TokenStore:
 _READERS: dict[str, Callable[[str], Any]] = {"float": float, "int": int, "int | None": int, "str": str}
 _SCRIPTS = (
     *("look", "take_lease", "begin", "fail", "settle", "reject", "take_due", "admit", "suspect", "announce"),
-    *("pulse", "mend", "trial"),
+    *("pulse", "strings", "mend", "trial"),
 )
 #: Those that begin with the functions of copies.lua.
 _WITH_COPIES = ("commit", "publish", "clear", "withhold")
@@ -514,6 +516,10 @@ def _state(fields: list[bytes]) -> dict[str, Any]:
         with suppress(KeyError, ValueError):
             state[name] = _READERS[kind](texts[name])
     return state
+
+
+def _is_text(length: object) -> bool:
+    return isinstance(length, int) and length > 0
 
 
 def _text(value: bytes) -> str:
