@@ -71,7 +71,7 @@ def test_a_refusal_is_a_sentence_with_what_to_do(
     [
         (("~tokenworker:*", "+@all", "-evalsha"), "this user lacks a right"),
         (("~other:*", "+@all"), "this user lacks a right"),
-        (("~tokenworker:*", "+@all", "-hincrby"), "this user lacks a"),
+        (("~tokenworker:*", "+@all", "-hset"), "this user lacks a"),
     ],
 )
 def test_a_right_that_is_missing_is_said(

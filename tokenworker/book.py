@@ -6,7 +6,7 @@ import logging
 import os
 import threading
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tokenworker.accounts import Account
@@ -27,7 +27,7 @@ class Change:
     """What a new look at the files brought: accounts to refresh at once, and accounts to forget."""
 
     #: Whether this is the first look; whether the files were read since the last look, as they were before the first.
-    first: bool = False
+    first: bool = field(default=False, compare=False)
     reread: bool = False
     changed: tuple[Account, ...] = ()
     removed: tuple[Account, ...] = ()
