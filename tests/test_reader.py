@@ -708,7 +708,11 @@ def test_a_newer_copy_is_not_given_up_for_an_older_token_and_the_workers_hear_of
             client.restore(key, 90_000 if key == TOKEN else 0, value, replace=True)
 
         assert reader.get_token(APPID).access_token == "newer"
+        since = store.look(APPID).lost_at
+        time.sleep(0.01)
+        assert reader.get_token(APPID).access_token == "newer"
         assert store.look(APPID).suspect == 1
+        assert store.look(APPID).lost_at == since, "each read would put off what follows"
         assert client.zscore("tokenworker:due", APPID) == 0
         put(store, "newest")
         put(store, "newest")

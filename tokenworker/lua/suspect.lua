@@ -9,6 +9,9 @@ if ARGV[1] == '1' then
   if redis.call('EXISTS', KEYS[1]) == 0 or is_later then
     return
   end
-  redis.call('HSET', KEYS[2], 'lost_at', string.format('%.3f', now))
+  -- The first to doubt says since when: others, who go on saying so, must not put off what follows from it.
+  if redis.call('HEXISTS', KEYS[2], 'suspect') == 0 then
+    redis.call('HSET', KEYS[2], 'lost_at', string.format('%.3f', now))
+  end
 end
 redis.call('HSET', KEYS[2], 'suspect', redis.call('HGET', KEYS[2], 'fencing') or 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tokenworker.durations import Durations
 from tokenworker.tokens import AccessToken
@@ -90,7 +90,10 @@ class Copies:
         copy = self._copies.get(appid)
         if copy is None or not (0 < version[0] < copy.version[0] and 0 < version[1] < copy.version[1]):
             return None
-        return self.lasting(appid)
+        token = self.lasting(appid)
+        if token:
+            self._copies[appid] = replace(copy, fresh_until=self._clock() + self._durations.reader_copy)
+        return token
 
     def bury(self, appid: str, fingerprint: str | None) -> None:
         """Forget a token that a worker found dead, if it is the one we have."""

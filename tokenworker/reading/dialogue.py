@@ -26,10 +26,9 @@ class Dialogue:
         """Ask whether the token that we have is still the one; None when it is not, or we have none."""
         asked_at = self._clock()
         left, value, lost_at = yield from self._exchange(short_question(self._keys, appid))
-        doubt = is_doubt(lost_at)
-        return (
-            self._copies.renew(appid, value, left / 1000, asked_at, in_doubt=doubt) if isinstance(left, int) else None
-        )
+        if not isinstance(left, int):
+            return None
+        return self._copies.renew(appid, value, left / 1000, asked_at, in_doubt=is_doubt(lost_at))
 
     def look(self, appid: str) -> Steps[tuple[Found, State]]:
         """Ask for all that is known of an account."""
