@@ -152,6 +152,8 @@ def test_a_stable_token_that_may_be_replaced_is_simply_asked_for_again(lost_at: 
         ({"lost_at": 715.0, "tested": NAME, "tested_at": 990.0}, 0.0),
         ({"lost_at": 725.0, "tested": NAME, "tested_at": 990.0}, 1005.0),
         ({"lost_at": 990.0, "tested": NAME, "tested_at": 990.0, "token": AccessToken("token", 1030.0)}, 1010.0),
+        ({"lost_at": 900.0, "tested": NAME, "tested_at": 990.0, "stray_until": 968.0}, 1020.0),
+        ({"lost_at": 900.0, "tested": NAME, "tested_at": 990.0, **CHANGED, "announced": CLASSIC.revision}, 1020.0),
     ],
 )
 def test_an_account_in_doubt_is_looked_at_when_its_next_test_or_fetch_may_be(

@@ -108,7 +108,10 @@ def next_look(snapshot: Snapshot, account: Account, durations: Durations) -> flo
     decision = decide(snapshot, account, Demand(), durations)
     if isinstance(decision, Wait):
         return snapshot.now + decision.seconds
-    return 0.0 if decision != Nothing() else min(_moments(snapshot, account, durations))
+    if decision != Nothing():
+        return 0.0
+    ahead = [moment for moment in _moments(snapshot, account, durations) if moment > snapshot.now]
+    return min(ahead, default=snapshot.now + durations.tick)
 
 
 def _moments(snapshot: Snapshot, account: Account, durations: Durations) -> Iterator[float]:
