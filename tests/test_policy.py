@@ -130,6 +130,7 @@ def test_a_demand_adds_to_what_is_due(demand: Demand, now: float, expected: Deci
         ({"lost_at": 0.0, "fetched_at": 720.1}, Probe(Cause.DOUBTFUL)),
         ({"lost_at": 1001.0}, Fetch(Cause.SUSPECT)),
         ({"lost_at": 720.0, "retry_at": 1010.0}, Probe(Cause.DOUBTFUL)),
+        ({"lost_at": 5000.0, "retry_at": 1010.0, "tested": NAME, "tested_at": 999.0}, Wait(Cause.SUSPECT, 10.0)),
         ({"lost_at": 720.0, "retry_at": 1010.0, "tested": NAME, "tested_at": 979.0}, Wait(Cause.SUSPECT, 9.0)),
     ],
     ids=str,

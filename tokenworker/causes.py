@@ -174,9 +174,10 @@ def _interval(snapshot: Snapshot, token: AccessToken, durations: Durations) -> f
 
 
 def _until_next_test(snapshot: Snapshot, token: AccessToken, durations: Durations) -> float:
-    if snapshot.tested != token.fingerprint or snapshot.tested_at < doubted_since(snapshot) - SLACK:
+    tested, doubted = since(snapshot.tested_at, snapshot.now), since(doubted_since(snapshot), snapshot.now)
+    if snapshot.tested != token.fingerprint or tested > doubted + SLACK:
         return 0.0
-    return max(0.0, durations.report_interval - since(snapshot.tested_at, snapshot.now))
+    return max(0.0, durations.report_interval - tested)
 
 
 def contested(snapshot: Snapshot, durations: Durations) -> bool:

@@ -276,6 +276,7 @@ class World:
         self._settle_down()
         if self._witness.in_doubt():
             raise BrokenPromiseError(Promise.REST, "what is known to be doubtful stays so")
+
         if self._witness.token().fingerprint in self._record.owed and not self._witness.left():
             raise BrokenPromiseError(Promise.REPORTED)
         if self._record.excuses(self._witness.token().fingerprint):
@@ -302,7 +303,9 @@ class World:
     def _is_at_rest(self) -> bool:
         snapshot = self._store.look(DEMO_APPID)
         planned = snapshot.now + self._next_look()
-        return snapshot.token is not None and snapshot.now < snapshot.refresh_at <= planned + TOLERANCE
+        # A token in doubt heals when the overlap is nearly over, which may be after it is stale.
+        fresh = snapshot.token is not None and snapshot.now < snapshot.refresh_at <= planned + TOLERANCE
+        return fresh and snapshot.suspect is None
 
     def _next_look(self) -> float:
         score = self._client.zscore("tokenworker:due", DEMO_APPID)
