@@ -276,7 +276,6 @@ class World:
         self._settle_down()
         if self._witness.in_doubt():
             raise BrokenPromiseError(Promise.REST, "what is known to be doubtful stays so")
-
         if self._witness.token().fingerprint in self._record.owed and not self._witness.left():
             raise BrokenPromiseError(Promise.REPORTED)
         if self._record.excuses(self._witness.token().fingerprint):
