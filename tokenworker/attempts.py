@@ -121,16 +121,16 @@ class Attempts:
             if alive:
                 self._store.settle(lease, **facts, proven=token.fingerprint)
             else:
-                self._store.withhold(lease, token, **facts, **self._early_death(snapshot, token, cause))
+                self._store.withhold(lease, token, **facts, **self._early_death(lease, snapshot, token, cause))
             return
         failure.retry_in = self._durations.transient_cap
         self._store.settle(lease, **tested, test_error=failure.reason)
         logger.warning("%s: token %s can't be tested (%s): %s", lease.appid, token.fingerprint, cause, failure)
         raise failure
 
-    def _early_death(self, snapshot: Snapshot, token: AccessToken, cause: Cause) -> dict[str, object]:
+    def _early_death(self, lease: Lease, snapshot: Snapshot, token: AccessToken, cause: Cause) -> dict[str, object]:
         """Complain of a token that died before its time, unless it may have been us who ended it."""
-        if cause is Cause.DOUBTFUL or doubts(snapshot, self._durations):
+        if cause is Cause.DOUBTFUL or doubts(snapshot, self._durations, lease):
             return {}
         left = token.expires_in(snapshot.now)
         logger.error(

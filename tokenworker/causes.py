@@ -13,6 +13,8 @@ from tokenworker.tokens import AccessToken
 #: Celery's countdown and Redis's clock may differ by so many seconds; a retry that is early by less is in time. And
 #: Valkey's clock, which runs ahead by up to a millisecond under load, did not go back.
 SLACK = 0.05
+#: More early deaths than this within an hour are no accident.
+_DEATHS = 3
 
 
 class Cause(StrEnum):
@@ -65,9 +67,8 @@ def why_fetch(
     token = snapshot.token
     if token is None:
         return Cause.DEAD if snapshot.dead and snapshot.dead == snapshot.fingerprint else Cause.MISSING
-    return _for_the_token(snapshot, token, durations) or _for_its_time(
-        snapshot, token, account, demand, durations, held
-    )
+    broken = _for_the_token(snapshot, token, durations)
+    return broken or _for_its_time(snapshot, token, account, demand, durations, held)
 
 
 def _for_the_token(snapshot: Snapshot, token: AccessToken, durations: Durations) -> Cause | None:
@@ -183,7 +184,3 @@ def _until_next_test(snapshot: Snapshot, token: AccessToken, durations: Duration
 def contested(snapshot: Snapshot, durations: Durations) -> bool:
     """Say whether so many tokens died early of late that another program must be fetching for this account."""
     return snapshot.deaths > _DEATHS and since(snapshot.deaths_since, snapshot.now) < durations.contest_window
-
-
-#: More early deaths than this within an hour are no accident.
-_DEATHS = 3

@@ -130,8 +130,7 @@ class TokenStore:
         self._redis = client
         self._prefix = prefix
         self._names = Keys(prefix)
-        self._scripts = {name: _script(client, name) for name in _SCRIPTS}
-        self._scripts |= {name: _script(client, "copies", name) for name in _WITH_COPIES}
+        self._scripts = {name: _script(client, *_INCLUDED.get(name, ()), name) for name in _SCRIPTS}
 
     def token_key(self, appid: str) -> str:
         """Name the key that holds the bare token."""
@@ -485,11 +484,18 @@ class TokenStore:
 
 _READERS: dict[str, Callable[[str], Any]] = {"float": float, "int": int, "int | None": int, "str": str}
 _SCRIPTS = (
-    *("look", "take_lease", "begin", "fail", "settle", "reject", "take_due", "admit", "suspect", "announce"),
-    *("pulse", "strings", "mend", "trial"),
+    *("look", "take_lease", "begin", "commit", "fail", "settle", "withhold", "publish", "clear", "reject", "suspect"),
+    *("announce", "take_due", "admit", "pulse", "strings", "mend", "trial"),
 )
-#: Those that begin with the functions of copies.lua.
-_WITH_COPIES = ("commit", "publish", "clear", "withhold")
+#: The files whose functions a script begins with.
+_INCLUDED = {
+    "commit": ("copies",),
+    "publish": ("copies",),
+    "clear": ("copies",),
+    "withhold": ("copies", "lease"),
+    "fail": ("lease",),
+    "settle": ("lease",),
+}
 #: The types of our keys, by the last part of their names; all others are strings.
 _TYPES = {"state": "hash", "copies": "hash", "names": "hash", "due": "zset", "running": "zset"}
 

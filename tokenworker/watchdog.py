@@ -33,7 +33,7 @@ class Watchdog(threading.Thread):
         self._ahead: float | None = None
         self._pulse = 0
         self._began = time.monotonic()
-        self._ticks = True
+        self._silent = False
 
     def run(self) -> None:
         """Look until stopped."""
@@ -94,16 +94,15 @@ class Watchdog(threading.Thread):
 
     def _check_beat(self) -> None:
         """Say that beat is silent, and that it is back."""
-        silence = self._held.durations.silence
-        ago = self._held.store.ticked_ago()
-        before, self._ticks = self._ticks, ago is not None and ago < silence
-        if not before and self._ticks:
-            logger.info("beat ticks again")
-        if before and not self._ticks:
-            self._ticks = time.monotonic() - self._began < silence  # beat may be on its way, as we were
-        if before and not self._ticks:
+        limit, ago = self._held.durations.silence, self._held.store.ticked_ago()
+        # When we start, beat may be on its way as we were.
+        since_start = time.monotonic() - self._began
+        before, self._silent = self._silent, min(since_start, since_start if ago is None else ago) >= limit
+        if self._silent and not before:
             logger.error("no tick for %.0f s: does beat run, and a worker take from %r? Till then tokens are refreshed"
-                         " by the watchdogs, late", silence, QUEUE)  # fmt: skip
+                         " by the watchdogs, late", limit, QUEUE)  # fmt: skip
+        if before and not self._silent:
+            logger.info("beat ticks again")
 
     def _candidates(self) -> list[str]:
         store, grace = self._held.store, self._held.durations.grace

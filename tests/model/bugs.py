@@ -117,12 +117,12 @@ BUGS = {
         _lua("and left <= ARGV[2] + 1000"), stories.clock_set_back_under_a_lease, Promise.REST
     ),
     "anybody settles a lease": Seed(
-        _lua("if redis.call('GET', KEYS[2]) ~= ARGV[1] then", "if false then"),
+        _lua("if redis.call('GET', lease) ~= ARGV[1]", "if false"),
         stories.tested_while_somebody_else_is_at_it,
         Promise.ONE_HOLDER,
     ),
     "anybody's failure ends a lease": Seed(
-        _lua("local ours = redis.call('GET', KEYS[2]) == ARGV[1]", "local ours = true"),
+        _lua("if redis.call('GET', lease) ~= ARGV[1]", "if false"),
         stories.failed_while_somebody_else_is_at_it,
         Promise.ONE_HOLDER,
     ),

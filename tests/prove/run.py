@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from conftest import RedisServer
 
-from prove import deaths, herds, holders, neighbours, outages, stalls, strangers, workers
+from prove import answers, deaths, herds, holders, neighbours, outages, stalls, strangers, workers
 from prove.crowd import Crowd
 from prove.rows import HEADING, INHERENT, Row, versions
 from prove.stage import Prover
@@ -27,6 +27,8 @@ SCENARIOS: dict[str, Scenario] = {
     "holders": holders.holders,
     "early": holders.early,
     "stalled": stalls.stalled,
+    "answers-lost": answers.answers_lost,
+    "call-down": answers.token_call_down,
     "two-beats": workers.two_beats,
     "doubled": workers.doubled,
     "deaths": deaths.deaths,

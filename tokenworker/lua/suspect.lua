@@ -10,7 +10,7 @@ if ARGV[1] == '1' then
     return
   end
   -- The first to doubt says since when: others, who go on saying so, must not put off what follows from it.
-  if redis.call('HEXISTS', KEYS[2], 'suspect') == 0 then
+  if not redis.call('HGET', KEYS[2], 'suspect') then
     redis.call('HSET', KEYS[2], 'lost_at', string.format('%.3f', now))
   end
 end

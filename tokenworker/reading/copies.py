@@ -70,8 +70,11 @@ class Copies:
         in_doubt: bool = False,
     ) -> AccessToken:
         """Remember a token that had `left` seconds to live, counted from before we asked."""
+        end = asked_at + min(left, LONGEST_LIFE)
+        fresh_until = asked_at if in_doubt else min(asked_at + self._durations.reader_copy, end)
         value = token.access_token.encode()
-        return self._keep(appid, token, value, left, asked_at, version, in_doubt=in_doubt)
+        self._copies[appid] = _Copy(token, value, asked_at, end, fresh_until, version)
+        return token
 
     def renew(
         self, appid: str, value: object, left: float, asked_at: float, *, in_doubt: bool = False
@@ -80,7 +83,7 @@ class Copies:
         copy = self._copies.get(appid)
         if copy is None or value != copy.value or abs(asked_at + left - copy.expires_at) > _SAME_END:
             return None
-        return self._keep(appid, copy.token, copy.value, left, asked_at, copy.version, in_doubt=in_doubt)
+        return self.keep(appid, copy.token, left, asked_at, copy.version, in_doubt=in_doubt)
 
     def newer(self, appid: str, version: tuple[float, float]) -> AccessToken | None:
         """Return the token we have, if it came after the one in Redis, of that version, and has not run out.
@@ -100,22 +103,6 @@ class Copies:
         copy = self._copies.get(appid)
         if copy and copy.token.fingerprint == fingerprint:
             self._copies.pop(appid, None)
-
-    def _keep(
-        self,
-        appid: str,
-        token: AccessToken,
-        value: bytes,
-        left: float,
-        asked_at: float,
-        version: tuple[float, float],
-        *,
-        in_doubt: bool,
-    ) -> AccessToken:
-        end = asked_at + min(left, LONGEST_LIFE)
-        fresh_until = asked_at if in_doubt else min(asked_at + self._durations.reader_copy, end)
-        self._copies[appid] = _Copy(token, value, asked_at, end, fresh_until, version)
-        return token
 
     # Redis is away
 
