@@ -523,6 +523,25 @@ def test_with_the_rights_that_the_readme_names_a_service_may_report(own_server: 
         assert TokenStore(client).take_due(1, 60) == [APPID]
 
 
+def test_with_these_rights_it_may_also_have_the_workers_look_at_an_older_token(own_server: RedisServer) -> None:
+    rights = ("+get", "+pttl", "+time", "+hget", "+hmget", "+eval", "+exists", "+hset", "+zadd", "~tokenworker:due")
+    url = user_url(own_server, *rights, f"~tokenworker:{{{APPID}}}:*")
+    with own_server.client() as client, TokenReader(url, durations=Durations(reader_copy=0)) as reader:
+        store = TokenStore(client)
+        put(store, "older")
+        saved = client.dump(STATE)
+        assert isinstance(saved, bytes)
+        time.sleep(0.01)
+        put(store, "newer")
+        reader.get_token(APPID)
+        client.restore(STATE, 0, saved, replace=True)
+        client.set(TOKEN, "older", px=90_000)
+
+        assert reader.get_token(APPID).access_token == "newer"
+        assert store.look(APPID).suspect == 1
+        assert store.take_due(1, 60) == [APPID]
+
+
 def test_without_a_right_to_the_state_it_still_says_that_there_is_no_token(own_server: RedisServer) -> None:
     url = user_url(own_server, "+get", "+pttl", "+time", "~tokenworker:*")
     with TokenReader(url) as reader, pytest.raises(TokenUnavailable, match="nobody keeps a token"):

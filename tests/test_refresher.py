@@ -480,6 +480,19 @@ def test_a_fetch_that_died_with_its_process_is_made_up_for(
     assert sandbox.counts().fetches == 2
 
 
+def test_a_token_that_we_may_have_ended_ourselves_is_no_sign_of_another_program(
+    make_refresher: Callable[..., Refresher], store: TokenStore, sandbox: Sandbox, client: redis.Redis
+) -> None:
+    refresher = make_refresher(overlap=4.0)
+    refresher.refresh(CLASSIC)
+    assert store.take_lease(DEMO_APPID, 0.05), "its holder dies"
+    time.sleep(0.08)
+    sandbox.revoke()
+
+    assert refresher.refresh(CLASSIC, Demand(rejected=fingerprint(token_of(client)))).outcome == "refreshed"
+    assert store.look(DEMO_APPID).deaths == 0
+
+
 def test_a_waiter_does_not_queue_up_behind_a_dead_holder(
     make_refresher: Callable[..., Refresher], store: TokenStore
 ) -> None:
