@@ -49,8 +49,8 @@ conformance: .venv/developed
 # One fetch per token life: a model that tries what can happen, in thousands of orders, and then real processes, which
 # print a table.
 prove: .venv/developed
-	$(BIN)/pytest tests/test_model.py --hypothesis-profile=long --timeout=1200
-	$(BIN)/python tests/prove
+	$(BIN)/pytest tests/model --hypothesis-profile=long --timeout=1200
+	cd tests && ../$(BIN)/python -m acceptance
 
 clean:
 	rm -rf .venv .tokenworker

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tokenworker.up.embedded import server_command
+from tokenworker.cli.up.embedded import server_command
 
 
 @dataclass(frozen=True)

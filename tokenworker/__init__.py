@@ -10,7 +10,7 @@ from importlib import import_module
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from tokenworker.async_reader import AsyncTokenReader
+    from tokenworker.credential import Credential, fingerprint
     from tokenworker.durations import Durations
     from tokenworker.errors import (
         ConfigError,
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
         UnknownAccount,
         WrongArgument,
     )
-    from tokenworker.reader import TokenReader
-    from tokenworker.tokens import AccessToken, fingerprint
+    from tokenworker.reading.async_reader import AsyncTokenReader
+    from tokenworker.reading.token_reader import TokenReader
 
 __all__ = [
-    "AccessToken",
     "AsyncTokenReader",
     "ConfigError",
+    "Credential",
     "DayLimit",
     "Durations",
     "FetchError",
@@ -52,7 +52,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "AccessToken": "tokens",
+    "Credential": "tokens",
     "AsyncTokenReader": "async_reader",
     "Durations": "durations",
     "TokenReader": "reader",

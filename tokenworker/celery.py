@@ -9,12 +9,12 @@ from typing import Any
 from celery import Celery
 from celery.signals import beat_init, celeryd_after_setup, celeryd_init
 
-from tokenworker import preflight, redisbroker
-from tokenworker.celerysettings import note, settings
-from tokenworker.config import Config, read_dotenv, startup_faults
 from tokenworker.errors import ConfigError
-from tokenworker.floweroptions import set_options
 from tokenworker.messages import QUEUE
+from tokenworker.settings.config import Config, read_dotenv, startup_faults
+from tokenworker.worker import preflight, redisbroker
+from tokenworker.worker.celerysettings import note, settings
+from tokenworker.worker.floweroptions import set_options
 
 logger = logging.getLogger(__name__)
 

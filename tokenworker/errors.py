@@ -147,7 +147,7 @@ class FetchError(TokenWorkerError):
     errcode: int | None
     rid: str
     ambiguous: bool
-    #: Seconds until the next attempt; the refresher sets it, since it knows how many failed before.
+    #: Seconds until the next attempt; the keeper sets it, since it knows how many failed before.
     retry_in: float | None = None
 
     def __init__(

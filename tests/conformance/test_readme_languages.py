@@ -8,11 +8,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, RedisServer
-from pages import ALL, APPID, Block
-from reading import put
+from support.pages import ALL, APPID, Block
+from support.processes import ROOT, RedisServer
+from support.readers import put
 
-from tokenworker.store import TokenStore
+from tokenworker.store.records import TokenStore
 
 pytestmark = pytest.mark.conformance
 

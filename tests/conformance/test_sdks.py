@@ -16,17 +16,17 @@ from typing import Self
 
 import pytest
 import redis
-from conftest import ROOT, RedisServer
+from support.processes import ROOT, RedisServer
 
-from tokenworker.accounts import Account
-from tokenworker.attempts import Attempts
+from tokenworker.accounts.account import Account
 from tokenworker.durations import Durations
-from tokenworker.refresher import Refresher
+from tokenworker.refresh.fetcher import Fetcher
+from tokenworker.refresh.keeper import Keeper
 from tokenworker.sandbox import Rules, Sandbox
 from tokenworker.secret import Secret
-from tokenworker.store import TokenStore
-from tokenworker.transport import Transport
-from tokenworker.wechat import WeChat
+from tokenworker.store.records import TokenStore
+from tokenworker.wechat.api import WeChat
+from tokenworker.wechat.transport import Transport
 
 pytestmark = pytest.mark.conformance
 
@@ -88,9 +88,9 @@ def account(sdk: Sdk) -> Account:
 
 
 @pytest.fixture
-def refresher(store: TokenStore, sandbox: Sandbox) -> Refresher:
+def keeper(store: TokenStore, sandbox: Sandbox) -> Keeper:
     source = WeChat(Transport(), (sandbox.url,), DURATIONS.fetch_timeout)
-    return Refresher(store, Attempts(store, source, DURATIONS), DURATIONS)
+    return Keeper(store, Fetcher(store, source, DURATIONS), DURATIONS)
 
 
 class Conversation:
@@ -127,15 +127,15 @@ def run(sdk: Sdk, server: RedisServer, sandbox: Sandbox) -> Iterator[Callable[[s
 
 
 @contextmanager
-def kept_fresh(refresher: Refresher, account: Account) -> Iterator[None]:
+def kept_fresh(keeper: Keeper, account: Account) -> Iterator[None]:
     """Do in a thread what workers do."""
     over = threading.Event()
 
     def refresh() -> None:
         while not over.wait(0.02):
-            refresher.refresh(account)
+            keeper.refresh(account)
 
-    refresher.refresh(account)
+    keeper.refresh(account)
     thread = threading.Thread(target=refresh)
     thread.start()
     try:
@@ -146,10 +146,10 @@ def kept_fresh(refresher: Refresher, account: Account) -> Iterator[None]:
 
 
 def test_it_lives_on_our_tokens(
-    refresher: Refresher, account: Account, sandbox: Sandbox, run: Callable[[str], Conversation]
+    keeper: Keeper, account: Account, sandbox: Sandbox, run: Callable[[str], Conversation]
 ) -> None:
     """With its own refresh on, as it comes: were it not content with what it finds, it would fetch."""
-    with kept_fresh(refresher, account):
+    with kept_fresh(keeper, account):
         app = run("on")
         answers = [app.ask()]
         while len(sandbox.mints(APPID)) <= 6:
@@ -162,20 +162,20 @@ def test_it_lives_on_our_tokens(
 
 
 def test_with_its_own_refresh_off_it_waits_for_ours_after_a_revocation(
-    refresher: Refresher,
+    keeper: Keeper,
     account: Account,
     sandbox: Sandbox,
     run: Callable[[str], Conversation],
     store: TokenStore,
 ) -> None:
-    refresher.refresh(account)
+    keeper.refresh(account)
     app = run("off")
     assert app.ask() == "0"
     revoked = store.look(APPID).fingerprint
     sandbox.revoke(APPID)
     assert app.ask() == "40001"
     store.reject(APPID, revoked)
-    refresher.refresh(account)
+    keeper.refresh(account)
 
     assert [app.ask() for _ in range(3)] == ["0"] * 3
     assert sandbox.counts(APPID, "token").fetches == 0
@@ -190,9 +190,9 @@ def test_with_its_own_refresh_off_it_can_not_fetch_even_when_there_is_no_token(
 
 
 def test_without_our_copy_it_fetches_so_that_what_is_counted_here_counts(
-    refresher: Refresher, account: Account, sandbox: Sandbox, run: Callable[[str], Conversation]
+    keeper: Keeper, account: Account, sandbox: Sandbox, run: Callable[[str], Conversation]
 ) -> None:
-    refresher.refresh(replace(account, publish=()))
+    keeper.refresh(replace(account, publish=()))
 
     assert run("on").ask() == "0"
     assert sandbox.counts(APPID, "token").minted == 1
@@ -217,14 +217,14 @@ def which(request: pytest.FixtureRequest) -> str:
 
 @pytest.mark.parametrize("given", ["", "shop"])
 def test_the_caches_under_easywechat_read_our_copies(
-    which: str, given: str, refresher: Refresher, server: RedisServer, client: redis.Redis
+    which: str, given: str, keeper: Keeper, server: RedisServer, client: redis.Redis
 ) -> None:
     # Symfony puts a colon after its namespace, and so did Laravel after its prefix to version 10.
     before = f"{given}:" if given else ""
     names = ("easywechat", "easywechat-5", "easywechat-6-key-contains-secret")
     publish = tuple(f"{name}:{before}" if before else name for name in names)
     account = Account(APPID, Secret(SECRET), publish=publish)
-    refresher.refresh(account)
+    keeper.refresh(account)
     token = str(client.get(f"tokenworker:{{{APPID}}}:access_token"), "ascii")  # type: ignore[arg-type]
     keys = [copy.key.removeprefix(before) for copy in account.blank_copies]
     with Conversation("php", "cache.php", which, "127.0.0.1", str(server.port), given) as app:

@@ -13,14 +13,14 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, RedisServer, Stack, wait_for
+from support.processes import ROOT, RedisServer, Stack, wait_for
 from test_cli import put
 
 from tokenworker import AsyncTokenReader, TokenReader
-from tokenworker.redisbroker import SMALLEST_QUEUE, SMALLEST_STORE
+from tokenworker.cli.up.embedded import server_binary
 from tokenworker.sandbox import Sandbox
-from tokenworker.store import TokenStore, connect
-from tokenworker.up.embedded import server_binary
+from tokenworker.store.records import TokenStore, connect
+from tokenworker.worker.redisbroker import SMALLEST_QUEUE, SMALLEST_STORE
 
 pytestmark = pytest.mark.conformance
 
@@ -106,13 +106,13 @@ def test_the_queue_works_on_servers_that_are_new_enough_and_the_others_are_named
 WITH_REDIS_PY = """
 import asyncio, sys, redis
 from tokenworker import AsyncTokenReader, TokenReader
-from tokenworker.store import TokenStore, connect
-from tokenworker.tokens import AccessToken
+from tokenworker.store.records import TokenStore, connect
+from tokenworker.credential import Credential
 
 url = sys.argv[1]
 store = TokenStore(connect(url))
 lease = store.take_lease("wx1", 5)
-store.commit(lease, AccessToken("token", lease.taken_at + 100), refresh_at=lease.taken_at + 50)
+store.commit(lease, Credential("token", lease.taken_at + 100), refresh_at=lease.taken_at + 50)
 
 async def read():
     async with AsyncTokenReader(url) as reader:

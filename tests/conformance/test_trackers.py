@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, RedisServer
+from support.processes import ROOT, RedisServer
 
 from tokenworker.sandbox import DEMO_APPID, DEMO_SECRET, Rules, Sandbox
 

@@ -85,18 +85,18 @@ import requests  # noqa: E402
 from tokenworker import AsyncTokenReader, TokenReader  # noqa: E402
 from tokenworker.auth import WeChatAuth  # noqa: E402
 from tokenworker.auth.httpx import WeChatAuth as HttpxAuth  # noqa: E402
-from tokenworker.causes import Demand  # noqa: E402
-from tokenworker.runtime import runtime  # noqa: E402
-from tokenworker.tokens import fingerprint  # noqa: E402
+from tokenworker.credential import fingerprint  # noqa: E402
+from tokenworker.refresh.causes import Demand  # noqa: E402
+from tokenworker.worker.runtime import runtime  # noqa: E402
 
 CALL = os.environ["WECHAT_API_URL"].split(",")[0] + "/cgi-bin/user/get"
 DEAD = "http://127.0.0.1:1/cgi-bin/user/get"
 held = runtime()
-account = held.book.account()
+account = held.registry.account()
 
 
 def token() -> str:
-    return held.refresher.get(account)[0].access_token
+    return held.keeper.get(account)[0].access_token
 
 
 def told(call: Callable[[], Any]) -> None:
@@ -108,11 +108,11 @@ def told(call: Callable[[], Any]) -> None:
 
 
 def fetch() -> None:
-    told(lambda: held.refresher.refresh(account, Demand(early=True)))
+    told(lambda: held.keeper.refresh(account, Demand(early=True)))
 
 
 def probe() -> None:
-    told(lambda: held.refresher.refresh(account, Demand(rejected=fingerprint(token()))))
+    told(lambda: held.keeper.refresh(account, Demand(rejected=fingerprint(token()))))
 
 
 def with_requests(url: str) -> None:

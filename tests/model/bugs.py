@@ -9,12 +9,12 @@ from model import stories
 from model.process import Bug, SteppingStore
 from model.record import DURATIONS, Promise
 from model.stories import Story
-from tokenworker.accounts import Account
-from tokenworker.attempts import Attempts
-from tokenworker.causes import Cause, Demand
-from tokenworker.policy import Fetch, Probe
-from tokenworker.store import Begin, Commit, Lease, Snapshot
-from tokenworker.tokens import FetchedToken
+from tokenworker.accounts.account import Account
+from tokenworker.credential import Issued
+from tokenworker.refresh.causes import Cause, Demand
+from tokenworker.refresh.decide import Fetch, Probe
+from tokenworker.refresh.fetcher import Fetcher
+from tokenworker.store.records import Begin, Commit, Lease, Snapshot
 
 
 class Trusting(SteppingStore):
@@ -71,14 +71,14 @@ class Careless(SteppingStore):
         return lease
 
 
-class Blind(Attempts):
+class Blind(Fetcher):
     """Fetches for each report, without a test of the token."""
 
     def _act(self, lease: Lease, account: Account, snapshot: Snapshot, decision: Probe | Fetch) -> float | None:
         return self._fetch(lease, account, snapshot, Fetch(decision.cause))
 
 
-class Hasty(Attempts):
+class Hasty(Fetcher):
     """Does not look again after it took the lease."""
 
     def make(self, account: Account, demand: Demand) -> float | None:
@@ -87,10 +87,10 @@ class Hasty(Attempts):
         return self._act(lease, account, before, Fetch(Cause.STALE)) if lease else None
 
 
-class Optimist(Attempts):
+class Optimist(Fetcher):
     """Counts the life of a token from the answer on."""
 
-    def _accept(self, lease: Lease, account: Account, before: Snapshot, cause: Cause, fetched: FetchedToken) -> Commit:
+    def _accept(self, lease: Lease, account: Account, before: Snapshot, cause: Cause, fetched: Issued) -> Commit:
         return super()._accept(replace(lease, taken_at=self._store.now()), account, before, cause, fetched)
 
 
@@ -174,9 +174,9 @@ BUGS = {
     "WeChat never acts late": Seed(Bug(store=Impatient), stories.acted_upon_late, Promise.HONEST),
     "a failure deletes the token": Seed(Bug(store=Despairing), stories.refused_by_wechat, Promise.KEPT),
     "nobody looks again with the lease in hand": Seed(
-        Bug(attempts=Hasty), stories.two_find_the_same_token_stale, Promise.ONE_FETCH
+        Bug(fetcher=Hasty), stories.two_find_the_same_token_stale, Promise.ONE_FETCH
     ),
-    "reports are believed": Seed(Bug(attempts=Blind), stories.reported_wrongly_again_and_again, Promise.ONE_FETCH),
+    "reports are believed": Seed(Bug(fetcher=Blind), stories.reported_wrongly_again_and_again, Promise.ONE_FETCH),
     "every report is tested": Seed(
         Bug(durations=replace(DURATIONS, report_interval=0.0)),
         stories.reported_wrongly_again_and_again,
@@ -187,7 +187,7 @@ BUGS = {
         stories.reported_while_the_same_token_is_fetched,
         Promise.REPORTED,
     ),
-    "the life of a token counts from the answer": Seed(Bug(attempts=Optimist), stories.answered_slowly, Promise.HONEST),
+    "the life of a token counts from the answer": Seed(Bug(fetcher=Optimist), stories.answered_slowly, Promise.HONEST),
     "the ledger does not count": Seed(
         _lua("'fetches_today', fetches + 1)", "'fetches_today', fetches)"), stories.answer_lost, Promise.LEDGER
     ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from clocked import ClockedServer
+from support.clock import ClockedServer
 
 #: Two hours before midnight in Beijing, so that long examples see the day change.
 _START = 1_800_021_600.0

@@ -5,14 +5,14 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from clocked import ClockedServer
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from support.clock import ClockedServer
 
 from model.upstream import FAULTS
 from model.workers import END, STOPS
 from model.world import ACCOUNT_KEYS, World
-from tokenworker.causes import Demand
+from tokenworker.refresh.causes import Demand
 
 DEMANDS = st.sampled_from([Demand(), Demand(), Demand(early=True), Demand(force=True)])
 #: Most happens while somebody waits for WeChat.

@@ -1,4 +1,4 @@
-"""A worker's process as the model runs it: the product's refresher between Redis and WeChat, watched at each step."""
+"""A worker's process as the model runs it: the product's keeper between Redis and WeChat, watched at each step."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import redis
 from model.record import DURATIONS, Issue
 from model.upstream import Fault, Stray, Upstream
 from model.workers import Worker
-from tokenworker.accounts import Account
-from tokenworker.attempts import Attempts, Limits
+from tokenworker.accounts.account import Account
+from tokenworker.credential import Issued
 from tokenworker.durations import Durations
-from tokenworker.refresher import Refresher
+from tokenworker.refresh.fetcher import Fetcher, Limits
+from tokenworker.refresh.keeper import Keeper
 from tokenworker.secret import Secret
-from tokenworker.store import TokenStore
-from tokenworker.tokens import FetchedToken
+from tokenworker.store.records import TokenStore
 
 
 @dataclass
@@ -74,7 +74,7 @@ class SteppingSource:
         self._process = process
         self._upstream = upstream
 
-    def fetch(self, account: Account, *, force: bool = False) -> FetchedToken:
+    def fetch(self, account: Account, *, force: bool = False) -> Issued:
         self._process.observer.fetches(self._process)
         self._process.worker.reaches("send")
         fault = self._upstream.next_fault()
@@ -96,7 +96,7 @@ class SteppingSource:
             raise fault.error()
         return alive
 
-    def _act(self, fault: Fault | None, *, force: bool) -> FetchedToken | None:
+    def _act(self, fault: Fault | None, *, force: bool) -> Issued | None:
         held = self._process.held
         if fault and fault.acts_late and held and held.begun_at:
             until = held.begun_at + DURATIONS.fetch_timeout + DURATIONS.stray - 1
@@ -117,7 +117,7 @@ class Bug:
     lua: tuple[str, str] = ("", "")
     store: type[SteppingStore] = SteppingStore
     durations: Durations = DURATIONS
-    attempts: type[Attempts] = Attempts
+    fetcher: type[Fetcher] = Fetcher
     reader_copy: float = 0.0
 
 
@@ -131,6 +131,4 @@ class Process:
         #: Whether somebody asked it to end the token that we have.
         self.forced = False
         store, source = bug.store(self, client), SteppingSource(self, upstream)
-        self.refresher = Refresher(
-            store, bug.attempts(store, source, bug.durations, limits=Limits(patience=0)), bug.durations
-        )
+        self.keeper = Keeper(store, bug.fetcher(store, source, bug.durations, limits=Limits(patience=0)), bug.durations)

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from tokenworker.credential import Credential, fingerprint
 from tokenworker.durations import Durations
-from tokenworker.reader import TokenReader
 from tokenworker.reading.steps import Pause, Step
-from tokenworker.tokens import AccessToken, fingerprint
+from tokenworker.reading.token_reader import TokenReader
 
 
 class PatientReader(TokenReader):
@@ -26,7 +26,7 @@ class PatientReader(TokenReader):
         super().reject(appid, access_token)
         self._refused = fingerprint(access_token), self._time() + self._durations.reader_patience
 
-    def was_refused(self, token: AccessToken) -> bool:
+    def was_refused(self, token: Credential) -> bool:
         """Say whether WeChat refused the token so lately that another may be on its way."""
         name, until = self._refused
         return token.fingerprint == name and self._time() < until

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from model.world import World
-from tokenworker.causes import Demand
+from tokenworker.refresh.causes import Demand
 
 Story = Callable[[World], None]
 
@@ -72,7 +72,7 @@ def failed_while_somebody_else_is_at_it(world: World) -> None:
 
 def tested_while_somebody_else_is_at_it(world: World) -> None:
     world.report(world.read())
-    world.refresh(0, stop_at="settle")
+    world.refresh(0, stop_at="release")
     world.pass_time(LEASE)
     world.refresh(1, stop_at="send")
     world.go_on(0)

@@ -8,10 +8,10 @@ import redis
 
 from model.record import DURATIONS, Record
 from model.upstream import Upstream
-from tokenworker.attempts import Limits
 from tokenworker.errors import FetchError
+from tokenworker.refresh.fetcher import Limits
 from tokenworker.sandbox import DEMO_APPID
-from tokenworker.store import TokenStore
+from tokenworker.store.records import TokenStore
 
 
 class Strangers:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from model.record import Issue, Record
-from tokenworker.accounts import Account, Endpoint
+from tokenworker.accounts.account import Account, Endpoint
+from tokenworker.credential import Issued, fingerprint
 from tokenworker.errors import (
     DayLimit,
     FetchError,
@@ -20,7 +21,6 @@ from tokenworker.errors import (
 )
 from tokenworker.sandbox import DEMO_APPID, DEMO_SECRET, Platform, Rules, WeChatError
 from tokenworker.secret import Secret
-from tokenworker.tokens import FetchedToken, fingerprint
 
 _IP = "127.0.0.1"
 
@@ -72,7 +72,7 @@ class Upstream:
         """Take the fault of the next call, if it has one."""
         return FAULTS[self.faults.pop(0)] if self.faults else None
 
-    def fetch(self, *, force: bool, known: bool = False) -> tuple[FetchedToken, Issue | None]:
+    def fetch(self, *, force: bool, known: bool = False) -> tuple[Issued, Issue | None]:
         """Hand out a token, and tell whether it was issued now; raises a `FetchError`."""
         claim = (DEMO_APPID, DEMO_SECRET, "client_credential", _IP)
         before = len(self._platform.mints(DEMO_APPID))
@@ -86,7 +86,7 @@ class Upstream:
         else:
             new = len(self._platform.mints(DEMO_APPID)) > before
             issue = self._note(Issue(fingerprint(grant.access_token), known)) if new else None
-            return FetchedToken(grant.access_token, grant.expires_in), issue
+            return Issued(grant.access_token, grant.expires_in), issue
         raise refusal
 
     def act_late(self, *, by: float) -> None:

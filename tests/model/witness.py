@@ -9,10 +9,10 @@ import redis
 from model.process import Held, Process
 from model.record import DURATIONS, TOLERANCE, BrokenPromiseError, Issue, Promise, Record
 from model.upstream import Upstream
-from tokenworker.causes import SLACK
+from tokenworker.credential import Credential, fingerprint
+from tokenworker.refresh.causes import SLACK
 from tokenworker.sandbox import DEMO_APPID
-from tokenworker.store import BEIJING, Snapshot, TokenStore
-from tokenworker.tokens import AccessToken, fingerprint
+from tokenworker.store.records import BEIJING, Snapshot, TokenStore
 
 _LEASE = f"tokenworker:{{{DEMO_APPID}}}:lease"
 
@@ -38,7 +38,7 @@ class Witness:
         self._newest: Held | None = None
         self._fencing = 0
         self._seen: set[tuple[str, float, float]] = set()
-        self._last: AccessToken | None = None
+        self._last: Credential | None = None
 
     # What Redis says
 
@@ -72,7 +72,7 @@ class Witness:
             self._record.tests.clear()
         return snapshot
 
-    def _compare(self, last: AccessToken | None, snapshot: Snapshot) -> None:
+    def _compare(self, last: Credential | None, snapshot: Snapshot) -> None:
         if last and snapshot.token is None:
             if snapshot.now < last.expires_at - TOLERANCE:
                 raise BrokenPromiseError(Promise.KEPT)
@@ -90,7 +90,7 @@ class Witness:
             if said > left + TOLERANCE:
                 raise BrokenPromiseError(Promise.HONEST, f"{said:.1f} s are left in Redis, {left:.1f} s at WeChat")
 
-    def _says_well(self, snapshot: Snapshot, token: AccessToken, *, held: bool = False) -> bool:
+    def _says_well(self, snapshot: Snapshot, token: Credential, *, held: bool = False) -> bool:
         """Say whether Redis holds no sign that something may be wrong with the token, or is about to change."""
         ours = token.fingerprint == snapshot.fingerprint != snapshot.dead
         settled = snapshot.settled == snapshot.fencing - held and not snapshot.stray_until
@@ -113,7 +113,7 @@ class Witness:
 
     # The stored token
 
-    def token(self) -> AccessToken:
+    def token(self) -> Credential:
         """Return the stored token; at rest there is one."""
         token = self._store.look(DEMO_APPID).token
         if token is None:
@@ -143,7 +143,7 @@ class Witness:
         token = self._store.look(DEMO_APPID).token
         return token is not None and token.fingerprint == rejected and not self._upstream.left(token.access_token)
 
-    def hands_out(self, token: AccessToken, *, refused: bool) -> None:
+    def hands_out(self, token: Credential, *, refused: bool) -> None:
         """Look at what a reader hands out, which was `refused` just now or not."""
         snapshot = self._store.look(DEMO_APPID)
         if self._upstream.left(token.access_token):
@@ -221,7 +221,7 @@ class Witness:
         """Follow the leases, and what the store is told under them."""
         if step == "take_lease" and result:
             self._taken(process, args[0], *result)
-        elif step in ("commit", "fail", "settle", "withhold") and process.held:
+        elif step in ("commit", "fail", "release", "withhold") and process.held:
             self._ended(process.held, step, result)
             process.held = None
 
@@ -234,7 +234,7 @@ class Witness:
         if snapshot.token and not (process.forced or self.stepped_clock or self.restored):
             self._check_spared(snapshot, snapshot.token)
 
-    def _check_spared(self, snapshot: Snapshot, token: AccessToken) -> None:
+    def _check_spared(self, snapshot: Snapshot, token: Credential) -> None:
         """Look whether WeChat replaced the token by one that we never saw; one more ends it before its time."""
         ours = token.fingerprint == snapshot.fingerprint
         left = self._upstream.left(token.access_token)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import redis
-from clocked import ClockedServer
+from support.clock import ClockedServer
 
 from model.clock import Clock
 from model.process import Bug, Process
@@ -18,12 +18,12 @@ from model.strangers import Strangers
 from model.upstream import Upstream
 from model.witness import Witness
 from model.workers import END
-from tokenworker.accounts import Endpoint
-from tokenworker.causes import Demand
+from tokenworker.accounts.account import Endpoint
+from tokenworker.credential import fingerprint
 from tokenworker.errors import StoreUnavailable, TokenUnavailable, TransientError, UnknownAccount
+from tokenworker.refresh.causes import Demand
 from tokenworker.sandbox import DEMO_APPID, Rules
-from tokenworker.store import TokenStore
-from tokenworker.tokens import fingerprint
+from tokenworker.store.records import TokenStore
 
 #: The watchdogs of all workers see a step of the clock within that time; the key says that one has.
 _MINUTE = 6 * DURATIONS.watchdog_interval
@@ -97,7 +97,7 @@ class World:
         """Refresh as the task does: what passes by itself is tried again with the same message."""
         right = self._witness.is_right(demand.rejected)
         try:
-            outcome = process.refresher.refresh(self.upstream.account, demand)
+            outcome = process.keeper.refresh(self.upstream.account, demand)
         except UnknownAccount:
             return
         except StoreUnavailable as error:

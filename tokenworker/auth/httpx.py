@@ -8,11 +8,11 @@ from typing import Any
 
 import httpx
 
-from tokenworker.async_reader import AsyncTokenReader
 from tokenworker.auth.calls import WECHAT_HOSTS, carries_token, may_refuse, refuses, with_token
 from tokenworker.auth.repeats import repeats
 from tokenworker.auth.replacing import async_replaced, replaced
-from tokenworker.reader import TokenReader
+from tokenworker.reading.async_reader import AsyncTokenReader
+from tokenworker.reading.token_reader import TokenReader
 from tokenworker.redaction import redact_logs
 
 

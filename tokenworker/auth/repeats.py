@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable
 
-from tokenworker.tokens import fingerprint
+from tokenworker.credential import fingerprint
 
 #: Seconds in which one call at most is made once more with the same token.
 _INTERVAL = 5.0

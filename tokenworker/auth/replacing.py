@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from contextlib import suppress
 
-from tokenworker.async_reader import AsyncTokenReader
 from tokenworker.auth.repeats import repeats
 from tokenworker.errors import StoreUnavailable, TokenUnavailable
-from tokenworker.reader import TokenReader
+from tokenworker.reading.async_reader import AsyncTokenReader
+from tokenworker.reading.token_reader import TokenReader
 
 logger = logging.getLogger("tokenworker.auth")
 

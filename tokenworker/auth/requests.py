@@ -18,10 +18,10 @@ from requests.utils import rewind_body
 from tokenworker.auth.calls import WECHAT_HOSTS, carries_token, may_refuse, refuses, with_token
 from tokenworker.auth.repeats import repeats
 from tokenworker.auth.replacing import replaced
-from tokenworker.reader import TokenReader
+from tokenworker.reading.token_reader import TokenReader
 from tokenworker.redaction import redact_urllib3, redacted
 from tokenworker.secret import Secret
-from tokenworker.veil import Veil
+from tokenworker.wechat.veil import Veil
 
 logger = logging.getLogger("tokenworker.auth")
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from tokenworker.credential import Credential
 from tokenworker.errors import TokenUnavailable
-from tokenworker.keys import Keys
 from tokenworker.reading.steps import Command, Exchange, Refusal
-from tokenworker.tokens import AccessToken
+from tokenworker.store.keys import Keys
 
 #: What WeChat hands out is printable, and no JSON: that would be another program's, or another version's.
 _TOKEN = re.compile(rb"(?![{\[\"])[!-~]{1,2048}")
@@ -29,7 +29,7 @@ class Found:
     """A live token and the seconds it had left when we asked, by our clock and by Redis's; or what is `wrong`."""
 
     asked_at: float
-    token: AccessToken | None = None
+    token: Credential | None = None
     left: float = 0.0
     now: float = 0.0
     wrong: str = ""
@@ -127,7 +127,7 @@ def _found(key: str, asked_at: float, left: int, value: bytes | None, now: float
         return Found(asked_at, now=now, wrong=wrong)
     # Less than nothing: the key appeared between the commands.
     life = max(0, left) / 1000
-    return Found(asked_at, AccessToken(value.decode(), now + life), life, now)
+    return Found(asked_at, Credential(value.decode(), now + life), life, now)
 
 
 def unavailable(appid: str, found: Found, state: State) -> TokenUnavailable:

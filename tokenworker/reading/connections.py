@@ -16,9 +16,9 @@ from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from tokenworker.connect import options, refusal
 from tokenworker.errors import StoreUnavailable
 from tokenworker.reading.steps import Exchange, Refusal
+from tokenworker.store.connect import options, refusal
 
 Replies = list[Any] | StoreUnavailable
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from tokenworker.credential import Credential
 from tokenworker.durations import Durations
-from tokenworker.tokens import AccessToken
 
 #: No token of WeChat lives longer; a longer life is the work of a clock that went back at Redis.
 LONGEST_LIFE = 7200.0
@@ -21,7 +21,7 @@ class _Copy:
     Never changed, but not frozen either: that would make it twice as slow to build.
     """
 
-    token: AccessToken
+    token: Credential
     value: bytes = field(repr=False)
     seen_at: float
     expires_at: float
@@ -42,17 +42,17 @@ class Copies:
         self._silence: tuple[str, float] | None = None
         self._in_vain: dict[str, float] = {}
 
-    def fresh(self, appid: str) -> AccessToken | None:
+    def fresh(self, appid: str) -> Credential | None:
         """Return a token that needs no look at Redis yet."""
         copy = self._copies.get(appid)
         return copy.token if copy and self._clock() < copy.fresh_until else None
 
-    def lasting(self, appid: str) -> AccessToken | None:
+    def lasting(self, appid: str) -> Credential | None:
         """Return a token that has not run out, for as long as Redis is away."""
         copy = self._copies.get(appid)
         return copy.token if copy and self._clock() < copy.expires_at - self._durations.reader_margin else None
 
-    def recent(self, appid: str) -> AccessToken | None:
+    def recent(self, appid: str) -> Credential | None:
         """Return a token that was in Redis so lately that it works even if there is a newer one."""
         copy = self._copies.get(appid)
         if copy and self._clock() < copy.seen_at + self._durations.overlap - self._durations.reader_margin:
@@ -62,13 +62,13 @@ class Copies:
     def keep(
         self,
         appid: str,
-        token: AccessToken,
+        token: Credential,
         left: float,
         asked_at: float,
         version: tuple[float, float] = (0.0, 0.0),
         *,
         in_doubt: bool = False,
-    ) -> AccessToken:
+    ) -> Credential:
         """Remember a token that had `left` seconds to live, counted from before we asked."""
         end = asked_at + min(left, LONGEST_LIFE)
         fresh_until = asked_at if in_doubt else min(asked_at + self._durations.reader_copy, end)
@@ -78,14 +78,14 @@ class Copies:
 
     def renew(
         self, appid: str, value: object, left: float, asked_at: float, *, in_doubt: bool = False
-    ) -> AccessToken | None:
+    ) -> Credential | None:
         """Return the token we have, if it is still the `value` in Redis and its end is where it was."""
         copy = self._copies.get(appid)
         if copy is None or value != copy.value or abs(asked_at + left - copy.expires_at) > _SAME_END:
             return None
         return self.keep(appid, copy.token, left, asked_at, copy.version, in_doubt=in_doubt)
 
-    def newer(self, appid: str, version: tuple[float, float]) -> AccessToken | None:
+    def newer(self, appid: str, version: tuple[float, float]) -> Credential | None:
         """Return the token we have, if it came after the one in Redis, of that version, and has not run out.
 
         Then Redis went back in time. Unless both numbers say so, it was emptied, or its clock was set.

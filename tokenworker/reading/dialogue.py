@@ -6,12 +6,12 @@ from collections.abc import Callable
 from importlib import resources
 from typing import Any
 
+from tokenworker.credential import Credential, fingerprint
 from tokenworker.errors import StoreUnavailable
-from tokenworker.keys import Keys
 from tokenworker.reading.answers import Found, State, is_doubt, question, read, short_question
 from tokenworker.reading.copies import Copies
 from tokenworker.reading.steps import Exchange, Refusal, Steps
-from tokenworker.tokens import AccessToken, fingerprint
+from tokenworker.store.keys import Keys
 
 
 class Dialogue:
@@ -22,7 +22,7 @@ class Dialogue:
         self._copies = copies
         self._clock = clock
 
-    def confirm(self, appid: str) -> Steps[AccessToken | None]:
+    def confirm(self, appid: str) -> Steps[Credential | None]:
         """Ask whether the token that we have is still the one; None when it is not, or we have none."""
         asked_at = self._clock()
         left, value, lost_at = yield from self._exchange(short_question(self._keys, appid))
@@ -69,4 +69,4 @@ def _holds(value: object, name: str) -> bool:
 
 
 def _script(name: str) -> str:
-    return resources.files("tokenworker").joinpath("lua", f"{name}.lua").read_text(encoding="utf-8")
+    return resources.files("tokenworker.store").joinpath("lua", f"{name}.lua").read_text(encoding="utf-8")

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from tokenworker.credential import Credential
 from tokenworker.durations import Durations
 from tokenworker.errors import StoreUnavailable, TokenUnavailable
-from tokenworker.keys import Keys
 from tokenworker.reading.answers import Found, State, unavailable
 from tokenworker.reading.copies import Copies
 from tokenworker.reading.dialogue import Dialogue
 from tokenworker.reading.steps import Pause, SendTask, Steps
 from tokenworker.reading.turns import Turns
-from tokenworker.tokens import AccessToken
+from tokenworker.store.keys import Keys
 
 #: Who waits for another thread's answer looks so often.
 _TURN = 0.005
@@ -40,7 +40,7 @@ class Reading:
 
     # Getting
 
-    def get(self, appid: str) -> Steps[AccessToken]:
+    def get(self, appid: str) -> Steps[Credential]:
         """Get a token that is in no fresh copy; raises `TokenUnavailable`."""
         try:
             token = yield from self._in_turn(appid)
@@ -52,7 +52,7 @@ class Reading:
             raise TokenUnavailable(reason, appid)
         return token
 
-    def _in_turn(self, appid: str) -> Steps[AccessToken | None]:
+    def _in_turn(self, appid: str) -> Steps[Credential | None]:
         """Ask Redis when it is our turn; meanwhile a recent copy will do, or what another thread finds."""
         waited = 0.0
         while waited <= self._timeout:
@@ -67,7 +67,7 @@ class Reading:
             waited += _TURN
         raise StoreUnavailable(f"no answer within {self._timeout} s")
 
-    def _ask(self, appid: str) -> Steps[AccessToken | None]:
+    def _ask(self, appid: str) -> Steps[Credential | None]:
         """Read the token; None when there is none that may be used."""
         token = yield from self._redis.confirm(appid)
         if token:
@@ -79,7 +79,7 @@ class Reading:
             return newer
         return self._keep(appid, found, state, self._copies.rejection(appid)[0]) or self._copies.recent(appid)
 
-    def _keep(self, appid: str, found: Found, state: State, rejected: str | None) -> AccessToken | None:
+    def _keep(self, appid: str, found: Found, state: State, rejected: str | None) -> Credential | None:
         """Keep what we found and return it, if it may be used."""
         self._copies.bury(appid, state.fields.get("dead"))
         if not found.token or not self._is_good(appid, found, state, rejected):
@@ -89,7 +89,7 @@ class Reading:
 
     # Waiting for a token that is on its way
 
-    def _awaited(self, appid: str) -> Steps[AccessToken]:
+    def _awaited(self, appid: str) -> Steps[Credential]:
         """Wait for a token: after a report, or when there is a task to send; otherwise say why there is none."""
         rejected, deadline = self._copies.rejection(appid)
         sends = self._has_task and (rejected or not self._copies.in_vain(appid))
@@ -103,7 +103,7 @@ class Reading:
                     raise TokenUnavailable(problem, appid)
             return (yield from self._watch(appid, rejected, deadline))
 
-    def _watch(self, appid: str, rejected: str | None, deadline: float) -> Steps[AccessToken]:
+    def _watch(self, appid: str, rejected: str | None, deadline: float) -> Steps[Credential]:
         """Look for a token until the deadline, or until there can't be one before."""
         pause, extended = _FIRST_LOOK, False
         while True:

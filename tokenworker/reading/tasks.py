@@ -8,7 +8,7 @@ from typing import Any
 
 from tokenworker.messages import QUEUE, REFRESH_TOKEN
 from tokenworker.reading.steps import SendTask
-from tokenworker.urls import celery_url
+from tokenworker.settings.urls import celery_url
 
 #: A broker that does not take a message within so many seconds hangs.
 _LONGEST = 2.0
@@ -51,5 +51,5 @@ def _app(broker: str) -> Any:
     url = celery_url(broker) if broker.startswith(("redis:", "rediss:", "unix:")) else broker
     app = celery.Celery("tokenworker-reader", broker=url, set_as_current=False)
     if url.startswith(("redis:", "rediss:")):
-        app.conf.broker_transport = "tokenworker.redisbroker:Transport"
+        app.conf.broker_transport = "tokenworker.worker.redisbroker:Transport"
     return app

@@ -1,0 +1,349 @@
+"""`tokenworker check` finds what would keep tokens from being fresh, names it, and says what to do."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from celery import Celery
+from support.processes import ROOT, RedisServer, Stack, free_port, wait_for
+
+from tokenworker.cli.doctor import server
+from tokenworker.sandbox import DEMO_APPID, DEMO_SECRET, Sandbox
+
+KEY = f"tokenworker:{{{DEMO_APPID}}}:access_token"
+
+Check = Callable[..., list[dict[str, Any]]]
+
+
+@pytest.fixture
+def check(tmp_path: Path, own_server: RedisServer, sandbox: Sandbox) -> Check:
+    """Run the command in a folder of its own; returns its findings, and holds it to its exit code."""
+
+    def run(*options: str, **environ: str) -> list[dict[str, Any]]:
+        settings = {
+            "REDIS_URL": own_server.url,
+            "WECHAT_API_URL": sandbox.url,
+            "WECHAT_APPID": DEMO_APPID,
+            "WECHAT_SECRET": DEMO_SECRET,
+            "PATH": "/usr/bin:/bin",
+        }
+        command = [sys.executable, "-m", "tokenworker.cli", "check", "--json", *options]
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, cwd=tmp_path, env=settings | environ, timeout=60
+        )
+        assert "Traceback" not in done.stdout + done.stderr
+        assert DEMO_SECRET not in done.stdout + done.stderr
+        found = [json.loads(line) for line in done.stdout.splitlines()]
+        assert done.returncode == any(finding["level"] == "fault" for finding in found), done.stderr
+        return found
+
+    return run
+
+
+def faults(found: list[dict[str, Any]]) -> str:
+    return "\n".join(finding["sentence"] for finding in found if finding["level"] == "fault")
+
+
+# A stack that is well
+
+
+def test_it_finds_nothing_wrong_where_all_is_well(
+    check: Check, own_server: RedisServer, make_stack: Callable[..., Stack], sandbox: Sandbox
+) -> None:
+    stack = make_stack(own_server, sandbox)
+    stack.worker()
+    stack.beat()
+    with own_server.client() as client:
+        wait_for(lambda: client.get("tokenworker:ticked"))
+        found = check("--call")
+
+        assert faults(found) == ""
+        assert not [key for key in client.keys("*") if b"trial" in key]
+    assert {finding["subject"] for finding in found} == {"settings", "Redis", "beat", "worker", "results", "WeChat"}
+
+
+def test_the_same_for_people_is_a_line_each(tmp_path: Path, own_server: RedisServer) -> None:
+    command = [sys.executable, "-m", "tokenworker.cli", "check"]
+    environ = {"REDIS_URL": own_server.url, "WECHAT_APPID": "wxfedcba9876543210", "WECHAT_SECRET": DEMO_SECRET}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, env=environ)
+
+    assert done.returncode == 1
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["ok", "ok", "ok", "FAULT", "FAULT"]
+
+
+# Redis
+
+
+def evict(client: redis.Redis) -> None:
+    client.config_set("maxmemory", "100mb")
+    client.config_set("maxmemory-policy", "allkeys-lru")
+
+
+def evict_volatile(client: redis.Redis) -> None:
+    client.config_set("maxmemory", "100mb")
+    client.config_set("maxmemory-policy", "volatile-ttl")
+
+
+def fill(client: redis.Redis) -> None:
+    client.config_set("maxmemory", "1")
+
+
+def follow(client: redis.Redis) -> None:
+    client.replicaof("127.0.0.1", str(free_port()))
+
+
+def want_replicas(client: redis.Redis) -> None:
+    client.config_set("min-replicas-to-write", "1")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "sentence"),
+    [
+        (evict, "maxmemory-policy is allkeys-lru"),
+        (evict_volatile, "maxmemory-policy is volatile-ttl"),
+        (fill, "maxmemory"),
+        (follow, "replica"),
+        (want_replicas, "replica"),
+    ],
+)
+def test_a_server_that_would_lose_or_refuse_tokens(
+    check: Check, own_server: RedisServer, spoil: Callable[[redis.Redis], None], sentence: str
+) -> None:
+    with own_server.client() as client:
+        spoil(client)
+
+    assert sentence in faults(check())
+
+
+@pytest.mark.parametrize(
+    ("rights", "sentence"),
+    [
+        ("+@all -eval -evalsha -script ~* &*", "eval"),
+        ("+@all -hset ~* &*", "command"),
+        ("+@all -time ~* &*", "command"),
+        (
+            f"+@all ~tokenworker ~celery* ~_kombu* ~tokenworker:due ~tokenworker:{{{DEMO_APPID}}}:access_token &*",
+            ":state",
+        ),
+        (f"+@all ~* &* resetkeys ~celery* ~_kombu* ~tokenworker:{{{DEMO_APPID}}}:*", "tokenworker:due"),
+        ("+@all ~* resetchannels", "give the user the right to channels"),
+    ],
+)
+def test_a_user_without_a_right_that_a_worker_needs(
+    check: Check, own_server: RedisServer, rights: str, sentence: str
+) -> None:
+    with own_server.client() as client:
+        client.execute_command("ACL", "SETUSER", "app", "on", ">pass", "resetchannels", *rights.split())
+
+    assert sentence in faults(check(REDIS_URL=own_server.url.replace("//", "//app:pass@")))
+
+
+def test_a_user_that_may_not_look_at_the_server_is_no_fault_and_noted(check: Check, own_server: RedisServer) -> None:
+    with own_server.client() as client:
+        client.execute_command("ACL", "SETUSER", "app", "on", ">pass", "+@all", "~*", "&*", "-info")
+    found = check(REDIS_URL=own_server.url.replace("//", "//app:pass@"))
+
+    assert "may not call INFO" in str([finding for finding in found if finding["level"] == "note"])
+    assert not [finding for finding in found if finding["level"] == "fault" and finding["subject"] == "Redis"]
+
+
+def test_a_copy_that_the_user_may_not_write(check: Check, own_server: RedisServer) -> None:
+    rights = "~tokenworker* ~celery* ~_kombu* ~unacked* +@all &*"
+    with own_server.client() as client:
+        client.execute_command("ACL", "SETUSER", "app", "on", ">pass", *rights.split())
+    url = own_server.url.replace("//", "//app:pass@")
+
+    assert "its copy YG-WECHAT-TOKEN can't be written" in faults(
+        check(REDIS_URL=url, WECHAT_TOKEN_KEY="YG-WECHAT-TOKEN")
+    )
+
+
+@pytest.mark.parametrize("password", ["//:wrong@", "//nobody:wrong@"])
+def test_a_password_that_is_wrong_is_not_shown(check: Check, own_server: RedisServer, password: str) -> None:
+    found = faults(check(REDIS_URL=own_server.url.replace("//", password)))
+
+    assert found
+    assert "wrong@" not in found
+
+
+def test_clocks_that_differ() -> None:
+    assert "differ by 60 s" in next(server._clock(1000.0, 1060.0, 1060.1)).sentence
+    assert "differ by 60 s" in next(server._clock(1060.1, 1000.0, 1000.1)).sentence
+    assert list(server._clock(1000.0, 1004.0, 1004.1)) == []
+
+
+# Queue, worker and beat
+
+
+@pytest.mark.parametrize(
+    ("environ", "sentence"),
+    [
+        ({"CELERY_BROKER_URL": "redis://127.0.0.1:1/0"}, "the broker can't be used"),
+        ({"CELERY_BROKER_URL": "amqp://guest@127.0.0.1:1//"}, "the broker can't be used"),
+        ({"CELERY_BROKER_URL": "nonsense://x"}, "can't be"),
+    ],
+)
+def test_a_broker_that_is_not_there(check: Check, environ: dict[str, str], sentence: str) -> None:
+    assert sentence in faults(check(**environ))
+
+
+def test_nobody_works(check: Check, own_server: RedisServer) -> None:
+    with Celery("caller", broker=own_server.url, set_as_current=False) as app:
+        for _ in range(3):
+            app.send_task("tokenworker.get_token", queue="tokenworker")
+    found = faults(check())
+
+    assert "no worker takes from tokenworker, where 3 messages wait" in found
+    assert "no tick has come yet" in found
+
+
+def test_beat_that_stopped_long_ago(check: Check, own_server: RedisServer) -> None:
+    with own_server.client() as client:
+        client.set("tokenworker:ticked", "1", px=86_400_000 - 600_000)
+
+    assert "the last tick came 600 s ago" in faults(check())
+
+
+def test_a_worker_on_another_queue_two_of_one_name_and_one_without_our_tasks(
+    check: Check, own_server: RedisServer, make_stack: Callable[..., Stack], sandbox: Sandbox
+) -> None:
+    stack = make_stack(own_server, sandbox)
+    (stack.folder / "shop.py").write_text(
+        f"from celery import Celery\napp = Celery('shop', broker={own_server.url!r}, backend={own_server.url!r})\n"
+    )
+    for queue in ("celery", "celery", "tokenworker"):
+        name = "lost@test" if queue == "tokenworker" else "same@test"
+        stack.run("celery", "--app=shop", "worker", "-Q", queue, "--hostname", name, "--pool=solo", "--loglevel=INFO")
+    wait_for(lambda: stack.logs().count(" ready.") == 3, timeout=30)
+    found = faults(check())
+
+    assert "2 nodes are named same@test" in found
+    assert "lost@test takes from tokenworker and does not know tokenworker.get_token" in found
+    assert "a task's result can't be read: NotRegistered" in found
+
+
+def test_a_worker_whose_results_go_elsewhere(
+    check: Check, own_server: RedisServer, make_stack: Callable[..., Stack], sandbox: Sandbox
+) -> None:
+    stack = make_stack(own_server, sandbox, CELERY_RESULT_BACKEND="cache+memory://")
+    stack.worker()
+
+    assert "its result does not come back" in faults(check())
+
+
+def test_a_worker_on_another_broker(
+    check: Check, own_server: RedisServer, make_stack: Callable[..., Stack], sandbox: Sandbox
+) -> None:
+    stack = make_stack(own_server, sandbox, CELERY_BROKER_URL=own_server.url.replace("/0", "/7"))
+    stack.worker()
+
+    assert "no worker takes from tokenworker" in faults(check())
+
+
+# Celery's settings
+
+
+@pytest.mark.parametrize(
+    ("file", "sentence"),
+    [
+        ("from tokenworker.celeryconfig import *\nimport nothing_of_that_name", "line 2: ModuleNotFoundError"),
+        ("from tokenworker.celeryconfig import *\nCELERYD_CONCURRENCY = 3", "write worker_concurrency"),
+        ("from tokenworker.celeryconfig import *\ntask_default_queue = 'x'", "task_default_queue can't be changed"),
+    ],
+)
+def test_a_celeryconfig_that_a_worker_could_not_load(check: Check, tmp_path: Path, file: str, sentence: str) -> None:
+    (tmp_path / "celeryconfig.py").write_text(file)
+    found = check()
+
+    assert [finding["subject"] for finding in found] == ["settings"]
+    assert sentence in faults(found)
+
+
+def test_another_apps_celeryconfig_is_noted(check: Check, tmp_path: Path) -> None:
+    (tmp_path / "celeryconfig.py").write_text("task_default_queue = 'x'")
+
+    assert "is another app's and is not read" in str([it for it in check() if it["level"] == "note"])
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ("app.conf.accept_content = ['pickle']", "accept_content is ['pickle']"),
+        ("app.conf.task_always_eager = True", "task_always_eager"),
+        ("import nothing_of_that_name", "the app shop can't be loaded: ModuleNotFoundError"),
+        (
+            "app.conf.CELERY_TASK_SERIALIZER = 'json'; app.conf.broker_url = 'redis://127.0.0.1:1/0'",
+            "the broker can't be used",
+        ),
+    ],
+)
+def test_the_settings_of_an_app_that_our_tasks_are_in(
+    check: Check, tmp_path: Path, own_server: RedisServer, settings: str, sentence: str
+) -> None:
+    (tmp_path / "shop.py").write_text(
+        f"from celery import Celery\napp = Celery('shop', broker={own_server.url!r}, backend={own_server.url!r},"
+        f" include=['tokenworker.worker.tasks'])\n{settings}\n"
+    )
+
+    assert sentence in faults(check("-A", "shop"))
+
+
+# WeChat
+
+
+@pytest.mark.parametrize(
+    ("errcode", "sentence"), [(40013, "check the appid"), (40125, "AppSecret"), (40164, "IP whitelist")]
+)
+def test_what_wechat_says_of_an_account(check: Check, sandbox: Sandbox, errcode: int, sentence: str) -> None:
+    sandbox.fault("errcode", errcode=errcode)
+
+    assert sentence in faults(check("--call"))
+
+
+def test_asking_wechat_ends_no_token_of_the_classic_endpoint(check: Check, sandbox: Sandbox) -> None:
+    found = check("--call", WECHAT_ENDPOINT="token")
+
+    assert {"level": "ok", "subject": "WeChat"}.items() <= found[-1].items()
+    assert sandbox.counts().forced == 0
+
+
+def test_settings_that_a_worker_would_not_start_with_are_all_there_is_to_say(check: Check) -> None:
+    found = check(TOKENWORKER_TICK="0", WECHAT_SECRET="")
+
+    assert {finding["subject"] for finding in found} == {"settings"}
+    assert "TOKENWORKER_TICK" in faults(found)
+    assert "WECHAT_SECRET" in faults(found)
+
+
+# The README
+
+
+@pytest.mark.parametrize("page", ["README.md", "README.zh-CN.md"])
+def test_the_rights_that_the_readme_names_are_enough_for_workers(
+    check: Check, own_server: RedisServer, make_stack: Callable[..., Stack], sandbox: Sandbox, page: str
+) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    keys = re.search(r"`(~tokenworker\* [^`]*)`", text)
+    commands = re.search(r"`(\+@all [^`]*)`", text)
+    assert keys
+    assert commands
+    with own_server.client() as client:
+        client.execute_command("ACL", "SETUSER", "app", "on", ">pass", *keys[1].split(), "&*", *commands[1].split())
+    url = own_server.url.replace("//", "//app:pass@")
+    stack = make_stack(own_server, sandbox, REDIS_URL=url)
+    stack.worker()
+    stack.beat()
+    with own_server.client() as client:
+        wait_for(lambda: client.get("tokenworker:ticked"))
+
+    assert faults(check("--call", REDIS_URL=url)) == ""
+    assert "NOPERM" not in stack.logs()
+    assert "permissions" not in stack.logs()

@@ -1,0 +1,683 @@
+"""Refreshing on real parts: Redis, HTTP, and the sandbox in WeChat's place."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from itertools import chain
+from typing import Any
+
+import pytest
+import redis
+from support.processes import RedisServer
+
+from tokenworker.accounts.account import Account
+from tokenworker.credential import Issued, fingerprint
+from tokenworker.durations import Durations
+from tokenworker.errors import (
+    DayLimit,
+    MalformedAnswer,
+    MinuteLimit,
+    NetworkError,
+    OperatorError,
+    TokenUnavailable,
+    TransientError,
+)
+from tokenworker.refresh.causes import Demand
+from tokenworker.refresh.fetcher import Fetcher, Limits
+from tokenworker.refresh.keeper import Keeper
+from tokenworker.sandbox import DEMO_APPID, DEMO_SECRET, Rules, Sandbox
+from tokenworker.secret import Secret
+from tokenworker.store.records import TokenStore, connect
+from tokenworker.wechat.api import Source, WeChat
+from tokenworker.wechat.transport import Transport
+from tokenworker.worker.runtime import describe
+
+ACCOUNT = Account(DEMO_APPID, Secret(DEMO_SECRET))
+CLASSIC = replace(ACCOUNT, endpoint="token")
+TOKEN = f"tokenworker:{{{DEMO_APPID}}}:access_token"
+STATE = f"tokenworker:{{{DEMO_APPID}}}:state"
+
+#: Quick failures and short rests; leeway and overlap as the sandbox of the tests has them.
+DURATIONS = replace(
+    Durations(),
+    tick=0.2,
+    stable_leeway=4.9,
+    overlap=5.0,
+    fetch_timeout=1.0,
+    transient_wait=0.15,
+    transient_cap=0.3,
+    operator_wait=0.5,
+    retry_gap=0.1,
+    force_interval=0.6,
+    report_interval=0.3,
+)
+
+
+def refresher_for(store: TokenStore, source: Source, durations: Durations, limits: Limits | None = None) -> Keeper:
+    return Keeper(store, Fetcher(store, source, durations, limits=limits), durations)
+
+
+@pytest.fixture
+def make_refresher(store: TokenStore, sandbox: Sandbox) -> Callable[..., Keeper]:
+    def make(**changes: float) -> Keeper:
+        durations = replace(DURATIONS, **changes)
+        wechat = WeChat(Transport(), (sandbox.url,), durations.fetch_timeout)
+        return refresher_for(store, wechat, durations, Limits(rate=1000, concurrency=100))
+
+    return make
+
+
+@pytest.fixture
+def keeper(make_refresher: Callable[..., Keeper]) -> Keeper:
+    return make_refresher()
+
+
+def token_of(client: redis.Redis) -> str:
+    value = client.get(TOKEN)
+    assert isinstance(value, bytes)
+    return value.decode()
+
+
+def planned_in(store: TokenStore, client: redis.Redis) -> float:
+    score = client.zscore("tokenworker:due", DEMO_APPID)
+    assert isinstance(score, float)
+    return score - store.now()
+
+
+def test_a_cold_account_gets_a_token(keeper: Keeper, sandbox: Sandbox, client: redis.Redis) -> None:
+    outcome = keeper.refresh(ACCOUNT)
+
+    assert outcome.outcome == "refreshed"
+    assert outcome.expires_in == pytest.approx(20, abs=0.5)
+    assert sandbox.verdict(token_of(client)).verdict == "current"
+
+
+@pytest.mark.parametrize("account", [ACCOUNT, CLASSIC], ids=["stable", "classic"])
+def test_a_fresh_token_is_left_alone(keeper: Keeper, sandbox: Sandbox, account: Account) -> None:
+    keeper.refresh(account)
+
+    assert [keeper.refresh(account).outcome for _ in range(5)] == ["fresh"] * 5
+    assert sandbox.counts().fetches == 1
+
+
+def test_a_stale_token_is_replaced_while_it_still_works(store: TokenStore, client: redis.Redis) -> None:
+    with Sandbox(Rules(life=1, overlap=0.6)) as quick:
+        durations = replace(DURATIONS, stable_leeway=0.55)
+        keeper = refresher_for(store, WeChat(Transport(), (quick.url,), 1), durations)
+        keeper.refresh(ACCOUNT)
+        old = token_of(client)
+        time.sleep(0.47)
+
+        assert keeper.refresh(ACCOUNT).outcome == "refreshed"
+        assert token_of(client) != old
+        assert quick.verdict(old).verdict == "overlap"
+
+
+@pytest.mark.parametrize("account", [ACCOUNT, CLASSIC], ids=["stable", "classic"])
+@pytest.mark.parametrize("demand", [Demand(), Demand(early=True), Demand(rejected="0" * 16)])
+def test_thirty_two_at_once_make_one_fetch(
+    make_refresher: Callable[..., Keeper], sandbox: Sandbox, account: Account, demand: Demand
+) -> None:
+    refreshers = [make_refresher() for _ in range(32)]
+    with ThreadPoolExecutor(32) as pool:
+        outcomes = list(pool.map(lambda keeper: keeper.refresh(account, demand).outcome, refreshers))
+
+    assert sandbox.counts().fetches == 1
+    assert outcomes.count("refreshed") >= 1
+    assert set(outcomes) <= {"refreshed", "fresh", "busy"}
+
+
+def test_all_who_ask_for_a_missing_token_get_the_same_one(
+    make_refresher: Callable[..., Keeper], sandbox: Sandbox
+) -> None:
+    sandbox.fault("delay", seconds=0.3)
+    refreshers = [make_refresher() for _ in range(16)]
+    with ThreadPoolExecutor(16) as pool:
+        tokens = {token.access_token for token, _ in pool.map(lambda keeper: keeper.get(CLASSIC), refreshers)}
+
+    assert len(tokens) == 1
+    assert sandbox.counts().fetches == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        ({"kind": "errcode", "errcode": -1}, TransientError),
+        ({"kind": "errcode", "errcode": 45011}, MinuteLimit),
+        ({"kind": "errcode", "errcode": 45009}, DayLimit),
+        ({"kind": "errcode", "errcode": 40125}, OperatorError),
+        ({"kind": "status", "status": 502}, MalformedAnswer),
+        ({"kind": "empty"}, MalformedAnswer),
+        ({"kind": "reset", "before": True}, NetworkError),
+        ({"kind": "truncated"}, TransientError),
+        ({"kind": "hang", "seconds": 5}, NetworkError),
+        ({"kind": "body", "body": '{"access_token": "", "expires_in": 7200}'}, MalformedAnswer),
+        ({"kind": "redirect", "location": "http://127.0.0.1:1/"}, MalformedAnswer),
+    ],
+    ids=str,
+)
+def test_a_failure_of_any_kind_leaves_a_working_token_alone(
+    make_refresher: Callable[..., Keeper],
+    sandbox: Sandbox,
+    client: redis.Redis,
+    store: TokenStore,
+    fault: dict[str, object],
+    error: type[Exception],
+) -> None:
+    keeper = make_refresher(overlap=0.0, fetch_timeout=0.3)
+    keeper.refresh(ACCOUNT)
+    before, left = token_of(client), int(client.pttl(TOKEN))
+    sandbox.fault(**fault)  # type: ignore[arg-type]
+    with pytest.raises(error) as caught:
+        keeper.refresh(ACCOUNT, Demand(early=True))
+
+    assert token_of(client) == before
+    assert int(client.pttl(TOKEN)) > left - 1500
+    assert caught.value.retry_in > 0  # type: ignore[attr-defined]
+    assert store.look(DEMO_APPID).error
+    assert DEMO_SECRET not in str(caught.value)
+
+
+def test_a_failing_account_rests_and_then_recovers(keeper: Keeper, sandbox: Sandbox, store: TokenStore) -> None:
+    sandbox.fault("errcode", errcode=-1, times=2)
+    for _ in range(2):
+        with pytest.raises(TransientError) as caught:
+            keeper.refresh(ACCOUNT)
+        assert keeper.refresh(ACCOUNT).outcome == "waiting"
+        time.sleep(caught.value.retry_in or 0)
+
+    assert keeper.refresh(ACCOUNT).outcome == "refreshed"
+    assert sandbox.counts().fetches == 3
+    assert store.look(DEMO_APPID).failures == 0
+
+
+def test_a_new_secret_ends_the_rest_at_once(keeper: Keeper) -> None:
+    wrong = replace(ACCOUNT, secret=Secret("f" * 32))
+    with pytest.raises(OperatorError, match="40125"):
+        keeper.refresh(wrong)
+
+    assert keeper.refresh(wrong).outcome == "waiting"
+    assert keeper.refresh(ACCOUNT).outcome == "refreshed"
+
+
+def test_who_asks_while_an_account_rests_hears_why_and_what_to_do(keeper: Keeper, sandbox: Sandbox) -> None:
+    sandbox.add_account(DEMO_APPID, whitelist=["203.0.113.9"])
+    for _ in range(3):
+        with pytest.raises(TokenUnavailable, match=r"add 127\.0\.0\.1 to the IP whitelist") as caught:
+            keeper.get(ACCOUNT)
+
+    assert caught.value.errcode == 40164
+    assert caught.value.retry_in
+    assert caught.value.since == pytest.approx(time.time(), abs=5)
+    assert sandbox.counts().fetches == 1
+
+
+def test_a_rejected_token_that_is_dead_is_replaced_once(
+    make_refresher: Callable[..., Keeper], sandbox: Sandbox, client: redis.Redis
+) -> None:
+    make_refresher().refresh(CLASSIC)
+    dead = token_of(client)
+    sandbox.revoke()
+    refreshers = [make_refresher() for _ in range(32)]
+    with ThreadPoolExecutor(32) as pool:
+        tokens = {t.access_token for t, _ in pool.map(lambda r: r.get(CLASSIC, fingerprint(dead)), refreshers)}
+
+    assert len(tokens) == 1
+    assert sandbox.verdict(tokens.pop()).verdict == "current"
+    assert sandbox.counts().fetches == 2
+
+
+def test_a_rejected_token_that_works_is_kept(keeper: Keeper, sandbox: Sandbox, client: redis.Redis) -> None:
+    keeper.refresh(CLASSIC)
+    good = token_of(client)
+    tokens = {keeper.get(CLASSIC, fingerprint(good))[0].access_token for _ in range(5)}
+
+    assert tokens == {good}
+    assert sandbox.counts().fetches == 1
+
+
+def test_a_report_of_an_older_token_does_nothing(keeper: Keeper, sandbox: Sandbox) -> None:
+    keeper.refresh(CLASSIC)
+
+    assert keeper.refresh(CLASSIC, Demand(rejected=fingerprint("older"))).outcome == "fresh"
+    assert sandbox.counts().fetches == 1
+
+
+def test_a_dead_token_that_wechat_hands_out_again_is_forced_out(
+    keeper: Keeper, sandbox: Sandbox, client: redis.Redis
+) -> None:
+    keeper.refresh(ACCOUNT)
+    dead = token_of(client)
+    sandbox.revoke(still_handed_out=True)
+    with pytest.raises(TransientError, match="hands out again") as caught:
+        keeper.refresh(ACCOUNT, Demand(rejected=fingerprint(dead)))
+    time.sleep(caught.value.retry_in or 0)
+
+    assert keeper.refresh(ACCOUNT).outcome == "refreshed"
+    assert sandbox.verdict(token_of(client)).verdict == "current"
+    assert sandbox.counts().forced == 1
+
+
+def test_a_token_that_somebody_else_wrote_is_replaced_and_not_handed_out(
+    keeper: Keeper, client: redis.Redis, sandbox: Sandbox
+) -> None:
+    keeper.refresh(ACCOUNT)
+    client.set(TOKEN, "theirs", px=60_000)
+
+    assert sandbox.verdict(keeper.get(ACCOUNT)[0].access_token).verdict == "current"
+    assert token_of(client) != "theirs"
+
+
+def test_the_old_token_stays_readable_during_a_fetch(keeper: Keeper, client: redis.Redis, sandbox: Sandbox) -> None:
+    keeper.refresh(ACCOUNT)
+    old = token_of(client)
+    sandbox.fault("delay", seconds=0.3)
+    thread = threading.Thread(target=keeper.refresh, args=(ACCOUNT, Demand(force=True)))
+    thread.start()
+    time.sleep(0.15)
+    during = token_of(client)
+    thread.join()
+
+    assert during == old
+    assert token_of(client) != old
+
+
+def test_a_fetch_whose_commit_is_refused_is_healed_by_another(store: TokenStore, client: redis.Redis) -> None:
+    """The holder freezes before it sends; meanwhile somebody else refreshes; then it sends and comes back late."""
+
+    class Frozen:
+        def __init__(self, fetches: Iterator[str]) -> None:
+            self.fetches = fetches
+            self.rival: Keeper | None = None
+
+        def fetch(self, account: Account, *, force: bool = False) -> Issued:
+            if self.rival:
+                rival, self.rival = self.rival, None
+                client.delete(f"tokenworker:{{{DEMO_APPID}}}:lease")
+                rival.refresh(account)
+            return Issued(next(self.fetches), 20)
+
+        def is_alive(self, access_token: Secret) -> bool:
+            return True
+
+    issued = chain(["rival's", "late", "healing"])
+    source, durations = Frozen(issued), replace(DURATIONS, overlap=0.0)
+    source.rival = refresher_for(store, Frozen(issued), durations)
+    late = refresher_for(store, source, durations)
+    assert late.refresh(CLASSIC).outcome == "busy"
+    assert planned_in(store, client) < 0
+    assert late.refresh(CLASSIC).outcome == "refreshed"
+
+    assert token_of(client) == "healing"
+    assert store.look(DEMO_APPID).suspect is None
+    assert next(issued, None) is None
+
+
+def lose_answer(keeper: Keeper) -> float:
+    """Have a fetch end nobody knows how; return when the next try is due."""
+    with pytest.raises((NetworkError, MalformedAnswer)) as caught:
+        keeper.refresh(CLASSIC, Demand(force=True))
+    assert caught.value.ambiguous
+    return caught.value.retry_in or 0.0
+
+
+#: A reply of WeChat's that was lost on the way, and replies of something before it.
+LOST = [{"kind": "reset"}, {"kind": "reset", "before": True}, {"kind": "status", "status": 502}, {"kind": "empty"}]
+
+
+@pytest.mark.parametrize("fault", LOST, ids=str)
+def test_while_an_answer_of_the_classic_endpoint_is_lost_the_old_token_is_tested_and_stays(
+    make_refresher: Callable[..., Keeper], client: redis.Redis, store: TokenStore, sandbox: Sandbox, fault: Any
+) -> None:
+    keeper = make_refresher(overlap=4.0)
+    keeper.refresh(CLASSIC)
+    before = token_of(client)
+    sandbox.fault(**fault)
+    time.sleep(lose_answer(keeper))
+
+    assert [keeper.refresh(CLASSIC).outcome for _ in range(3)] == ["fresh"] * 3
+    assert token_of(client) == before
+    assert int(client.pttl(TOKEN)) > 18_000
+    assert sandbox.verdict(before).works
+    assert sandbox.counts().fetches == 2
+    found = store.look(DEMO_APPID)
+    assert found.proven == found.tested == fingerprint(before)
+    assert found.error
+
+
+def test_after_the_overlap_of_a_lost_answer_one_fetch_heals(
+    make_refresher: Callable[..., Keeper], client: redis.Redis, store: TokenStore, sandbox: Sandbox
+) -> None:
+    keeper = make_refresher(overlap=3.5, report_interval=30.0)
+    keeper.refresh(CLASSIC)
+    sandbox.fault("reset")
+    time.sleep(lose_answer(keeper))
+    assert keeper.refresh(CLASSIC).outcome == "fresh"
+    assert planned_in(store, client) == pytest.approx(3.5 - 1.875 - 0.2 - 0.15, abs=0.3)
+    time.sleep(planned_in(store, client) + 0.01)
+
+    assert keeper.refresh(CLASSIC).outcome == "refreshed"
+    assert sandbox.verdict(token_of(client)).verdict == "current"
+    assert store.look(DEMO_APPID).suspect is None
+    assert sandbox.counts().fetches == 3
+
+
+def test_when_the_old_token_is_found_dead_after_a_lost_answer_another_is_fetched_at_once(
+    make_refresher: Callable[..., Keeper], client: redis.Redis, sandbox: Sandbox
+) -> None:
+    keeper = make_refresher(overlap=4.0)
+    keeper.refresh(CLASSIC)
+    sandbox.fault("reset")
+    time.sleep(lose_answer(keeper))
+    sandbox.revoke()
+
+    assert keeper.refresh(CLASSIC).outcome == "refreshed"
+    assert sandbox.verdict(token_of(client)).verdict == "current"
+
+
+def test_when_a_test_of_the_old_token_brings_nothing_it_stays_and_no_fetch_follows_yet(
+    make_refresher: Callable[..., Keeper], client: redis.Redis, store: TokenStore, sandbox: Sandbox
+) -> None:
+    keeper = make_refresher(overlap=4.0)
+    keeper.refresh(CLASSIC)
+    before = token_of(client)
+    sandbox.fault("reset")
+    sandbox.fault("status", status=502, path="get_api_domain_ip")
+    time.sleep(lose_answer(keeper))
+    with pytest.raises(MalformedAnswer):
+        keeper.refresh(CLASSIC)
+
+    assert [keeper.refresh(CLASSIC).outcome for _ in range(3)] == ["fresh"] * 3
+    assert token_of(client) == before
+    assert store.look(DEMO_APPID).test_error
+    assert sandbox.counts().fetches == 2
+
+
+def test_a_token_found_dead_is_withheld_while_no_other_can_be_had(
+    keeper: Keeper, client: redis.Redis, store: TokenStore, sandbox: Sandbox
+) -> None:
+    account = replace(CLASSIC, publish=("mine",))
+    keeper.refresh(account)
+    sandbox.fault("errcode", errcode=40125, times=9, path="token")
+    dead = fingerprint(token_of(client))
+    sandbox.revoke()
+    with pytest.raises(OperatorError):
+        keeper.refresh(account, Demand(rejected=dead))
+
+    assert client.get(TOKEN) is None
+    assert client.get("mine") is None
+    assert describe(store.look(DEMO_APPID), DURATIONS)["state"] == "no token"
+    with pytest.raises(TokenUnavailable, match="check the AppSecret") as caught:
+        keeper.get(account)
+    assert caught.value.errcode == 40125
+
+
+@pytest.mark.parametrize(("errcode", "error"), [(45011, MinuteLimit), (45009, DayLimit)])
+@pytest.mark.parametrize("demand", [Demand(early=True), Demand(force=True)])
+def test_a_limit_of_wechats_can_not_be_asked_away(
+    make_refresher: Callable[..., Keeper], sandbox: Sandbox, errcode: int, error: type[Exception], demand: Demand
+) -> None:
+    keeper = make_refresher(overlap=0.0, retry_gap=0.0, minute=60.0, day_probe=60.0, force_interval=0.0)
+    keeper.refresh(ACCOUNT)
+    sandbox.fault("errcode", errcode=errcode, times=9)
+    with pytest.raises(error):
+        keeper.refresh(ACCOUNT, demand)
+
+    assert [keeper.refresh(ACCOUNT, demand).outcome for _ in range(5)] == ["waiting"] * 5
+    assert sandbox.counts().fetches == 2
+
+
+def test_once_more_when_wechat_can_no_longer_act_on_a_fetch_whose_answer_was_lost(
+    make_refresher: Callable[..., Keeper], store: TokenStore, client: redis.Redis, sandbox: Sandbox
+) -> None:
+    keeper = make_refresher(fetch_timeout=0.5, stray=0.0, overlap=0.0)
+    sandbox.fault("reset")
+    with pytest.raises(NetworkError) as caught:
+        keeper.refresh(CLASSIC)
+    time.sleep(caught.value.retry_in or 0)
+    assert keeper.refresh(CLASSIC).outcome == "refreshed"
+    assert keeper.refresh(CLASSIC).outcome == "fresh"
+    healed = client.get(TOKEN)
+
+    time.sleep(planned_in(store, client) + 0.01)
+    assert keeper.refresh(CLASSIC).outcome == "refreshed"
+    assert client.get(TOKEN) != healed
+    assert keeper.refresh(CLASSIC).outcome == "fresh"
+    assert planned_in(store, client) > 5
+
+
+def test_a_lost_answer_of_stable_token_is_simply_repeated(
+    make_refresher: Callable[..., Keeper], store: TokenStore, client: redis.Redis, sandbox: Sandbox
+) -> None:
+    keeper = make_refresher(overlap=0.0)
+    keeper.refresh(ACCOUNT)
+    sandbox.fault("reset")
+    with pytest.raises(NetworkError) as caught:
+        keeper.refresh(ACCOUNT, Demand(early=True))
+
+    assert int(client.pttl(TOKEN)) > 10_000
+    time.sleep(caught.value.retry_in or 0)
+    keeper.refresh(ACCOUNT, Demand(early=True))
+    assert planned_in(store, client) > 5
+
+
+def test_a_fetch_that_died_with_its_process_is_made_up_for(
+    make_refresher: Callable[..., Keeper], store: TokenStore, sandbox: Sandbox
+) -> None:
+    keeper = make_refresher(overlap=0.0)
+    keeper.refresh(CLASSIC)
+    assert store.take_lease(DEMO_APPID, 0.05)
+    time.sleep(0.08)
+
+    assert keeper.refresh(CLASSIC).outcome == "refreshed"
+    assert keeper.refresh(CLASSIC).outcome == "fresh"
+    assert sandbox.counts().fetches == 2
+
+
+def test_a_token_that_we_may_have_ended_ourselves_is_no_sign_of_another_program(
+    make_refresher: Callable[..., Keeper], store: TokenStore, sandbox: Sandbox, client: redis.Redis
+) -> None:
+    keeper = make_refresher(overlap=4.0)
+    keeper.refresh(CLASSIC)
+    assert store.take_lease(DEMO_APPID, 0.05), "its holder dies"
+    time.sleep(0.08)
+    sandbox.revoke()
+
+    assert keeper.refresh(CLASSIC, Demand(rejected=fingerprint(token_of(client)))).outcome == "refreshed"
+    assert store.look(DEMO_APPID).deaths == 0
+
+
+def test_a_waiter_does_not_queue_up_behind_a_dead_holder(
+    make_refresher: Callable[..., Keeper], store: TokenStore
+) -> None:
+    assert store.take_lease(DEMO_APPID, 0.4)
+    began = time.monotonic()
+    token, now = make_refresher().get(ACCOUNT)
+
+    assert token.expires_in(now) > 0
+    assert time.monotonic() - began < 1
+
+
+def test_a_waiter_gives_up_in_time_with_a_reason(make_refresher: Callable[..., Keeper], store: TokenStore) -> None:
+    over = threading.Event()
+
+    def hog() -> None:
+        while not over.is_set():
+            store.take_lease(DEMO_APPID, 1)
+
+    thread = threading.Thread(target=hog)
+    thread.start()
+    began = time.monotonic()
+    with pytest.raises(TokenUnavailable, match="under way"):
+        make_refresher(fetch_timeout=0.2).get(ACCOUNT)
+    over.set()
+    thread.join()
+
+    assert time.monotonic() - began < 1
+
+
+def test_the_ledger_counts_each_fetch(keeper: Keeper, store: TokenStore, sandbox: Sandbox) -> None:
+    sandbox.fault("errcode", errcode=-1)
+    with pytest.raises(TransientError) as caught:
+        keeper.refresh(CLASSIC)
+    time.sleep(caught.value.retry_in or 0)
+    keeper.refresh(CLASSIC)
+
+    assert store.look(DEMO_APPID).fetches_today == sandbox.counts().fetches == 2
+
+
+def test_the_ledger_stops_before_the_quota_is_gone(
+    make_refresher: Callable[..., Keeper], sandbox: Sandbox, client: redis.Redis
+) -> None:
+    small = replace(CLASSIC, quota=4)
+    keeper = make_refresher(force_interval=0.0, day_probe=0.2)
+    for _ in range(3):
+        keeper.refresh(small, Demand(force=True))
+    before = token_of(client)
+    with pytest.raises(DayLimit, match="no fetches left") as caught:
+        keeper.refresh(small, Demand(force=True))
+
+    assert sandbox.counts().fetches == 3
+    assert token_of(client) == before
+    time.sleep(caught.value.retry_in or 0)
+    client.hset(STATE, "day", "19000")
+    assert keeper.refresh(small, Demand(force=True)).outcome == "refreshed"
+
+
+def test_forced_refreshes_keep_their_distance_and_their_number(
+    make_refresher: Callable[..., Keeper], sandbox: Sandbox, client: redis.Redis
+) -> None:
+    keeper = make_refresher()
+    outcomes = [keeper.refresh(ACCOUNT, Demand(force=True)).outcome for _ in range(50)]
+    assert outcomes == ["refreshed"] + ["fresh"] * 49
+    client.hset(STATE, mapping={"forced_today": "20", "forced_at": "0"})
+    with pytest.raises(DayLimit, match="no forced refreshes left"):
+        keeper.refresh(ACCOUNT, Demand(force=True))
+
+    assert sandbox.counts().forced == 1
+
+
+def test_a_hostile_reporter_causes_one_test_in_a_while_and_no_fetch(
+    make_refresher: Callable[..., Keeper], sandbox: Sandbox, client: redis.Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("WARNING")
+    keeper = make_refresher(report_interval=0.4)
+    keeper.refresh(CLASSIC)
+    live = Demand(rejected=fingerprint(token_of(client)))
+    began = time.monotonic()
+    while time.monotonic() - began < 1:
+        assert keeper.refresh(CLASSIC, live).outcome == "fresh"
+
+    assert 2 <= sum("was tested" in record.message for record in caplog.records) <= 3
+    assert sandbox.counts().fetches == 1
+
+
+@pytest.mark.parametrize("storms", [1, 2, 3])
+def test_a_token_that_was_never_tested_is_tested_at_once_however_lately_another_was(
+    make_refresher: Callable[..., Keeper], sandbox: Sandbox, client: redis.Redis, storms: int
+) -> None:
+    keeper = make_refresher(report_interval=60)
+    keeper.refresh(CLASSIC)
+    for _ in range(storms):
+        dead = token_of(client)
+        sandbox.revoke()
+        token, _ = keeper.get(CLASSIC, fingerprint(dead))
+        assert sandbox.verdict(token.access_token).works
+
+    assert sandbox.counts().fetches == storms + 1
+
+
+def test_a_death_of_a_contested_account_is_looked_at_when_the_interval_is_over(
+    make_refresher: Callable[..., Keeper], sandbox: Sandbox, client: redis.Redis
+) -> None:
+    keeper = make_refresher(report_interval=0.0, contested_interval=0.5)
+    keeper.refresh(CLASSIC)
+    for outcome in ("refreshed", "refreshed", "refreshed", "refreshed", "waiting"):
+        dead = token_of(client)
+        sandbox.revoke()
+        assert keeper.refresh(CLASSIC, Demand(rejected=fingerprint(dead))).outcome == outcome
+    with pytest.raises(TokenUnavailable, match="too early to test it again"):
+        make_refresher(contested_interval=60, fetch_timeout=0.1).get(CLASSIC, fingerprint(dead))
+    time.sleep(0.5)
+
+    # The report was noted: nobody need repeat it.
+    assert keeper.refresh(CLASSIC).outcome == "refreshed"
+    assert sandbox.verdict(token_of(client)).works
+
+
+def test_tokens_that_keep_dying_early_make_an_account_contested(
+    make_refresher: Callable[..., Keeper],
+    sandbox: Sandbox,
+    client: redis.Redis,
+    store: TokenStore,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    keeper = make_refresher(report_interval=0.0, contested_interval=1.5)
+    keeper.refresh(CLASSIC)
+    for number in range(1, 5):
+        sandbox.revoke()
+        keeper.refresh(CLASSIC, Demand(rejected=fingerprint(token_of(client))))
+        assert store.look(DEMO_APPID).deaths == number
+    assert f"another program fetches tokens for {DEMO_APPID}" in caplog.text
+    assert describe(store.look(DEMO_APPID), DURATIONS)["state"] == "contested"
+    sandbox.revoke()
+    report = Demand(rejected=fingerprint(token_of(client)))
+
+    assert keeper.refresh(CLASSIC, report).outcome == "waiting"
+    assert sandbox.counts().fetches == 5
+    time.sleep(1.5)
+    assert keeper.refresh(CLASSIC, report).outcome == "refreshed"
+
+
+def test_a_check_that_finds_another_stable_token_tells_of_somebody_elses_force(
+    make_refresher: Callable[..., Keeper], sandbox: Sandbox, store: TokenStore
+) -> None:
+    keeper = make_refresher(overlap=0.05)
+    keeper.refresh(ACCOUNT)
+    time.sleep(0.1)
+    sandbox.platform.mint_stable(DEMO_APPID, DEMO_SECRET, "client_credential", "127.0.0.1", force_refresh=True)
+    keeper.refresh(ACCOUNT, Demand(early=True))
+
+    assert store.look(DEMO_APPID).deaths == 1
+
+
+def test_a_token_that_redis_was_not_there_to_take_is_kept_until_it_is_back(
+    own_server: RedisServer, sandbox: Sandbox
+) -> None:
+    durations = replace(DURATIONS, fetch_timeout=2.0)
+    with connect(own_server.url, timeout=0.2, retries=0) as client:
+        store = TokenStore(client)
+        keeper = refresher_for(store, WeChat(Transport(), (sandbox.url,), 2.0), durations)
+        keeper.refresh(CLASSIC)
+        sandbox.fault("delay", seconds=0.6)
+        with ThreadPoolExecutor(1) as pool:
+            outcome = pool.submit(keeper.refresh, CLASSIC, Demand(force=True))
+            time.sleep(0.2)
+            own_server.kill()
+            time.sleep(1.2)
+            own_server.start()
+            assert outcome.result().outcome == "refreshed"
+
+        assert len(sandbox.mints(DEMO_APPID)) == 2
+        assert store.look(DEMO_APPID).fingerprint == sandbox.mints(DEMO_APPID)[-1].fingerprint
+        assert keeper.refresh(CLASSIC).outcome == "fresh"
+
+
+def test_a_herd_is_let_in_at_a_limited_rate(store: TokenStore, sandbox: Sandbox) -> None:
+    accounts = [Account(f"wx{number:016x}", Secret(DEMO_SECRET)) for number in range(20)]
+    for account in accounts:
+        sandbox.add_account(account.appid, DEMO_SECRET)
+    limits = Limits(rate=40, concurrency=4)
+    keeper = refresher_for(store, WeChat(Transport(), (sandbox.url,), 1), DURATIONS, limits)
+    began = time.monotonic()
+    with ThreadPoolExecutor(20) as pool:
+        tokens = list(pool.map(lambda account: keeper.get(account)[0].access_token, accounts))
+    spent = time.monotonic() - began
+
+    assert len(set(tokens)) == 20
+    assert spent >= (20 - 4 - 1) / 40
+    assert all(sandbox.counts(account.appid).fetches == 1 for account in accounts)

@@ -1,0 +1,494 @@
+"""The keys in Redis, and the steps that change them together."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from traceback import format_exception
+
+import pytest
+import redis
+from support.processes import RedisServer
+
+from tokenworker.credential import Credential, fingerprint
+from tokenworker.errors import StoreUnavailable
+from tokenworker.publish.formats import Copy
+from tokenworker.store.records import Lease, TokenStore, connect
+
+TOKEN, STATE, LEASE = (f"tokenworker:{{wx1}}:{name}" for name in ("access_token", "state", "lease"))
+
+
+def lease_of(store: TokenStore, seconds: float = 5) -> Lease:
+    lease = store.take_lease("wx1", seconds)
+    assert lease
+    return lease
+
+
+def commit(store: TokenStore, text: str = "token", life: float = 60, lease: Lease | None = None) -> str:
+    lease = lease or lease_of(store)
+    token = Credential(text, lease.taken_at + life)
+    copy = Copy("YG-WECHAT-TOKEN", "YG-WECHAT-TOKEN", text)
+    return store.commit(lease, token, refresh_at=lease.taken_at + life / 2, copies=[copy], revision="r")[0]
+
+
+def test_a_commit_writes_the_public_keys(store: TokenStore, client: redis.Redis) -> None:
+    lease = lease_of(store)
+
+    assert commit(store, lease=lease) == "committed"
+
+    assert client.get(TOKEN) == b"token"
+    assert 59_000 < int(client.pttl(TOKEN)) <= 60_000
+    assert client.get("YG-WECHAT-TOKEN") == b"token"
+    assert 59_000 < int(client.pttl("YG-WECHAT-TOKEN")) <= 60_000
+    state = client.hgetall(STATE)
+    assert state[b"fingerprint"] == fingerprint("token").encode()
+    assert float(state[b"expires_at"]) == pytest.approx(lease.taken_at + 60, abs=0.01)
+    assert float(state[b"refresh_at"]) == pytest.approx(lease.taken_at + 30, abs=0.01)
+    assert state[b"fencing"] == state[b"settled"] == b"1"
+    assert b"token" not in state.values()
+    assert not client.exists(LEASE)
+    assert client.zscore("tokenworker:due", "wx1") == pytest.approx(lease.taken_at + 30, abs=0.01)
+
+
+def test_the_life_of_a_token_counts_from_before_the_request(store: TokenStore, client: redis.Redis) -> None:
+    lease = lease_of(store)
+    time.sleep(0.3)
+    commit(store, life=1, lease=lease)
+
+    assert int(client.pttl(TOKEN)) <= 700
+
+
+def test_only_one_process_gets_the_lease(store: TokenStore) -> None:
+    first = store.take_lease("wx1", 5)
+
+    assert first
+    assert store.take_lease("wx1", 5) is None
+    assert store.take_lease("wx2", 5)
+
+
+def test_a_lease_ends_by_itself_and_the_next_has_a_higher_number(store: TokenStore) -> None:
+    first = lease_of(store, 0.05)
+    time.sleep(0.08)
+    second = lease_of(store)
+
+    assert second.fencing > first.fencing
+    assert second.owner != first.owner
+
+
+def test_an_account_is_looked_at_when_its_lease_ends_for_the_holder_may_be_dead(store: TokenStore) -> None:
+    store.plan("wx1", 9e9)
+    assert store.take_lease("wx1", 0.05)
+    assert store.take_due(10, 60) == []
+    time.sleep(0.08)
+
+    assert store.take_due(10, 60) == ["wx1"]
+
+
+def test_a_fetch_is_known_to_stray_only_while_its_end_is_not_known(store: TokenStore) -> None:
+    lease = lease_of(store)
+    store.begin(lease, forced=False, budget=10, forced_budget=2, stray=60)
+    assert store.look("wx1").stray_until == pytest.approx(store.now() + 60, abs=1)
+    store.release(lease, stray_until=0)
+
+    assert not store.look("wx1").stray_until
+
+
+def test_a_lease_longer_than_any_we_set_is_the_work_of_a_clock_and_does_not_count(
+    store: TokenStore, client: redis.Redis
+) -> None:
+    client.set(LEASE, "somebody", px=86_400_000)
+
+    assert store.take_lease("wx1", 5)
+
+
+def test_a_lease_counts_though_a_clock_that_ran_ahead_set_it(store: TokenStore, client: redis.Redis) -> None:
+    client.set(LEASE, "somebody", px=5_500)
+
+    assert store.take_lease("wx1", 5) is None
+
+
+def test_a_commit_without_the_lease_is_refused_and_leaves_a_mark(store: TokenStore, client: redis.Redis) -> None:
+    late = lease_of(store, 0.05)
+    time.sleep(0.08)
+    commit(store, "newer")
+
+    assert commit(store, "older", lease=late) == "refused"
+    assert client.get(TOKEN) == b"newer"
+    assert client.get("YG-WECHAT-TOKEN") == b"newer"
+    assert store.look("wx1").suspect == 2
+    assert client.zscore("tokenworker:due", "wx1") == 0
+
+
+def test_a_commit_that_overlapped_a_refused_one_does_not_clear_its_mark(store: TokenStore) -> None:
+    frozen = lease_of(store, 0.05)
+    time.sleep(0.08)
+    second = lease_of(store)
+
+    assert commit(store, "a", lease=frozen) == "refused"
+    assert commit(store, "b", lease=second) == "suspect"
+    assert store.look("wx1").suspect == 2
+    assert commit(store, "c") == "committed"
+    assert store.look("wx1").suspect is None
+
+
+def test_a_failure_keeps_the_token_and_says_what_happened(store: TokenStore, client: redis.Redis) -> None:
+    commit(store)
+    lease = lease_of(store)
+    store.fail(lease, retry_at=9e9, failures=1, error="no", errcode=40164, hint="do")
+    snapshot = store.look("wx1")
+
+    assert client.get(TOKEN) == b"token"
+    assert (snapshot.failures, snapshot.error, snapshot.errcode, snapshot.hint) == (1, "no", 40164, "do")
+    assert snapshot.retry_at == 9e9
+    assert snapshot.settled == snapshot.fencing == 2
+    assert snapshot.lease_left is None
+    commit(store, "next")
+    assert (store.look("wx1").failures, store.look("wx1").error, store.look("wx1").errcode) == (0, "", None)
+
+
+def test_a_lost_answer_leaves_the_token_and_a_mark(store: TokenStore, client: redis.Redis) -> None:
+    commit(store, life=60)
+    store.fail(lease_of(store), retry_at=0, lost=True, error="lost")
+
+    assert int(client.pttl(TOKEN)) > 59_000
+    assert store.look("wx1").suspect == 2
+
+
+def test_a_commit_of_which_nobody_knows_whether_it_was_done_may_be_repeated(store: TokenStore) -> None:
+    lease = lease_of(store)
+
+    assert [commit(store, lease=lease) for _ in range(2)] == ["committed", "committed"]
+    assert store.look("wx1").suspect is None
+
+
+def test_a_commit_after_the_end_of_the_lease_is_good_while_nobody_else_took_one(
+    store: TokenStore, client: redis.Redis
+) -> None:
+    late, later = lease_of(store, 0.02), None
+    time.sleep(0.04)
+    assert commit(store, lease=late) == "committed"
+
+    late = lease_of(store, 0.02)
+    time.sleep(0.04)
+    later = lease_of(store)
+    assert commit(store, "late", lease=late) == "refused"
+    assert commit(store, "later", lease=later) == "suspect"
+    assert client.get(TOKEN) == b"later"
+    assert store.look("wx1").lost_at == pytest.approx(time.time(), abs=2)
+
+
+def test_a_token_found_dead_goes_with_its_copies(store: TokenStore, client: redis.Redis) -> None:
+    commit(store)
+    store.withhold(lease_of(store), Credential("token", 0), tested="x")
+
+    assert client.get(TOKEN) is client.get("YG-WECHAT-TOKEN") is None
+    assert store.look("wx1").dead == fingerprint("token")
+    assert client.zscore("tokenworker:due", "wx1") == 0
+
+
+def test_a_token_that_took_the_place_of_a_dead_one_stays(store: TokenStore, client: redis.Redis) -> None:
+    commit(store)
+    late = lease_of(store, 0.02)
+    time.sleep(0.04)
+    commit(store, "another")
+    store.withhold(late, Credential("token", 0))
+
+    assert client.get(TOKEN) == client.get("YG-WECHAT-TOKEN") == b"another"
+    assert store.look("wx1").dead == ""
+
+
+@pytest.mark.parametrize("kind", ["string", "list", "hash"])
+@pytest.mark.parametrize("number", range(len(TokenStore(connect("redis://localhost")).keys_of("wx1"))))
+def test_a_key_of_a_wrong_type_stops_nobody(store: TokenStore, client: redis.Redis, number: int, kind: str) -> None:
+    key = store.keys_of("wx1")[number]
+    commit(store)
+    client.delete(key)
+    commands = {"string": ("SET", key, "x"), "list": ("LPUSH", key, "x"), "hash": ("HSET", key, "fencing", "x")}
+    client.execute_command(*commands[kind])  # type: ignore[no-untyped-call]
+
+    def live() -> str:
+        store.enroll(["wx1", "wx2"])
+        store.rename({"wx1": "one", "wx2": ""})
+        store.suspect(["wx1"], 60)
+        store.note_tick()
+        store.note_accounts_error("fault", 60)
+        store.take_due(10, 1)
+        lease = lease_of(store)
+        assert store.admit("wx1", rate=100, concurrency=8, seconds=5) == 0
+        assert store.begin(lease, forced=False, budget=100, forced_budget=20) == "ok"
+        store.leave("wx1")
+        return commit(store, lease=lease)
+
+    if "lease" in key and kind == "string":
+        client.pexpire(key, 5)
+        time.sleep(0.01)
+    assert live() in ("committed", "suspect")
+    assert live() == "committed"
+    assert client.get(TOKEN) == client.get("YG-WECHAT-TOKEN") == b"token"
+    assert store.names()["wx1"] == "one"
+    assert store.accounts_error() == "fault"
+    assert store.enrolled() == 2
+
+
+def test_a_failure_without_the_lease_changes_nothing(store: TokenStore) -> None:
+    late = lease_of(store, 0.05)
+    time.sleep(0.08)
+    commit(store)
+    store.fail(late, retry_at=9e9, failures=1, error="no")
+
+    assert store.look("wx1").error == ""
+
+
+def begin(store: TokenStore, lease: Lease, budget: int = 10, forced_budget: int = 2, *, forced: bool = False) -> str:
+    return store.begin(lease, forced=forced, budget=budget, forced_budget=forced_budget)
+
+
+def test_the_ledger_counts_what_begins_and_ends_with_the_budget(store: TokenStore) -> None:
+    lease = lease_of(store)
+
+    assert [begin(store, lease, 3) for _ in range(5)] == ["ok"] * 3 + ["no fetches left"] * 2
+    assert store.look("wx1").fetches_today == 3
+
+
+def test_forced_refreshes_have_a_budget_of_their_own(store: TokenStore) -> None:
+    lease = lease_of(store)
+
+    assert [begin(store, lease, forced=True) for _ in range(3)] == ["ok", "ok", "no forced refreshes left"]
+    assert begin(store, lease) == "ok"
+    snapshot = store.look("wx1")
+    assert (snapshot.fetches_today, snapshot.forced_today) == (3, 2)
+    assert snapshot.forced_at == pytest.approx(snapshot.now, abs=1)
+
+
+def test_the_ledger_begins_anew_each_day(store: TokenStore, client: redis.Redis) -> None:
+    lease = lease_of(store)
+    begin(store, lease, 1)
+    client.hset(STATE, "day", "19000")
+
+    assert begin(store, lease, 1) == "ok"
+    assert store.look("wx1").fetches_today == 1
+
+
+def test_nothing_begins_without_the_lease(store: TokenStore) -> None:
+    late = lease_of(store, 0.05)
+    time.sleep(0.08)
+    assert begin(store, late) == "lost"
+    lease_of(store)
+
+    assert begin(store, late) == "lost"
+    assert store.look("wx1").fetches_today == 0
+
+
+def test_a_settled_lease_is_over(store: TokenStore) -> None:
+    store.release(lease_of(store), rejected="")
+    snapshot = store.look("wx1")
+
+    assert snapshot.lease_left is None
+    assert snapshot.settled == snapshot.fencing == 1
+
+
+def test_only_so_many_calls_are_under_way_at_once(store: TokenStore) -> None:
+    waits = [store.admit(f"wx{n}", rate=1e6, concurrency=3, seconds=60) for n in range(4)]
+
+    assert waits[:3] == [0, 0, 0]
+    assert waits[3] > 0
+    store.leave("wx0")
+    assert store.admit("wx3", rate=1e6, concurrency=3, seconds=60) == 0
+
+
+def test_a_call_that_never_ended_counts_no_longer_than_a_lease(store: TokenStore) -> None:
+    assert store.admit("wx0", rate=1e6, concurrency=1, seconds=0.1) == 0
+    time.sleep(0.12)
+
+    assert store.admit("wx1", rate=1e6, concurrency=1, seconds=0.1) == 0
+
+
+def test_a_call_counts_though_a_clock_that_ran_ahead_admitted_it(store: TokenStore, client: redis.Redis) -> None:
+    ends = (store.now() + 5.5) * 1000
+    client.zadd("tokenworker:running", {"wx1": ends})
+    assert store.admit("wx2", rate=100, concurrency=1, seconds=5) > 0
+
+    client.zadd("tokenworker:running", {"wx1": ends + 1000})
+    assert store.admit("wx2", rate=100, concurrency=1, seconds=5) == 0
+
+
+def test_calls_begin_at_a_limited_rate_after_a_burst(store: TokenStore) -> None:
+    began = time.monotonic()
+    admitted = 0
+    while (spent := time.monotonic() - began) < 0.5:
+        if store.admit("wx1", rate=50, concurrency=5, seconds=1) == 0:
+            admitted += 1
+            store.leave("wx1")
+        time.sleep(0.002)
+
+    assert 5 + 50 * spent * 0.6 <= admitted <= 6 + 50 * spent
+
+
+def test_every_account_can_be_had_fetched_again_once(store: TokenStore) -> None:
+    commit(store)
+
+    assert store.suspect(["wx1"], 60)
+    assert not store.suspect(["wx1"], 60)
+    assert store.look("wx1").suspect == 1
+    assert store.take_due(1, 60) == ["wx1"]
+
+
+def test_it_counts_as_asked_for_though_a_clock_that_ran_ahead_noted_it(store: TokenStore, client: redis.Redis) -> None:
+    client.set("tokenworker:suspected", "1", px=60_500)
+    assert not store.suspect(["wx1"], 60)
+
+    client.set("tokenworker:suspected", "1", px=62_000)
+    assert store.suspect(["wx1"], 60)
+
+
+def test_nobody_ends_the_lease_of_another(store: TokenStore) -> None:
+    held = lease_of(store)
+    store.release(replace(held, owner="thief"))
+
+    assert store.take_lease("wx1", 5) is None
+
+
+def test_the_published_key_may_be_of_any_type_and_never_blocks_the_token(
+    store: TokenStore, client: redis.Redis
+) -> None:
+    client.rpush("YG-WECHAT-TOKEN", "a list")
+
+    assert commit(store) == "committed"
+    assert client.get("YG-WECHAT-TOKEN") == b"token"
+
+
+def test_a_wrong_type_under_the_token_key_counts_as_no_token(store: TokenStore, client: redis.Redis) -> None:
+    client.rpush(TOKEN, "a list")
+
+    assert store.look("wx1").token is None
+    commit(store)
+    assert client.get(TOKEN) == b"token"
+
+
+def test_a_token_key_that_never_expires_is_none_of_ours(store: TokenStore, client: redis.Redis) -> None:
+    client.set(TOKEN, "left behind")
+
+    assert store.look("wx1").token is None
+    assert store.read("wx1")[0] is None
+
+
+def test_a_state_of_another_version_is_read_as_far_as_it_makes_sense(store: TokenStore, client: redis.Redis) -> None:
+    client.hset(STATE, mapping={"new_field": "x", "refresh_at": "soon", "fencing": "7", "errcode": "", "now": "1"})
+    snapshot = store.look("wx1")
+
+    assert snapshot.fencing == 7
+    assert snapshot.refresh_at == 0.0
+    assert snapshot.errcode is None
+    assert snapshot.now > 1e9
+
+
+def test_due_accounts_are_taken_once_and_come_back_after_the_grace(store: TokenStore) -> None:
+    store.enroll(["wx1", "wx2", "wx3"])
+    store.plan("wx3", 9e9)
+
+    assert sorted(store.take_due(10, 0.1)) == ["wx1", "wx2"]
+    assert store.take_due(10, 0.1) == []
+    time.sleep(0.12)
+    assert len(store.take_due(1, 60)) == 1
+    assert store.due_within(0) != []
+    assert store.enrolled() == 3
+
+
+def test_enrolling_again_does_not_change_plans(store: TokenStore, client: redis.Redis) -> None:
+    store.plan("wx1", 9e9)
+    store.enroll(["wx1"])
+
+    assert client.zscore("tokenworker:due", "wx1") == 9e9
+
+
+def test_accounts_without_a_token_are_found(store: TokenStore) -> None:
+    commit(store)
+
+    assert store.without_token(["wx1"]) == []
+    assert store.without_token(["wx1", "wx2"]) == ["wx2"]
+    assert store.without_token([]) == []
+
+
+def test_a_cleared_account_leaves_nothing_but_a_note_that_it_went(store: TokenStore, client: redis.Redis) -> None:
+    commit(store)
+    store.clear("wx1", 0.1)
+
+    assert client.keys("*") == [STATE.encode()]
+    assert client.hgetall(STATE) == {b"fencing": b"1", b"settled": b"1", b"removed": b"1"}
+    time.sleep(0.12)
+    assert client.keys("*") == []
+
+
+def test_a_fetch_under_way_does_not_bring_a_cleared_account_back(store: TokenStore, client: redis.Redis) -> None:
+    commit(store)
+    lease = lease_of(store)
+    store.clear("wx1")
+
+    assert commit(store, lease=lease) == "refused"
+    assert store.take_lease("wx1", 5) is None
+    assert client.get(TOKEN) is None
+    assert store.look("wx1").suspect is None
+
+
+def test_an_account_that_comes_back_goes_on_counting(store: TokenStore, client: redis.Redis) -> None:
+    commit(store)
+    store.clear("wx1", 0.1)
+    store.announce({"wx1": "r"})
+
+    assert lease_of(store).fencing == 2
+    assert client.pttl(STATE) == -1
+
+
+def test_looking_at_an_unknown_account_makes_no_key(store: TokenStore, client: redis.Redis) -> None:
+    assert store.look("wx9").token is None
+    assert store.read("wx9")[0] is None
+    assert not store.reject("wx9", fingerprint("x"))
+    assert client.keys("*") == []
+
+
+def test_a_snapshot_shows_no_token(store: TokenStore) -> None:
+    commit(store, "precious")
+
+    assert "precious" not in repr(store.look("wx1"))
+
+
+def test_redis_that_refuses_is_an_error_with_a_reason_within_a_second(own_server: RedisServer) -> None:
+    own_server.kill()
+    store = TokenStore(connect(own_server.url))
+    began = time.monotonic()
+    with pytest.raises(StoreUnavailable, match=f"refused|{own_server.port}"):
+        store.look("wx1")
+
+    assert time.monotonic() - began < 1
+
+
+def test_a_password_is_never_part_of_an_error(server: RedisServer) -> None:
+    store = TokenStore(connect(server.url.replace("//", "//nobody:canary-password@")))
+    with pytest.raises(StoreUnavailable) as caught:
+        store.look("wx1")
+
+    assert "canary-password" not in "".join(format_exception(caught.value))
+
+
+# Names.
+
+
+def test_names_are_kept_by_appid_until_they_change_or_go(store: TokenStore, client: redis.Redis) -> None:
+    store.rename({"wx1": "shop", "wx2": "官方旗舰店", "wx3": ""})
+    assert store.names() == {"wx1": "shop", "wx2": "官方旗舰店"}
+    assert client.hget("tokenworker:names", "wx2") == "官方旗舰店".encode()
+
+    store.rename({"wx1": "mall", "wx2": ""})
+    assert store.names() == {"wx1": "mall"}
+
+    store.rename({})
+    store.clear("wx1")
+    assert store.names() == {}
+
+
+def test_others_names_stay(store: TokenStore) -> None:
+    store.rename({"wx1": "shop"})
+    store.rename({"wx2": "mall"})
+    store.clear("wx2")
+
+    assert store.names() == {"wx1": "shop"}

@@ -1,0 +1,440 @@
+"""The watchdog refreshes what everybody else left undone."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+import pytest
+import redis
+from support.processes import RedisServer
+
+from tokenworker.credential import Credential
+from tokenworker.durations import Durations
+from tokenworker.sandbox import DEMO_APPID, DEMO_SECRET, Sandbox
+from tokenworker.settings.config import Config
+from tokenworker.worker.runtime import Runtime, runtime, survey
+from tokenworker.worker.watchdog import Watchdog
+
+KEY = f"tokenworker:{{{DEMO_APPID}}}:access_token"
+
+ACCOUNT = f'[[account]]\nappid = "{DEMO_APPID}"\nsecret = "{DEMO_SECRET}"\n'
+SECOND = f'[[account]]\nappid = "wx00000000000000bb"\nsecret = "{DEMO_SECRET}"\n'
+
+
+@pytest.fixture
+def accounts(tmp_path: Path) -> Path:
+    path = tmp_path / "accounts.toml"
+    path.write_text(ACCOUNT)
+    return path
+
+
+@pytest.fixture
+def config(server: RedisServer, sandbox: Sandbox, accounts: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
+    for name in ("WECHAT_APPID", "WECHAT_SECRET"):
+        monkeypatch.delenv(name, raising=False)
+    durations = replace(Durations(), stable_leeway=4.9, watchdog_overdue=0.2, grace=1.0, fetch_timeout=1.0, pulse=0.1)
+    return Config(redis_url=server.url, api_urls=(sandbox.url,), durations=durations, accounts_file=accounts)
+
+
+@pytest.fixture
+def held(config: Config) -> Runtime:
+    return Runtime.from_config(config)
+
+
+@pytest.fixture
+def watchdog(held: Runtime) -> Watchdog:
+    return Watchdog(held)
+
+
+def keys_of(client: redis.Redis, appid: str) -> list[bytes]:
+    """List the keys of an account, but for the note that it went."""
+    keys = [key for key in cast("list[bytes]", client.keys("*")) if appid.encode() in key]
+    return [key for key in keys if not (key.endswith(b":state") and client.hexists(key, "removed"))]
+
+
+def test_it_fetches_the_first_token_without_beat_or_broker(watchdog: Watchdog, client: redis.Redis) -> None:
+    assert watchdog.look() == [DEMO_APPID]
+    assert client.exists(KEY)
+
+
+def test_it_leaves_alone_what_is_fresh(watchdog: Watchdog, sandbox: Sandbox) -> None:
+    watchdog.look()
+
+    assert watchdog.look() == []
+    assert sandbox.counts().fetches == 1
+
+
+def test_it_gives_the_others_a_while_to_do_it(held: Runtime, watchdog: Watchdog) -> None:
+    lease = held.store.take_lease(DEMO_APPID, 1)
+    assert lease
+    token = Credential("token", lease.taken_at + 60)
+    held.store.commit(lease, token, refresh_at=lease.taken_at + 0.1, revision=held.registry.account().revision)
+    time.sleep(0.2)
+    assert watchdog.look() == []
+    time.sleep(0.15)
+
+    assert watchdog.look() == [DEMO_APPID]
+
+
+def test_with_a_short_leeway_it_waits_for_a_quarter_of_it(config: Config) -> None:
+    held = Runtime.from_config(replace(config, durations=replace(config.durations, watchdog_overdue=30.0)))
+    lease = held.store.take_lease(DEMO_APPID, 1)
+    assert lease
+    token, revision = Credential("token", lease.taken_at + 2), held.registry.account().revision
+    held.store.commit(lease, token, refresh_at=lease.taken_at, revision=revision)
+    watchdog = Watchdog(held)
+    assert watchdog.look() == []
+    time.sleep(0.55)
+
+    assert watchdog.look() == [DEMO_APPID]
+
+
+def test_it_refreshes_what_the_tick_sent_and_nobody_did(watchdog: Watchdog, held: Runtime) -> None:
+    held.reconcile()
+    assert held.store.take_due(10, held.durations.grace) == [DEMO_APPID]
+
+    assert watchdog.look() == [DEMO_APPID]
+
+
+def test_it_brings_back_a_token_that_was_deleted(watchdog: Watchdog, client: redis.Redis) -> None:
+    watchdog.look()
+    client.delete(KEY)
+
+    assert watchdog.look() == [DEMO_APPID]
+    assert client.exists(KEY)
+
+
+def test_it_brings_back_a_token_over_which_somebody_wrote_a_list(watchdog: Watchdog, client: redis.Redis) -> None:
+    watchdog.look()
+    client.delete(KEY)
+    client.lpush(KEY, "theirs")
+
+    assert watchdog.look() == [DEMO_APPID]
+    assert client.type(KEY) == b"string"
+    assert watchdog.look() == []
+
+
+def test_after_flushall_every_account_comes_back(watchdog: Watchdog, client: redis.Redis) -> None:
+    watchdog.look()
+    client.flushall()
+
+    assert watchdog.look() == [DEMO_APPID]
+    assert client.exists(KEY)
+
+
+def test_it_does_not_hammer_an_account_that_rests_after_a_failure(watchdog: Watchdog, sandbox: Sandbox) -> None:
+    sandbox.add_account(DEMO_APPID, frozen=True)
+    watchdog.look()
+
+    assert [watchdog.look() for _ in range(3)] == [[], [], []]
+    assert sandbox.counts().fetches == 1
+
+
+def test_one_accounts_trouble_does_not_stop_the_others(watchdog: Watchdog, accounts: Path, client: redis.Redis) -> None:
+    accounts.write_text(SECOND + ACCOUNT)
+
+    assert watchdog.look() == ["wx00000000000000bb", DEMO_APPID]
+    assert client.exists(KEY)
+
+
+def test_without_redis_it_goes_on_watching(own_server: RedisServer, accounts: Path) -> None:
+    own_server.kill()
+    watchdog = Watchdog(Runtime.from_config(Config(redis_url=own_server.url, accounts_file=accounts)))
+
+    assert watchdog.look() == []
+
+
+def test_an_account_that_is_added_gets_a_token_at_the_next_look(
+    watchdog: Watchdog, accounts: Path, client: redis.Redis, sandbox: Sandbox
+) -> None:
+    watchdog.look()
+    sandbox.add_account("wx00000000000000bb", DEMO_SECRET)
+    accounts.write_text(ACCOUNT + SECOND)
+
+    assert watchdog.look() == ["wx00000000000000bb"]
+    assert client.exists("tokenworker:{wx00000000000000bb}:access_token")
+
+
+def test_an_account_that_is_removed_is_gone_after_two_looks(
+    watchdog: Watchdog, accounts: Path, client: redis.Redis, sandbox: Sandbox
+) -> None:
+    sandbox.add_account("wx00000000000000bb", DEMO_SECRET)
+    accounts.write_text(ACCOUNT + SECOND)
+    watchdog.look()
+    accounts.write_text(ACCOUNT)
+    watchdog.look()
+    watchdog.look()
+
+    assert keys_of(client, "wx00000000000000bb") == []
+    assert client.zrange("tokenworker:due", 0, -1) == [DEMO_APPID.encode()]
+
+
+def test_a_broken_accounts_file_keeps_the_accounts_and_shows_in_the_status(
+    watchdog: Watchdog, held: Runtime, accounts: Path
+) -> None:
+    watchdog.look()
+    accounts.write_text("[[account]\n")
+    watchdog.look()
+    [row] = held.status()
+
+    assert row["state"] == "live"
+    assert str(accounts) in row["accounts_error"]
+    accounts.write_text(ACCOUNT)
+    watchdog.look()
+    assert held.status()[0]["accounts_error"] is None
+
+
+def test_a_corrected_secret_ends_the_rest(watchdog: Watchdog, accounts: Path, client: redis.Redis) -> None:
+    accounts.write_text(ACCOUNT.replace(DEMO_SECRET, "f" * 32))
+    watchdog.look()
+    assert not client.exists(KEY)
+    accounts.write_text(ACCOUNT)
+    watchdog.look()
+
+    assert client.exists(KEY)
+
+
+def test_the_status_shows_no_token_and_no_secret(watchdog: Watchdog, held: Runtime, client: redis.Redis) -> None:
+    watchdog.look()
+    shown = repr(held.status())
+
+    token = client.get(KEY)
+    assert isinstance(token, bytes)
+    assert token.decode() not in shown
+    assert DEMO_SECRET not in shown
+    assert "fingerprint" in shown
+
+
+def test_an_account_that_was_exchanged_while_nobody_ran_gets_its_token_at_the_first_look(
+    held: Runtime,
+) -> None:
+    held.store.plan("wx00000000000000bb", time.time() + 3600)
+    held.reconcile()
+
+    assert held.take_due() == [DEMO_APPID]
+
+
+def test_an_account_that_nobody_knows_is_forgotten_when_its_token_has_run_out(
+    held: Runtime, client: redis.Redis
+) -> None:
+    held.reconcile()
+    lease = held.store.take_lease("wx00000000000000bb", 1)
+    assert lease
+    held.store.commit(lease, Credential("token", lease.taken_at + 0.2), refresh_at=0)
+    assert held.take_due() == [DEMO_APPID]
+    assert held.store.appids() == [DEMO_APPID, "wx00000000000000bb"][::-1]
+    time.sleep(0.25)
+    held.store.plan("wx00000000000000bb", 0)
+    held.take_due()
+
+    assert keys_of(client, "wx00000000000000bb") == []
+    assert held.store.appids() == [DEMO_APPID]
+
+
+# Names, and the sandbox's account.
+
+
+def named(appid: str, name: str) -> str:
+    return f'[[account]]\nappid = "{appid}"\nsecret = "{DEMO_SECRET}"\nname = "{name}"\n'
+
+
+def test_the_names_of_the_accounts_are_there_for_all_and_follow_their_file(held: Runtime, accounts: Path) -> None:
+    held.reconcile()
+    assert held.store.names() == {}
+
+    accounts.write_text(named(DEMO_APPID, "shop") + SECOND)
+    held.reconcile()
+    assert held.store.names() == {DEMO_APPID: "shop"}
+    assert [row["name"] for row in survey(held.store, held.durations)] == ["", "shop"]
+
+    accounts.write_text(named(DEMO_APPID, "官方旗舰店"))
+    held.reconcile()
+    held.reconcile()
+    assert held.store.names() == {DEMO_APPID: "官方旗舰店"}
+
+    accounts.write_text(ACCOUNT)
+    held.reconcile()
+    assert held.store.names() == {}
+
+
+def test_after_flushall_the_names_come_back(held: Runtime, accounts: Path, client: redis.Redis) -> None:
+    accounts.write_text(named(DEMO_APPID, "shop"))
+    held.reconcile()
+    client.flushall()
+    held.reconcile()
+
+    assert held.store.names() == {DEMO_APPID: "shop"}
+
+
+def test_a_real_account_takes_the_place_of_the_sandboxs_at_once_and_of_no_other(
+    held: Runtime, accounts: Path, client: redis.Redis
+) -> None:
+    for appid in (DEMO_APPID, "wx00000000000000cc"):
+        lease = held.store.take_lease(appid, 1)
+        assert lease
+        held.store.commit(lease, Credential("token", lease.taken_at + 7000), refresh_at=lease.taken_at + 6700)
+        held.store.rename({appid: "a name"})
+    accounts.write_text(SECOND)
+    held.reconcile()
+
+    assert held.store.appids() == ["wx00000000000000bb", "wx00000000000000cc"]
+    assert keys_of(client, DEMO_APPID) == []
+    assert held.store.names() == {"wx00000000000000cc": "a name"}
+
+
+def test_the_sandboxs_account_stays_where_it_is_configured(watchdog: Watchdog, held: Runtime) -> None:
+    watchdog.look()
+    held.reconcile()
+
+    assert [row["sandbox"] for row in survey(held.store, held.durations)] == [True]
+
+
+def test_a_worker_that_makes_tokens_up_says_so_once(
+    server: RedisServer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REDIS_URL", server.url)
+    for variables, times in (({"TOKENWORKER_SANDBOX": "http://127.0.0.1:8788"}, 1), ({"WECHAT_APPID": "wx1"}, 0)):
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        caplog.clear()
+        runtime.cache_clear()
+        monkeypatch.setenv("WECHAT_SECRET", DEMO_SECRET if times == 0 else "")
+        assert runtime() is runtime()
+        records = [record for record in caplog.records if "SANDBOX" in record.getMessage()]
+        assert [record.levelname for record in records] == ["WARNING"] * times
+    runtime.cache_clear()
+
+
+def test_an_account_that_comes_back_gets_its_token_at_once(
+    watchdog: Watchdog, held: Runtime, config: Config, client: redis.Redis
+) -> None:
+    watchdog.look()
+    held.store.clear(DEMO_APPID, 60)
+
+    # A worker that starts now knows the account, and does not know that it was away.
+    again = Watchdog(Runtime.from_config(config))
+    assert again.look() == [DEMO_APPID]
+    assert client.exists(KEY)
+
+
+def test_a_new_secret_is_tried_within_one_look_though_the_token_is_fresh(
+    watchdog: Watchdog, held: Runtime, accounts: Path, sandbox: Sandbox
+) -> None:
+    watchdog.look()
+    sandbox.add_account(DEMO_APPID, "f" * 32)
+    accounts.write_text(ACCOUNT.replace(DEMO_SECRET, "f" * 32))
+
+    assert watchdog.look() == [DEMO_APPID]
+    assert sandbox.counts().fetches == 2
+    assert held.store.look(DEMO_APPID).error == ""
+    assert watchdog.look() == []
+
+
+def test_a_new_secret_that_is_wrong_is_seen_at_once_and_costs_nobody_the_token(
+    watchdog: Watchdog, held: Runtime, accounts: Path, client: redis.Redis
+) -> None:
+    watchdog.look()
+    before = client.get(KEY)
+    accounts.write_text(ACCOUNT.replace(DEMO_SECRET, "f" * 32))
+    watchdog.look()
+
+    assert "40125" in held.store.look(DEMO_APPID).error
+    assert client.get(KEY) == before
+
+
+def test_a_secret_that_changed_while_nobody_ran_is_tried_at_the_start(
+    watchdog: Watchdog, config: Config, accounts: Path, sandbox: Sandbox
+) -> None:
+    watchdog.look()
+    sandbox.add_account(DEMO_APPID, "f" * 32)
+    accounts.write_text(ACCOUNT.replace(DEMO_SECRET, "f" * 32))
+    again = Watchdog(Runtime.from_config(config))
+
+    assert again.look() == [DEMO_APPID]
+    assert sandbox.counts().fetches == 2
+
+
+def test_workers_with_different_settings_do_not_take_turns_at_fetching(
+    watchdog: Watchdog, held: Runtime, config: Config, tmp_path: Path, accounts: Path, sandbox: Sandbox
+) -> None:
+    """While a new secret is rolled out, one worker has the old file."""
+    old = tmp_path / "old.toml"
+    old.write_text(ACCOUNT)
+    other = Watchdog(Runtime.from_config(replace(config, accounts_file=old)))
+    watchdog.look()
+    other.look()
+    sandbox.add_account(DEMO_APPID, "f" * 32)
+    accounts.write_text(ACCOUNT.replace(DEMO_SECRET, "f" * 32))
+    for _ in range(5):
+        watchdog.look()
+        other.look()
+
+    assert sandbox.counts().fetches == 2
+    assert held.store.look(DEMO_APPID).accepted == held.registry.account().revision
+
+
+def test_redis_that_went_back_in_time_is_noticed_and_its_tokens_are_not_trusted(
+    watchdog: Watchdog, held: Runtime, sandbox: Sandbox, client: redis.Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    watchdog.look()
+    watchdog.check_memory()
+    saved = {key: client.dump(key) for key in cast("list[bytes]", client.keys("*"))}
+    watchdog.check_memory()
+    time.sleep(0.25)
+    sandbox.platform.mint_stable(DEMO_APPID, DEMO_SECRET, "client_credential", "127.0.0.1", force_refresh=True)
+    for key, value in saved.items():
+        client.restore(key, 60_000 if key.endswith(b"access_token") else 0, cast("bytes", value), replace=True)
+    watchdog.check_memory()
+
+    assert "went back in time" in caplog.text
+    assert held.store.look(DEMO_APPID).suspect is not None
+    assert watchdog.look() == [DEMO_APPID]
+    assert sandbox.verdict(cast("bytes", client.get(KEY)).decode()).verdict == "current"
+
+
+def test_redis_that_was_emptied_is_no_reason_to_doubt(
+    watchdog: Watchdog, sandbox: Sandbox, client: redis.Redis
+) -> None:
+    watchdog.look()
+    watchdog.check_memory()
+    watchdog.check_memory()
+    client.flushall()
+    watchdog.look()
+    watchdog.check_memory()
+    watchdog.check_memory()
+
+    assert watchdog.look() == []
+    assert sandbox.counts().fetches == 2
+
+
+def test_a_beat_that_is_silent_is_named_once_and_so_is_its_return(
+    config: Config, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    held = Runtime.from_config(replace(config, durations=replace(config.durations, silence=0.3)))
+    watchdog = Watchdog(held)
+    watchdog.look()
+    assert "no tick" not in caplog.text, "beat may be about to start"
+    held.store.note_tick()
+    watchdog.look()
+    time.sleep(0.35)
+    for _ in range(3):
+        watchdog.look()
+    assert caplog.text.count("no tick for") == 1
+
+    held.store.note_tick()
+    for _ in range(3):
+        watchdog.look()
+    assert caplog.text.count("beat ticks again") == 1
+
+
+def test_a_beat_that_never_was_is_named_too(config: Config, caplog: pytest.LogCaptureFixture) -> None:
+    watchdog = Watchdog(Runtime.from_config(replace(config, durations=replace(config.durations, silence=0.1))))
+    watchdog.look()
+    time.sleep(0.15)
+    watchdog.look()
+
+    assert caplog.text.count("no tick for") == 1

@@ -1,0 +1,78 @@
+"""Whatever happens, in whatever order, the promises hold; and the model finds what would break them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from itertools import product
+from typing import cast
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import run_state_machine_as_test
+from support.clock import ClockedServer
+from support.processes import ROOT
+
+from model.bugs import BUGS
+from model.machine import Machine
+from model.process import Bug
+from model.record import BrokenPromiseError
+from model.stories import STORIES, Story
+from model.world import World
+from tokenworker.accounts.account import ENDPOINTS
+
+#: Endpoint; whether a third classic token kills the first; whether a forced refresh leaves the one before alive.
+VARIANTS = list(product(ENDPOINTS, (False, True), (False, True)))
+
+
+@pytest.fixture(scope="module")
+def clocked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClockedServer]:
+    server = ClockedServer(tmp_path_factory.mktemp("model"))
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture(autouse=True)
+def _quiet(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.CRITICAL, logger="tokenworker")
+
+
+def tell(story: Story, server: ClockedServer, bug: Bug | None = None) -> None:
+    """Let a story happen in each variant of what WeChat may do."""
+    for endpoint, strict, keeps in VARIANTS:
+        world = World(server, bug, endpoint=endpoint, two_newest_only=strict, force_keeps_previous=keeps)
+        try:
+            world.come_to_rest()
+            story(world)
+            world.come_to_rest()
+        finally:
+            world.close()
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_the_promises_hold(clocked: ClockedServer, name: str) -> None:
+    tell(STORIES[name], clocked)
+
+
+def test_the_promises_hold_whatever_happens(clocked: ClockedServer) -> None:
+    run_state_machine_as_test(
+        cast("type[Machine]", lambda: Machine(clocked)),
+        settings=settings(stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)),
+    )
+
+
+@pytest.mark.parametrize("name", BUGS)
+def test_the_model_finds_a_fault(clocked: ClockedServer, name: str) -> None:
+    seed = BUGS[name]
+    with pytest.raises(BrokenPromiseError) as broken:
+        tell(seed.story, clocked, seed.bug)
+
+    assert broken.value.promise is seed.breaks
+
+
+@pytest.mark.parametrize("text", [seed.bug.lua[0] for seed in BUGS.values() if seed.bug.lua[0]])
+def test_each_fault_changes_one_script(text: str) -> None:
+    scripts = [path.read_text(encoding="utf-8") for path in (ROOT / "tokenworker" / "lua").glob("*.lua")]
+
+    assert sum(text in script for script in scripts) == 1

@@ -1,0 +1,136 @@
+"""The real parts that the tests run on: a Redis server, workers, beat and whatever else they start."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+import redis
+
+from tokenworker.cli.up.embedded import server_command
+from tokenworker.store.records import connect
+
+T = TypeVar("T")
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for(what: Callable[[], T | None], timeout: float = 10.0, pause: float = 0.02) -> T:
+    """Wait until `what` returns something true, and return that."""
+    end = time.monotonic() + timeout
+    while not (found := what()):
+        if time.monotonic() > end:
+            pytest.fail(f"waited {timeout} s in vain")
+        time.sleep(pause)
+    return found
+
+
+class RedisServer:
+    """A real server that tests may stop, freeze and start again on its port."""
+
+    def __init__(self, folder: Path, program: Path | None = None, **environ: str) -> None:
+        self.folder = folder
+        self.program = program
+        self.options: tuple[str, ...] = ()
+        self.environ = os.environ | environ
+        self.port = free_port()
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        program, *options = server_command(self.port, self.folder)
+        command = [str(self.program or program), *options, "--unixsocket", str(self.folder / "redis.sock")]
+        command += self.options
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=self.environ)
+        wait_for(self._answers)
+
+    def kill(self) -> None:
+        if self.process:
+            self.process.send_signal(signal.SIGCONT)
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def send_signal(self, number: signal.Signals) -> None:
+        assert self.process
+        self.process.send_signal(number)
+
+    def client(self) -> redis.Redis:
+        return connect(self.url)
+
+    def _answers(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+
+@dataclass
+class Stack:
+    """Workers, beats and whatever else runs for one test, in a folder of its own."""
+
+    folder: Path
+    environ: dict[str, str]
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def run(self, *command: str, **environ: str) -> subprocess.Popen[bytes]:
+        log = (self.folder / f"{len(self.processes)}.log").open("wb")
+        with log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", *command],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=self.folder,
+                env=self.environ | environ,
+            )
+        self.processes.append(process)
+        return process
+
+    def worker(self, *options: str, **environ: str) -> subprocess.Popen[bytes]:
+        """Start a worker and wait until it takes tasks."""
+        number = len(self.processes)
+        process = self.run(
+            "celery",
+            "--app=tokenworker",
+            "worker",
+            "--loglevel=INFO",
+            f"--hostname=w{number}@test",
+            "--without-mingle",
+            *options,
+            **environ,
+        )
+        wait_for(lambda: " ready." in self.log(number) or process.poll() is not None)
+        return process
+
+    def beat(self, **environ: str) -> subprocess.Popen[bytes]:
+        return self.run("celery", "--app=tokenworker", "beat", "--loglevel=INFO", **environ)
+
+    def log(self, number: int) -> str:
+        return (self.folder / f"{number}.log").read_text(encoding="utf-8", errors="replace")
+
+    def logs(self) -> str:
+        return "\n".join(self.log(number) for number in range(len(self.processes)))
+
+    def stop(self) -> None:
+        for process in self.processes:
+            process.send_signal(signal.SIGCONT)
+            process.terminate()
+        for process in self.processes:
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()

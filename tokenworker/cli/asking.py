@@ -1,0 +1,45 @@
+"""Refreshing by hand: a worker does it, and says what came of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery.exceptions import TimeoutError as NoAnswer
+from kombu.exceptions import OperationalError
+
+from tokenworker.celery import app
+from tokenworker.cli.kept import Kept
+from tokenworker.redaction import redacted
+from tokenworker.refresh.causes import Demand
+from tokenworker.refresh.outcomes import last_error, reason
+from tokenworker.worker.tasks import refresh_token
+
+
+class NotAsked(Exception):  # noqa: N818  it states a fact
+    """No worker was reached, or none came to an end; its text says why."""
+
+
+def refresh(held: Kept, appid: str, timeout: float, demand: Demand) -> tuple[dict[str, Any], str]:
+    """Have a worker refresh, and return what it says, and why it did not; raises `NotAsked` after `timeout` seconds."""
+    app.set_current()
+    began = held.store.now()
+    try:
+        # Celery itself would try for a long time before it says that.
+        with app.connection_for_write() as connection:
+            connection.ensure_connection(max_retries=1)
+        ask = {"appid": appid, "early": demand.early, "force": demand.force}
+        result = dict(refresh_token.apply_async(kwargs=ask).get(timeout=timeout))
+    except NoAnswer:
+        raise NotAsked(_no_answer(held, appid, began, timeout)) from None
+    except OperationalError as error:
+        raise NotAsked(f"the queue can't be reached: {redacted(str(error))}") from None
+    return result, reason(result["outcome"], held.store.look(appid), demand, held.durations)
+
+
+def _no_answer(held: Kept, appid: str, began: float, timeout: float) -> str:
+    snapshot = held.store.look(appid)
+    if snapshot.error and snapshot.failed_at >= began:
+        return f"not refreshed within {timeout:g} s: {last_error(snapshot)}"
+    choice = held.selection()
+    question = "is one running, on the queue tokenworker?" if choice.kept else choice.nothing
+    return f"no worker answered within {timeout:g} s: {question}"

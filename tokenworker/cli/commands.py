@@ -1,0 +1,243 @@
+"""The command line: ``tokenworker up | status | get | refresh | leak | check | sandbox``."""
+
+from __future__ import annotations
+
+import errno
+import json
+import math
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from functools import partial
+from typing import Any, NoReturn
+
+import click
+
+from tokenworker.cli.kept import Kept, absence
+from tokenworker.cli.selection import NothingChosen
+from tokenworker.cli.terminal import Terminal
+from tokenworker.demo import DEMO_APPID, DEMO_SECRET
+from tokenworker.errors import StoreUnavailable, TokenWorkerError
+from tokenworker.refresh.causes import Demand
+from tokenworker.settings.config import Config, read_dotenv
+
+
+class _Commands(click.Group):
+    """Turns errors that have a sentence for people into that sentence and exit code 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except StoreUnavailable as error:
+            _fail(absence() or str(error))
+        except (TokenWorkerError, NothingChosen) as error:
+            _fail(str(error))
+        except click.BadParameter as error:
+            _fail(error.format_message(), code=2)
+        except OSError as error:
+            if error.errno == errno.EPIPE:
+                raise  # click ends quietly when nobody reads on
+            _fail_to_write(error)
+
+
+def _fail(sentence: str, code: int = 1) -> NoReturn:
+    click.echo(sentence, err=True)
+    sys.exit(code)
+
+
+def _fail_to_write(error: OSError) -> NoReturn:
+    # What could not be written must not be tried again, and complained of, at our end.
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    _fail(f"the system refuses: {error}")
+
+
+@contextmanager
+def _told(*kinds: type[Exception]) -> Iterator[None]:
+    """Turn errors of a part that only some commands load into their sentence."""
+    try:
+        yield
+    except kinds as error:
+        _fail(str(error))
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="tokenworker")
+def main() -> None:
+    """Keep WeChat access tokens fresh."""
+    read_dotenv()
+
+
+_PORT = click.IntRange(1, 65535)
+
+
+@main.command()
+@click.option("--redis-port", type=_PORT, help="Port of the embedded server; 6389, or the next free one.")
+@click.option("--flower-port", type=_PORT, help="Port of Flower; 5555, or the next free one.")
+@click.option("--sandbox-port", type=_PORT, help="Port of the sandbox; 8788, or the next free one.")
+def up(redis_port: int | None, flower_port: int | None, sandbox_port: int | None) -> None:
+    """Run everything here: Redis (embedded unless REDIS_URL is set), worker, beat, Flower.
+
+    Without an account it also runs a sandbox that plays WeChat.
+    """
+    if os.name == "nt":
+        _fail("`tokenworker up` needs Linux or macOS: on Windows, use WSL or docker compose")
+    from tokenworker.cli import up as everything  # noqa: PLC0415  readers of tokens need none of it
+
+    with _told(everything.ChildFailed, everything.FolderUnusable, everything.NoServer, everything.PortTaken):
+        everything.run(everything.Ports(redis_port, flower_port, sandbox_port), Terminal())
+
+
+@main.command()
+@click.argument("accounts", nargs=-1, metavar="[ACCOUNT]...")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object an account.")
+def status(accounts: tuple[str, ...], as_json: bool) -> None:
+    """Show how every ACCOUNT is, all by default; each by its appid or name."""
+    from tokenworker.worker.runtime import survey  # noqa: PLC0415
+
+    with closing(Kept()) as held:
+        choice = held.selection()
+        if not choice.kept:
+            raise NothingChosen(choice.nothing)
+        rows = survey(held.store, held.durations, [choice.one(account) for account in accounts] or None)
+        error = held.store.accounts_error()
+    if as_json:
+        click.echo("\n".join(json.dumps(row | {"accounts_error": error}) for row in rows))
+    else:
+        Terminal().table(rows, error)
+    if error or any(row["state"] != "live" for row in rows):
+        sys.exit(1)
+
+
+@main.command()
+@click.argument("account", required=False)
+def get(account: str | None) -> None:
+    """Print the token of ACCOUNT, its appid or name, which may be left out when there is one."""
+    from tokenworker.reading.token_reader import TokenReader  # noqa: PLC0415
+
+    config = Config.from_env()
+    with closing(Kept()) as held, TokenReader(config.redis_url, config.prefix) as reader:
+        click.echo(reader.get_token(held.readable(account)).access_token)
+
+
+@main.command()
+@click.argument("account", required=False)
+@click.option("--force", is_flag=True, help="WeChat's forced refresh: the token before dies. For leaks.")
+@click.option("--timeout", default=30.0, show_default=True, help="Seconds to wait for a worker.")
+def refresh(account: str | None, force: bool, timeout: float) -> None:
+    """Have a worker refresh the token of ACCOUNT, its appid or name, now."""
+    from tokenworker.cli import asking  # noqa: PLC0415  readers of tokens need no Celery
+
+    with closing(Kept()) as held, _told(asking.NotAsked):
+        result, why = asking.refresh(held, held.named(account), timeout, Demand(early=True, force=force))
+    click.echo(json.dumps(result))
+    if why:
+        click.echo(f"not refreshed: {why}", err=True)
+    if result["outcome"] == "waiting":
+        sys.exit(1)
+
+
+@main.command()
+@click.argument("account", required=False)
+@click.option("--timeout", default=30.0, show_default=True, help="Seconds to wait for a worker.")
+def leak(account: str | None, timeout: float) -> None:
+    """Kill a token of ACCOUNT that leaked: two forced refreshes, as WeChat says, more than 30 s apart.
+
+    The first makes a new token and leaves the leaked one alive as the one before; the second kills that.
+    """
+    from tokenworker.cli import asking  # noqa: PLC0415
+
+    with closing(Kept()) as held, _told(asking.NotAsked):
+        appid, rest = held.named(account), held.durations.force_interval
+        for step in ("first", "second"):
+            result, why = asking.refresh(held, appid, timeout, Demand(force=True))
+            if result["outcome"] != "refreshed":
+                _fail(f"the {step} of two forced refreshes was not made ({why}): wait {rest:g} s and start again")
+            if step == "first":
+                click.echo(f"The first of two forced refreshes is done; the second comes in {rest:g} s.")
+                time.sleep(rest)
+    click.echo("The leaked token is dead. Now find the leak, and consider a new AppSecret.")
+
+
+@main.command()
+@click.option("--call", is_flag=True, help="Ask WeChat, too: once for each account.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object for each thing that was looked at.")
+@click.option("--app", "-A", default="tokenworker", show_default=True, help="The app whose worker does our work.")
+def check(call: bool, as_json: bool, app: str) -> None:
+    """Examine settings, Redis, queue, workers and beat, and say what is wrong and what to do."""
+    from tokenworker.cli import doctor  # noqa: PLC0415
+
+    view = Terminal()
+    findings = []
+    for finding in doctor.examine(app, call=call):
+        findings.append(finding)
+        if as_json:
+            click.echo(json.dumps(vars(finding), ensure_ascii=False))
+        else:
+            view.finding(finding.level, finding.subject, finding.sentence)
+    if any(finding.level == "fault" for finding in findings):
+        sys.exit(1)
+
+
+def _finite(_context: click.Context, _option: click.Parameter, number: float | None) -> float | None:
+    if number is not None and not math.isfinite(number):
+        raise click.BadParameter(f"{number} is no length of time.")
+    return number
+
+
+def _pairs(_context: click.Context, _option: click.Parameter, texts: tuple[str, ...]) -> list[tuple[str, str]]:
+    pairs = [text.partition(":") for text in texts]
+    if not all(appid and secret for appid, _, secret in pairs):
+        raise click.BadParameter("write an appid, a colon and a secret, for example wx0123456789abcdef:made-up.")
+    return [(appid, secret) for appid, _, secret in pairs]
+
+
+_SPAN = click.FloatRange(min=0, min_open=True)
+
+
+@main.command()
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", type=click.IntRange(0, 65535), default=8788, show_default=True, help="0 takes any free one.")
+@click.option(
+    "--time-scale", type=_SPAN, default=1.0, show_default=True, callback=_finite, help="Multiplies every duration."
+)
+@click.option("--life", type=_SPAN, callback=_finite, help="Seconds a token lives, instead of 7200 times the scale.")
+@click.option(
+    "--account", "accounts", multiple=True, metavar="APPID:SECRET", callback=_pairs, help="Instead of the demo account."
+)
+def sandbox(host: str, port: int, time_scale: float, life: float | None, accounts: list[tuple[str, str]]) -> None:
+    """Play WeChat on this machine, for trying out and for tests."""
+    from tokenworker.sandbox import InputError, Platform, Rules, run  # noqa: PLC0415
+
+    given = accounts or [(DEMO_APPID, DEMO_SECRET)]
+    try:
+        rules = Rules().scaled(time_scale)
+        platform = Platform(replace(rules, life=life or rules.life))
+        for appid, secret in given:
+            platform.add_account(appid, secret)
+    except (InputError, ValueError) as error:
+        _fail(str(error))
+    try:
+        run(host, port, platform, on_ready=partial(_introduce, host, given[0]))
+    except (OSError, UnicodeError) as error:
+        _fail(f"the sandbox can't listen on {host}:{port}: {getattr(error, 'strerror', error)}")
+
+
+def _introduce(host: str, account: tuple[str, str], port: int) -> None:
+    """Say where the sandbox is, and how to try it; a secret that somebody gave may be a real one."""
+    address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  where it listens, not where we do
+    url = f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}"
+    appid, secret = account if account == (DEMO_APPID, DEMO_SECRET) else (account[0], "SECRET")
+    click.echo(f"The sandbox plays WeChat at {url}, with made-up tokens; Ctrl-C stops it.")
+    click.echo(f"  appid     {appid}")
+    click.echo(f"  secret    {secret if secret == DEMO_SECRET else 'the one that you gave'}")
+    click.echo(f"  faults    {url}/sandbox/")
+    query = f"grant_type=client_credential&appid={appid}&secret={secret}"
+    click.echo(f"  try it    curl '{url}/cgi-bin/token?{query}'")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,29 @@
+"""The doctor behind `tokenworker check`: looks at all that a worker would use, and changes nothing that lasts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tokenworker.cli.doctor import queue, server, settings, wechat
+from tokenworker.cli.doctor.finding import Finding
+from tokenworker.settings.config import Config
+
+__all__ = ["Finding", "examine"]
+
+
+def examine(app_name: str, *, call: bool = False) -> Iterator[Finding]:
+    """Look at the settings, Redis, the queue and who works on it, and with `call` at what WeChat says of each account.
+
+    `app_name` is the app whose worker runs our tasks, as `celery -A` takes it.
+    """
+    faults = settings.faults()
+    yield from faults
+    if faults:
+        return  # no worker would start, and so there is nothing more to find
+    config = Config.from_env()
+    accounts = config.accounts()
+    yield from settings.examine(config, accounts)
+    yield from server.examine(config, accounts)
+    yield from queue.examine(app_name)
+    if call:
+        yield from wechat.examine(config, accounts)

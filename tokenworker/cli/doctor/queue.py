@@ -1,0 +1,112 @@
+"""The queue, and who works on it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from celery import Celery
+from celery.app.utils import find_app
+from celery.exceptions import TimeoutError as NoAnswer
+
+from tokenworker.cli.doctor.finding import Finding, fault, note, ok
+from tokenworker.errors import StoreUnavailable, TokenWorkerError
+from tokenworker.messages import QUEUE, STATUS, TASKS
+from tokenworker.redaction import redacted
+from tokenworker.worker import preflight, redisbroker
+
+_SUBJECT = "queue"
+
+#: Seconds that workers get to answer.
+_PATIENCE = 2.0
+#: More messages than this do not wait where a worker keeps up.
+_BACKLOG = 100
+
+
+def examine(app_name: str) -> Iterator[Finding]:
+    """Look at the broker, the workers and the way back of a result."""
+    try:
+        app = find_app(app_name)
+        app.loader.import_default_modules()
+    except (Exception, SystemExit) as error:  # noqa: BLE001  whatever another app's module may raise
+        yield fault(_SUBJECT, f"the app {app_name} can't be loaded: {type(error).__name__}: {error}")
+        return
+    yield from _app(app)
+    try:
+        waiting = _waiting(app)
+        nodes = [name for reply in app.control.ping(timeout=_PATIENCE) or [] for name in reply]
+        taking = _taking(app, set(nodes))
+    except Exception as error:  # noqa: BLE001  each transport has errors of its own
+        yield fault(_SUBJECT, f"the broker can't be used: {_text(error)}")
+        return
+    yield from _workers(nodes, taking, waiting)
+    if taking:
+        yield from _tasks(app, taking)
+        yield from _round_trip(app)
+
+
+def _app(app: Celery) -> Iterator[Finding]:
+    yield from (fault(_SUBJECT, sentence) for sentence in preflight.settings_faults(app))
+    yield from (note(_SUBJECT, sentence) for sentence in preflight.notes(app))
+
+
+def _waiting(app: Celery) -> int:
+    """Return how many messages wait in the queue; one that is not there has none."""
+    with app.connection_for_write() as connection:
+        connection.ensure_connection(max_retries=1, timeout=int(_PATIENCE))
+        if too_old := redisbroker.fault(connection):
+            raise StoreUnavailable(too_old)
+        channel: Any = connection.default_channel
+        try:
+            return int(channel.queue_declare(queue=QUEUE, passive=True).message_count)
+        except connection.channel_errors:
+            return 0
+
+
+def _workers(nodes: list[str], taking: set[str], waiting: int) -> Iterator[Finding]:
+    for name, count in Counter(nodes).items():
+        if count > 1:
+            yield fault("worker", f"{count} nodes are named {name}: give each its own, with -n tokenworker@%h")
+    if not taking:
+        yield fault("worker", f"no worker takes from {QUEUE}, where {waiting} messages wait: start one with -Q {QUEUE}")
+    else:
+        yield ok("worker", f"{', '.join(sorted(taking))} takes from {QUEUE}")
+    if taking and waiting > _BACKLOG:
+        yield fault(_SUBJECT, f"{waiting} messages wait in {QUEUE}: the workers don't keep up, or hang")
+
+
+def _taking(app: Celery, nodes: set[str]) -> set[str]:
+    queues = app.control.inspect(timeout=_PATIENCE).active_queues() if nodes else None
+    return {node for node, taken in (queues or {}).items() if any(queue["name"] == QUEUE for queue in taken)}
+
+
+def _tasks(app: Celery, nodes: set[str]) -> Iterator[Finding]:
+    known = app.control.inspect(destination=list(nodes), timeout=_PATIENCE).registered() or {}
+    for node, names in known.items():
+        missing = [name for name in TASKS if name not in {text.split(" ")[0] for text in names}]
+        if missing:
+            yield fault("worker", f"{node} takes from {QUEUE} and does not know {', '.join(missing)}: it loses them")
+
+
+def _round_trip(app: Celery) -> Iterator[Finding]:
+    if not app.conf.result_backend:
+        return  # said above
+    try:
+        app.send_task(STATUS, queue=QUEUE, expires=_PATIENCE).get(timeout=2 * _PATIENCE)
+    except NoAnswer:
+        yield fault("results", "a worker is there, but its result does not come back: is its result backend ours?")
+    except Exception as error:  # noqa: BLE001  each result backend has errors of its own
+        yield fault("results", f"a task's result can't be read: {_text(error)}")
+    else:
+        yield ok("results", "a task was sent, run and answered")
+
+
+def _text(error: BaseException) -> str:
+    text = redacted(str(error))
+    if isinstance(error, TokenWorkerError):
+        return text
+    # Redis's ACL keeps users from all channels unless told otherwise, and Celery talks to workers through channels.
+    if "channel" in text.lower():
+        return f"{text}: give the user the right to channels, with ACL SETUSER … &*"
+    return f"{type(error).__name__}: {text}"[:300]

@@ -1,0 +1,45 @@
+"""The settings, as the worker would read them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from tokenworker.accounts.account import Account
+from tokenworker.accounts.oddities import oddities
+from tokenworker.cli.doctor.finding import Finding, fault, note, ok
+from tokenworker.errors import ConfigError
+from tokenworker.settings.config import Config, broker_notes, startup_faults
+from tokenworker.worker import celerysettings
+
+_SUBJECT = "settings"
+
+
+def faults() -> list[Finding]:
+    """List what keeps a worker from starting: settings, accounts, and Celery's settings."""
+    found = dict.fromkeys([*startup_faults(), *_celery_faults()])
+    return [fault(_SUBJECT, sentence) for sentence in found]
+
+
+def examine(config: Config, accounts: Mapping[str, Account]) -> Iterator[Finding]:
+    """Look at what a worker would start with, though it can't be meant."""
+    yield ok(_SUBJECT, f"{len(accounts)} account{'s' if len(accounts) > 1 else ''}")
+    if config.sandbox:
+        yield note(_SUBJECT, "SANDBOX: no account is configured, so the tokens are made up")
+    yield from _odd(accounts, config)
+
+
+def _odd(accounts: Mapping[str, Account], config: Config) -> Iterator[Finding]:
+    sandboxed = bool(config.sandbox) or not any("weixin.qq.com" in url for url in config.api_urls)
+    strange = [odd for account in accounts.values() for odd in oddities(account, sandboxed=sandboxed)]
+    yield from (fault(_SUBJECT, sentence) for sentence in [*strange, *broker_notes()])
+    text = celerysettings.note()
+    if text:
+        yield note(_SUBJECT, text)
+
+
+def _celery_faults() -> list[str]:
+    try:
+        celerysettings.settings(Config.from_env())
+    except ConfigError as error:
+        return error.faults
+    return []

@@ -1,0 +1,75 @@
+"""The accounts that are kept in Redis, as one command sees them."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import suppress
+from urllib.parse import urlsplit
+
+from tokenworker.cli.selection import NothingChosen, Selection
+from tokenworker.cli.terminal import shown
+from tokenworker.errors import ConfigError, StoreUnavailable
+from tokenworker.settings.config import Config
+from tokenworker.settings.urls import DEFAULT_REDIS_URL
+from tokenworker.store.records import TokenStore, connect
+
+
+class Kept:
+    """A store for the length of one command, and whom it can be about."""
+
+    def __init__(self) -> None:
+        self._config = Config.from_env()
+        self._client = connect(self._config.redis_url)
+        self.store = TokenStore(self._client, self._config.prefix)
+        self.durations = self._config.durations
+
+    def selection(self) -> Selection:
+        """Return the accounts that can be chosen from."""
+        names = self.store.names()
+        kept = {appid: names.get(appid, "") for appid in self.store.appids()}
+        return Selection(self._configured(), kept, f"{shown(self._config.redis_url)}, prefix {self._config.prefix}")
+
+    def readable(self, given: str | None) -> str:
+        """Return the appid that is meant, where any is kept; who may only read tokens has to give it."""
+        try:
+            choice = self.selection()
+        except StoreUnavailable:
+            if given is None or absence():
+                raise
+            return given
+        appid = choice.one(given)
+        if not choice.kept:
+            raise NothingChosen(choice.nothing)
+        return appid
+
+    def named(self, given: str | None) -> str:
+        """Return the appid that is meant; one that is not kept here may be known to a worker."""
+        choice = self.selection()
+        return (given and choice.find(given)) or given or choice.one()
+
+    def close(self) -> None:
+        """Close the connections to Redis."""
+        self._client.close()
+
+    def _configured(self) -> dict[str, str]:
+        # What is configured here may be none of this shell's business, or out of its sight.
+        with suppress(ConfigError):
+            return {appid: account.name for appid, account in self._config.accounts().items()}
+        return {}
+
+
+def absence() -> str:
+    """Say that nobody said where Redis is, if that is so and it is not at its default place."""
+    url = urlsplit(DEFAULT_REDIS_URL)
+    if Config.from_env().redis_given or _listens(str(url.hostname), url.port or 0):
+        return ""
+    return (
+        f"REDIS_URL is not set, and nothing answers at {url.netloc}: set REDIS_URL, or run this in the folder where"
+        " `tokenworker up` runs"
+    )
+
+
+def _listens(host: str, port: int) -> bool:
+    with suppress(OSError), socket.create_connection((host, port), timeout=1):
+        return True
+    return False

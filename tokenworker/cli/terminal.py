@@ -1,0 +1,129 @@
+"""What a person sees in the terminal: the accounts as a table, living or once; where there is none, plain lines."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.text import Text
+
+from tokenworker.cli.table import Row, Table, frame, remarks, wrapped
+
+Show = Callable[[Sequence[Row], str | None], None]
+
+
+class Terminal:
+    """Writes to a terminal, or line by line where there is none."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        # Colours may be forced on a pipe, but whoever reads from one wants a line an account.
+        terminal = sys.stdout is not None and sys.stdout.isatty()
+        self._console = console or Console(highlight=False, force_terminal=terminal)
+
+    def say(self, sentence: str, style: str = "") -> None:
+        """Write one sentence."""
+        self._console.print(Text(self._plain(sentence), style), soft_wrap=not self._console.is_terminal)
+
+    def finding(self, level: str, subject: str, sentence: str) -> None:
+        """Write what an examination found, its lines below each other; in a pipe it is one line."""
+        style = {"fault": "bold red", "note": "yellow"}.get(level, "")
+        word = f"{level.upper() if level == 'fault' else level:5}"
+        head, lines = f" {subject:8} ", [self._plain(line) for line in sentence.splitlines()]
+        room = self._console.width - len(word) - len(head)
+        parts = [part for line in lines for part in wrapped(line, room)]
+        texts = parts if self._console.is_terminal else [Text(" ".join(lines))]
+        self._write([Text.assemble((word, style), head, texts[0])])
+        self._write(Text.assemble(" " * len(word + head), text) for text in texts[1:])
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Show that something is being started, and how long that took."""
+        began = time.monotonic()
+        # The other spinners are of letters that not every terminal has.
+        with self._console.status(f"starting {name}", spinner="line"):
+            yield
+        self.say(f"  {name:8} ready after {time.monotonic() - began:.1f} s")
+
+    def show_places(
+        self, redis_url: str, flower_url: str, sandbox_url: str | None, folder: Path, *, embedded: bool
+    ) -> None:
+        """Say where everything is."""
+        if sandbox_url:
+            self.say("SANDBOX: no account is configured, so these tokens are made up.", "bold yellow")
+            self.say("Set WECHAT_APPID and WECHAT_SECRET for the real WeChat.")
+        self.say(f"Redis    {shown(redis_url)}" + ("  (embedded: for trying out)" if embedded else ""))
+        self.say(f"Flower   {flower_url}")
+        if sandbox_url:
+            self.say(f"sandbox  {sandbox_url}/sandbox/")
+        self.say(f"logs     {folder}/*.log")
+        self.say("read     .venv/bin/tokenworker get        in another terminal, same folder")
+        self.say("stop     Ctrl-C")
+
+    @contextmanager
+    def live(self) -> Iterator[Show]:
+        """Keep a table of the accounts on the screen; without a terminal, write a line for each change."""
+        if not self._console.is_terminal or self._console.is_dumb_terminal:
+            yield self._changes()
+            return
+        with Live(console=self._console, auto_refresh=False, transient=True) as live:
+            yield lambda rows, error: live.update(self._frame(rows, error), refresh=True)
+
+    def table(self, rows: Sequence[Row], error: str | None) -> None:
+        """Write the table of the accounts once."""
+        plain = self._cleaned(rows)
+        table = Table(plain, self._console.width if self._console.is_terminal else None)
+        self._write(table.heading())
+        for row in plain:
+            self._write(table.lines(row))
+        if error:
+            self.say(error, "bold red")
+
+    def _frame(self, rows: Sequence[Row], error: str | None) -> Group:
+        width, height = self._console.size
+        # One line stays free for the cursor.
+        return Group(*frame(self._cleaned(rows), self._plain(error or ""), width, height - 1))
+
+    def _changes(self) -> Show:
+        seen: dict[str, object] = {}
+
+        def show(rows: Sequence[Row], error: str | None) -> None:
+            plain = self._cleaned(rows)
+            table = Table(plain, None)
+            now: dict[str, object] = {row["appid"]: (row["state"], row["fingerprint"], remarks(row)) for row in plain}
+            now |= {"": error} if error else {}
+            for row in plain:
+                if now[row["appid"]] != seen.get(row["appid"]):
+                    self._write(table.lines(row))
+            if error and seen.get("") != error:
+                self.say(error)
+            seen.clear()
+            seen.update(now)
+
+        return show
+
+    def _write(self, lines: Iterable[Text]) -> None:
+        for line in lines:
+            self._console.print(line, soft_wrap=True)
+
+    def _cleaned(self, rows: Sequence[Row]) -> list[Row]:
+        return [
+            {key: self._plain(value) if isinstance(value, str) else value for key, value in row.items()} for row in rows
+        ]
+
+    def _plain(self, text: str) -> str:
+        """Replace what would break a line or command the terminal, and what it has no letters for."""
+        line = "".join(letter if letter.isprintable() else " " for letter in text)
+        return line.encode(self._console.encoding, "replace").decode(self._console.encoding)
+
+
+def shown(redis_url: str) -> str:
+    """Write where Redis is without user, password and options."""
+    url = urlsplit(redis_url)
+    db = parse_qs(url.query).get("db", [""])[0]
+    return f"{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}" + (f"?db={db}" if db else "")

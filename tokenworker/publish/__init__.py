@@ -1,0 +1,1 @@
+"""Published copies, as SDKs keep them."""

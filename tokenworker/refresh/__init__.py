@@ -1,0 +1,1 @@
+"""When WeChat is called, and the one call."""

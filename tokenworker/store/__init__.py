@@ -1,0 +1,1 @@
+"""What Redis knows, and how it is changed."""

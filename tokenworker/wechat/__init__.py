@@ -1,0 +1,1 @@
+"""How WeChat is called, and what its answers mean."""

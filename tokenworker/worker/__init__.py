@@ -1,0 +1,1 @@
+"""What runs inside Celery: tasks, the watchdog, what they are made of."""

@@ -1,0 +1,48 @@
+"""What callers hand to the tasks, from any language: as it should be, or a sentence about what to pass instead."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from tokenworker.credential import fingerprint
+from tokenworker.errors import WrongArgument
+
+_APPID = "the appid or the name of an account as a text, such as 'wx0123456789abcdef', or nothing"
+_REJECTED = "the token that WeChat refused as a text, or the first 16 hex digits of its SHA-256"
+_FINGERPRINT = re.compile("[0-9a-f]{16}")
+
+#: What JSON may bring, in the words of whoever writes it.
+_KINDS = {str: "a text", bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "an object"}
+
+
+def account_named(appid: Any) -> str | None:
+    """Return the appid or name that was given, if any; raises `WrongArgument`."""
+    return _text("appid", appid, _APPID)
+
+
+def token_named(rejected: Any) -> str | None:
+    """Take a token for its fingerprint, so that the token itself goes no further; raises `WrongArgument`."""
+    text = _text("rejected", rejected, _REJECTED)
+    return text if text is None or _FINGERPRINT.fullmatch(text) else fingerprint(text)
+
+
+def switch(name: str, value: Any) -> bool:
+    """Return whether something is on; raises `WrongArgument`, since the text "false" would be."""
+    if value is None or isinstance(value, bool):
+        return bool(value)
+    raise _wrong(name, value, "true or false")
+
+
+def _text(name: str, value: Any, wanted: str) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise _wrong(name, value, wanted)
+    # Half a character, which JSON can bring, is in no name and no token, and nothing can be made of it.
+    return value.encode("utf-8", "replace").decode()
+
+
+def _wrong(name: str, value: Any, wanted: str) -> WrongArgument:
+    # Not the value: a token may be in it.
+    return WrongArgument(f"{name} was given as {_KINDS.get(type(value), 'something else')}: give {wanted}")

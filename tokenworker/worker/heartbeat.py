@@ -1,0 +1,52 @@
+"""A file whose age says whether worker or beat still work: a health check that costs next to nothing."""
+
+from __future__ import annotations
+
+import logging
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from celery.beat import Scheduler as _Scheduler
+from celery.signals import heartbeat_sent
+
+from tokenworker.settings.config import Config
+
+logger = logging.getLogger(__name__)
+
+
+@cache
+def _file() -> Path | None:
+    return Config.from_env().heartbeat_file
+
+
+def touch() -> None:
+    """Make the file young, if one is asked for."""
+    file = _file()
+    try:
+        if file:
+            file.touch()
+    except OSError as error:
+        _complain(str(error.strerror))
+
+
+@cache
+def _complain(reason: str) -> None:
+    """Say once why the file can't be written: there is a heartbeat every two seconds."""
+    logger.warning("the file of TOKENWORKER_HEARTBEAT_FILE can't be written: %s", reason)
+
+
+@heartbeat_sent.connect(weak=False)
+def _worker_lives(**_: Any) -> None:
+    """Tell of a worker: its consumer's loop sends heartbeats, and none while the broker is away or it hangs."""
+    touch()
+
+
+class Scheduler(_Scheduler):
+    """Celery's scheduler, whose every tick shows."""
+
+    def tick(self, *args: Any, **options: Any) -> float:
+        """Do what is due and return the seconds until the next look."""
+        seconds: float = super().tick(*args, **options)
+        touch()
+        return seconds

@@ -1,0 +1,164 @@
+"""The watchdog: a thread in every worker that refreshes what beat, the queue and the other workers left undone."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import Any
+
+from celery.signals import celeryd_after_setup, worker_ready, worker_shutting_down
+
+from tokenworker.errors import TokenWorkerError
+from tokenworker.messages import QUEUE
+from tokenworker.refresh.causes import Cause, Demand
+from tokenworker.refresh.decide import Nothing, Wait, decide
+from tokenworker.worker import preflight
+from tokenworker.worker.runtime import Runtime, runtime
+from tokenworker.worker.tasks import refresh_due_tokens
+
+logger = logging.getLogger(__name__)
+
+#: Clocks are corrected by less without a step, and the way to Redis takes its time.
+_CLOCK_STEP = 2.0
+
+
+class Watchdog(threading.Thread):
+    """Looks at the accounts now and then, and refreshes those that are neglected, without beat or broker."""
+
+    def __init__(self, held: Runtime) -> None:
+        super().__init__(name="tokenworker-watchdog", daemon=True)
+        self._held = held
+        self._stopped = threading.Event()
+        self._ahead: float | None = None
+        self._pulse = 0
+        self._began = time.monotonic()
+        self._silent = False
+
+    def run(self) -> None:
+        """Look until stopped."""
+        durations, looked = self._held.durations, time.monotonic()
+        while not self._stopped.wait(durations.pulse):
+            self.check_memory()
+            if time.monotonic() >= looked + durations.watchdog_interval:
+                looked = time.monotonic()
+                self.look()
+
+    def stop(self) -> None:
+        """End after the look under way."""
+        self._stopped.set()
+
+    def look(self) -> list[str]:
+        """Refresh what is neglected and return its appids; logs what goes wrong and goes on."""
+        try:
+            self._held.reconcile()
+            self._held.mend_copies()
+            self._check_clock()
+            self._check_beat()
+            appids = [appid for appid in self._candidates() if self._is_neglected(appid)]
+        except TokenWorkerError as error:
+            logger.warning("the watchdog can't look: %s", error)
+            return []
+        except Exception:
+            # Whatever it is, this thread is what is left when beat and the queue fail.
+            logger.exception("the watchdog's look broke")
+            return []
+        for appid in appids:
+            self._refresh(appid)
+        return appids
+
+    def check_memory(self) -> None:
+        """Have every token doubted when Redis went back in time: others may have come after them, which it lost."""
+        try:
+            before, self._pulse = self._pulse, self._held.store.pulse()
+            if self._pulse <= before:
+                logger.error("Redis went back in time, or was emptied: the tokens in it are tested, or fetched again")
+                self._doubt_all()
+        except TokenWorkerError:
+            pass  # the next look tells of it
+        except Exception:
+            logger.exception("the watchdog's look broke")
+
+    def _doubt_all(self) -> None:
+        """Doubt what was there when Redis went back; what was fetched since the last pulse came after that."""
+        pulse = self._held.durations.pulse
+        self._held.store.suspect(self._held.registry.accounts, 5 * pulse, replaced=True, but_last=2 * pulse)
+
+    def _check_clock(self) -> None:
+        """Have every token fetched again when Redis's clock went back: they would outlive their time at WeChat."""
+        ahead = self._held.store.now() - time.monotonic()
+        before, self._ahead = self._ahead, ahead
+        if before is not None and before - ahead > _CLOCK_STEP:
+            logger.error("Redis's clock went back by %.0f s: every token is fetched again", before - ahead)
+            self._held.store.suspect(self._held.registry.accounts, 6 * self._held.durations.watchdog_interval)
+
+    def _check_beat(self) -> None:
+        """Say that beat is silent, and that it is back."""
+        limit, ago = self._held.durations.silence, self._held.store.ticked_ago()
+        # When we start, beat may be on its way as we were.
+        since_start = time.monotonic() - self._began
+        before, self._silent = self._silent, min(since_start, since_start if ago is None else ago) >= limit
+        if self._silent and not before:
+            logger.error("no tick for %.0f s: does beat run, and a worker take from %r? Till then tokens are refreshed"
+                         " by the watchdogs, late", limit, QUEUE)  # fmt: skip
+        if before and not self._silent:
+            logger.info("beat ticks again")
+
+    def _candidates(self) -> list[str]:
+        store, grace = self._held.store, self._held.durations.grace
+        # The tick has moved the accounts that it sent a refresh for by the grace; the message may have got lost.
+        return sorted({*store.due_within(grace), *store.without_token(self._held.registry.accounts)})
+
+    def _is_neglected(self, appid: str) -> bool:
+        account = self._held.registry.accounts.get(appid)
+        snapshot = self._held.store.look(appid)
+        if account is None or snapshot.lease_left:
+            return False
+        decision = decide(snapshot, account, Demand(), self._held.durations)
+        if isinstance(decision, Nothing | Wait):
+            return False
+        if decision.cause is not Cause.STALE:
+            # What comes out of the order is nobody's duty in particular; the lease sees to it that one does it.
+            logger.warning("%s: due, and nobody is at it: %s", appid, decision.cause)
+            return True
+        left = snapshot.token.expires_at - snapshot.refresh_at if snapshot.token else 0.0
+        # Whoever set a short leeway must not wait until nothing is left of it.
+        overdue = snapshot.now - snapshot.refresh_at > min(self._held.durations.watchdog_overdue, left / 4)
+        if overdue:
+            logger.warning("%s: overdue; is beat running, and does a worker take from %r?", appid, QUEUE)
+        return overdue
+
+    def _refresh(self, appid: str) -> None:
+        try:
+            self._held.keeper.refresh(self._held.registry.account(appid))
+        except TokenWorkerError as error:
+            logger.warning("%s: the watchdog's refresh failed: %s", appid, error)
+        except Exception:
+            # Whatever it is, the next account and the next look must have their turn.
+            logger.exception("%s: the watchdog's refresh broke", appid)
+
+
+_watchdogs: list[Watchdog] = []
+
+
+@celeryd_after_setup.connect(weak=False)
+def check(instance: Any, **_: Any) -> None:
+    """Say what keeps a worker of any app from doing our work; another worker of that app may be there for it."""
+    for sentence in (*preflight.faults(instance.app), *preflight.notes(instance.app)):
+        logger.warning("tokenworker: %s", sentence)
+
+
+@worker_ready.connect(weak=False)
+def start(sender: Any, **_: Any) -> None:
+    """Send the first refreshes at once, and begin to watch, in workers that take from our queue."""
+    if QUEUE in preflight.taken(sender.app):
+        refresh_due_tokens.apply_async(ignore_result=True)
+        _watchdogs.append(Watchdog(runtime()))
+        _watchdogs[-1].start()
+
+
+@worker_shutting_down.connect(weak=False)
+def stop(**_: Any) -> None:
+    """End the watch."""
+    while _watchdogs:
+        _watchdogs.pop().stop()
