@@ -52,11 +52,11 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Credential": "tokens",
-    "AsyncTokenReader": "async_reader",
+    "Credential": "credential",
+    "AsyncTokenReader": "reading.async_reader",
     "Durations": "durations",
-    "TokenReader": "reader",
-    "fingerprint": "tokens",
+    "TokenReader": "reading.token_reader",
+    "fingerprint": "credential",
 }
 
 

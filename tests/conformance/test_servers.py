@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from support.processes import ROOT, RedisServer, Stack, wait_for
-from test_cli import put
+from support.readers import put_named as put
 
 from tokenworker import AsyncTokenReader, TokenReader
 from tokenworker.cli.up.embedded import server_binary

@@ -20,9 +20,9 @@ import pytest
 import redis
 from click.testing import CliRunner, Result
 from support.processes import RedisServer, Stack, wait_for
+from support.readers import put_named as put
 
 from tokenworker.cli.commands import main
-from tokenworker.credential import Credential
 from tokenworker.durations import Durations
 from tokenworker.refresh.causes import Demand
 from tokenworker.refresh.outcomes import reason
@@ -43,13 +43,6 @@ def listens(port: int) -> bool:
 def cli(server: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
     monkeypatch.chdir(tmp_path)
     return CliRunner(env={"REDIS_URL": server.url, "WECHAT_APPID": "wx1", "WECHAT_SECRET": "canary-secret"})
-
-
-def put(store: TokenStore, appid: str = "wx1") -> None:
-    lease = store.take_lease(appid, 5)
-    assert lease
-    token = Credential(f"token-of-{appid}", lease.taken_at + 100)
-    store.commit(lease, token, refresh_at=lease.taken_at + 50)
 
 
 def ends_with_one_sentence(result: Result) -> bool:

@@ -5,36 +5,17 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
-from pathlib import Path
+from collections.abc import Callable
+from contextlib import closing
 
 import pytest
-from support.processes import RedisServer, Stack, free_port, wait_for
-from test_cli import put
+from support.old_redis import BEFORE_6_0, RESP2_ONLY, proxy, replace_url
+from support.processes import RedisServer, Stack, wait_for
+from support.readers import put_named as put
 
 from tokenworker import AsyncTokenReader, TokenReader
 from tokenworker.sandbox import Sandbox
 from tokenworker.store.records import TokenStore, connect
-
-PROXY = Path(__file__).parent.parent / "support" / "old_redis.py"
-
-#: What they don't know: Redis before 6.0, and proxies that speak RESP2 alone.
-BEFORE_6_0 = ("HELLO", "CLIENT+SETINFO", "ZRANGE+BYSCORE")
-RESP2_ONLY = ("HELLO", "CLIENT+SETINFO")
-
-
-@contextmanager
-def proxy(server: RedisServer, refused: tuple[str, ...]) -> Iterator[str]:
-    """Serve what a server can, but for some commands; yields the URL."""
-    port = free_port()
-    process = subprocess.Popen([sys.executable, str(PROXY), str(port), str(server.port), *refused])
-    url = f"redis://127.0.0.1:{port}/0"
-    with closing(connect(url, retries=50)) as client:
-        client.ping()
-    yield url
-    process.terminate()
-    process.wait()
 
 
 @pytest.mark.parametrize("refused", [BEFORE_6_0, RESP2_ONLY])
@@ -95,10 +76,3 @@ def test_a_server_too_old_for_the_queue_holds_tokens_while_the_queue_is_elsewher
 
         wait_for(lambda: client.get(f"tokenworker:{{{stack.environ['WECHAT_APPID']}}}:access_token"))
         stack.stop()
-
-
-def replace_url(server: RedisServer, url: str) -> RedisServer:
-    """Return a server by another way to it."""
-    other = RedisServer(server.folder)
-    other.url = url
-    return other

@@ -11,8 +11,8 @@ import pytest
 import redis
 from kombu import Connection
 from kombu.transport import TRANSPORT_ALIASES
+from support.old_redis import RESP2_ONLY, proxy, replace_url
 from support.processes import RedisServer, Stack, free_port, wait_for
-from test_old_servers import RESP2_ONLY, proxy, replace_url
 
 from tokenworker import TokenReader
 from tokenworker.errors import StoreUnavailable, TokenUnavailable

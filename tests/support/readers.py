@@ -37,6 +37,11 @@ def put(store: TokenStore, text: str = "token", life: float = 100, appid: str = 
     store.commit(lease, Credential(text, lease.taken_at + life), refresh_at=lease.taken_at + life / 2)
 
 
+def put_named(store: TokenStore, appid: str = APPID) -> None:
+    """Put a token there that says whose it is."""
+    put(store, f"token-of-{appid}", appid=appid)
+
+
 def calls(client: redis.Redis, command: str) -> int:
     """Count how many times the server did a command."""
     return int(client.info("commandstats").get(f"cmdstat_{command}", {}).get("calls", 0))

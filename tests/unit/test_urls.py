@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from kombu.utils.url import url_to_parts
 from support.processes import RedisServer
-from test_cli import put
+from support.readers import put_named as put
 
 from tokenworker import AsyncTokenReader, TokenReader
 from tokenworker.errors import ConfigError
