@@ -1,36 +1,67 @@
-"""The access token as a value."""
+"""Credentials as values: an access token or a ticket, and its name."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from hashlib import sha256
+from typing import Self
+
+#: The credential that every account has, and that is meant where no other is named.
+ACCESS_TOKEN = "access_token"  # noqa: S105  a name
 
 
-def fingerprint(access_token: str) -> str:
-    """Name a token without showing it: the first 16 hex digits of its SHA-256."""
-    return sha256(access_token.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+def fingerprint(value: str) -> str:
+    """Name a credential without showing it: the first 16 hex digits of its SHA-256."""
+    return sha256(value.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+@dataclass(frozen=True, order=True)
+class CredentialId:
+    """Which credential: whose, and which of those that one may have, such as `access_token` or `jsapi_ticket`."""
+
+    account: str
+    name: str = ACCESS_TOKEN
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read what `str` writes, as it stands in the schedule and in messages."""
+        account, _, name = text.rpartition(":")
+        return cls(account, name)
+
+    def __str__(self) -> str:
+        return f"{self.account}:{self.name}"
 
 
 @dataclass(frozen=True)
 class Credential:
-    """A token that works until `expires_at`, in epoch seconds by Redis's clock."""
+    """A credential that works until `expires_at`, in epoch seconds by Redis's clock."""
 
-    access_token: str = field(repr=False)
+    value: str = field(repr=False)
     expires_at: float
 
     @property
+    def access_token(self) -> str:
+        """The value, as WeChat calls it where it is a token."""
+        return self.value
+
+    @property
+    def ticket(self) -> str:
+        """The value, as WeChat calls it where it is a ticket."""
+        return self.value
+
+    @property
     def fingerprint(self) -> str:
-        """The token's name in logs and reports."""
-        return fingerprint(self.access_token)
+        """Its name in logs and reports."""
+        return fingerprint(self.value)
 
     def expires_in(self, now: float) -> float:
-        """Say how many seconds are left at `now`; negative when it has expired."""
+        """Return the seconds that are left at `now`; negative when it has expired."""
         return self.expires_at - now
 
 
 @dataclass(frozen=True)
 class Issued:
-    """A token as WeChat hands it out: `expires_in` seconds, counted from an unknown moment."""
+    """What WeChat handed out: it works for `expires_in` seconds, counted from an unknown moment."""
 
-    access_token: str = field(repr=False)
+    value: str = field(repr=False)
     expires_in: float

@@ -46,7 +46,7 @@ def deaths(prover: Prover) -> Iterator[Row]:
 
 def _in_doubt(stage: Stage, appid: str) -> bool:
     snapshot = stage.look(appid)
-    return snapshot.suspect is not None or snapshot.settled != snapshot.fencing
+    return snapshot.in_doubt is not None or snapshot.resolved != snapshot.fencing
 
 
 def _killed_and_restarted(stage: Stage, stack: Stack, worker: subprocess.Popen[bytes]) -> subprocess.Popen[bytes]:

@@ -288,7 +288,7 @@ def test_every_copy_is_written_with_the_token_and_lives_exactly_as_long(held: Ru
 
     assert others_keys(client) == expected_keys(held)
     assert len(others_keys(client)) == 1 + len(FORMATS) + 3
-    assert held.store.look(DEMO_APPID).published == held.registry.account().published
+    assert held.store.look(DEMO_APPID).publish_digest == held.registry.account().publish_digest
     assert_same_end(client)
     assert 19_000 < life(client, OURS) <= 20_000
     token = value_of(client, OURS)

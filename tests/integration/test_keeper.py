@@ -313,7 +313,7 @@ def test_a_fetch_whose_commit_is_refused_is_healed_by_another(store: TokenStore,
     assert late.refresh(CLASSIC).outcome == "refreshed"
 
     assert token_of(client) == "healing"
-    assert store.look(DEMO_APPID).suspect is None
+    assert store.look(DEMO_APPID).in_doubt is None
     assert next(issued, None) is None
 
 
@@ -345,7 +345,7 @@ def test_while_an_answer_of_the_classic_endpoint_is_lost_the_old_token_is_tested
     assert sandbox.verdict(before).works
     assert sandbox.counts().fetches == 2
     found = store.look(DEMO_APPID)
-    assert found.proven == found.tested == fingerprint(before)
+    assert found.probed_alive == found.probed == fingerprint(before)
     assert found.error
 
 
@@ -362,7 +362,7 @@ def test_after_the_overlap_of_a_lost_answer_one_fetch_heals(
 
     assert keeper.refresh(CLASSIC).outcome == "refreshed"
     assert sandbox.verdict(token_of(client)).verdict == "current"
-    assert store.look(DEMO_APPID).suspect is None
+    assert store.look(DEMO_APPID).in_doubt is None
     assert sandbox.counts().fetches == 3
 
 
@@ -393,7 +393,7 @@ def test_when_a_test_of_the_old_token_brings_nothing_it_stays_and_no_fetch_follo
 
     assert [keeper.refresh(CLASSIC).outcome for _ in range(3)] == ["fresh"] * 3
     assert token_of(client) == before
-    assert store.look(DEMO_APPID).test_error
+    assert store.look(DEMO_APPID).probe_error
     assert sandbox.counts().fetches == 2
 
 
@@ -488,7 +488,7 @@ def test_a_token_that_we_may_have_ended_ourselves_is_no_sign_of_another_program(
     sandbox.revoke()
 
     assert keeper.refresh(CLASSIC, Demand(rejected=fingerprint(token_of(client)))).outcome == "refreshed"
-    assert store.look(DEMO_APPID).deaths == 0
+    assert store.look(DEMO_APPID).early_deaths == 0
 
 
 def test_a_waiter_does_not_queue_up_behind_a_dead_holder(
@@ -621,7 +621,7 @@ def test_tokens_that_keep_dying_early_make_an_account_contested(
     for number in range(1, 5):
         sandbox.revoke()
         keeper.refresh(CLASSIC, Demand(rejected=fingerprint(token_of(client))))
-        assert store.look(DEMO_APPID).deaths == number
+        assert store.look(DEMO_APPID).early_deaths == number
     assert f"another program fetches tokens for {DEMO_APPID}" in caplog.text
     assert describe(store.look(DEMO_APPID), DURATIONS)["state"] == "contested"
     sandbox.revoke()
@@ -642,7 +642,7 @@ def test_a_check_that_finds_another_stable_token_tells_of_somebody_elses_force(
     sandbox.platform.mint_stable(DEMO_APPID, DEMO_SECRET, "client_credential", "127.0.0.1", force_refresh=True)
     keeper.refresh(ACCOUNT, Demand(early=True))
 
-    assert store.look(DEMO_APPID).deaths == 1
+    assert store.look(DEMO_APPID).early_deaths == 1
 
 
 def test_a_token_that_redis_was_not_there_to_take_is_kept_until_it_is_back(

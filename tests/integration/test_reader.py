@@ -538,7 +538,7 @@ def test_with_these_rights_it_may_also_have_the_workers_look_at_an_older_token(o
         client.set(TOKEN, "older", px=90_000)
 
         assert reader.get_token(APPID).access_token == "newer"
-        assert store.look(APPID).suspect == 1
+        assert store.look(APPID).in_doubt == 1
         assert store.take_due(1, 60) == [APPID]
 
 
@@ -593,7 +593,7 @@ def test_after_a_report_the_old_token_is_good_again_if_the_worker_says_so(
     put(store)
     with TokenReader(server.url) as reader:
         reader.reject(APPID, "token")
-        client.hset(STATE, mapping={"proven": fingerprint("token"), "tested_at": str(store.now())})
+        client.hset(STATE, mapping={"probed_alive": fingerprint("token"), "probed_at": str(store.now())})
         took, found = timed(lambda: reader.get_token(APPID))
 
     assert found == "token"
@@ -610,7 +610,7 @@ def test_a_token_that_the_worker_found_good_is_preferred_to_another_that_was_the
         assert reader.get_token(APPID).access_token == "theirs"
         put(store)
         assert reader.get_token(APPID).access_token == "theirs"
-        client.hset(STATE, mapping={"proven": fingerprint("token"), "tested_at": str(store.now())})
+        client.hset(STATE, mapping={"probed_alive": fingerprint("token"), "probed_at": str(store.now())})
 
         assert reader.get_token(APPID).access_token == "token"
 
@@ -619,7 +619,7 @@ def test_a_test_of_long_ago_proves_nothing(store: TokenStore, server: RedisServe
     put(store)
     with TokenReader(server.url, durations=Durations(reader_patience=0.2)) as reader:
         reader.reject(APPID, "token")
-        client.hset(STATE, mapping={"proven": fingerprint("token"), "tested_at": str(store.now() - 31)})
+        client.hset(STATE, mapping={"probed_alive": fingerprint("token"), "probed_at": str(store.now() - 31)})
         with pytest.raises(TokenUnavailable, match="WeChat refused it"):
             reader.get_token(APPID)
 
@@ -641,7 +641,7 @@ def bury(store: TokenStore, text: str = "token") -> None:
     lease = store.take_lease(APPID, 5)
     assert lease
     name = fingerprint(text)
-    store.withhold(lease, Credential(text, 0), tested=name, tested_at=f"{lease.taken_at:.3f}")
+    store.withhold(lease, Credential(text, 0), probed=name, probed_at=f"{lease.taken_at:.3f}")
 
 
 def test_a_token_that_a_worker_found_dead_is_handed_out_to_nobody(store: TokenStore, server: RedisServer) -> None:
@@ -697,7 +697,7 @@ def test_while_wechat_may_replace_a_token_each_read_looks(
         reader.get_token(APPID)
         assert calls(client, "get") == reads, "a fresh copy"
 
-    client.hset(STATE, "lost_at", f"{store.now():.3f}")
+    client.hset(STATE, "in_doubt_since", f"{store.now():.3f}")
     with TokenReader(server.url, clock=Clock()) as reader:
         reader.get_token(APPID)
         reads = calls(client, "get")
@@ -727,11 +727,11 @@ def test_a_newer_copy_is_not_given_up_for_an_older_token_and_the_workers_hear_of
             client.restore(key, 90_000 if key == TOKEN else 0, value, replace=True)
 
         assert reader.get_token(APPID).access_token == "newer"
-        since = store.look(APPID).lost_at
+        since = store.look(APPID).in_doubt_since
         time.sleep(0.01)
         assert reader.get_token(APPID).access_token == "newer"
-        assert store.look(APPID).suspect == 1
-        assert store.look(APPID).lost_at == since, "each read would put off what follows"
+        assert store.look(APPID).in_doubt == 1
+        assert store.look(APPID).in_doubt_since == since, "each read would put off what follows"
         assert client.zscore("tokenworker:due", APPID) == 0
         put(store, "newest")
         put(store, "newest")

@@ -28,7 +28,7 @@ def commit(store: TokenStore, text: str = "token", life: float = 60, lease: Leas
     lease = lease or lease_of(store)
     token = Credential(text, lease.taken_at + life)
     copy = Copy("YG-WECHAT-TOKEN", "YG-WECHAT-TOKEN", text)
-    return store.commit(lease, token, refresh_at=lease.taken_at + life / 2, copies=[copy], revision="r")[0]
+    return store.commit(lease, token, refresh_at=lease.taken_at + life / 2, copies=[copy], settings_tried="r")[0]
 
 
 def test_a_commit_writes_the_public_keys(store: TokenStore, client: redis.Redis) -> None:
@@ -44,7 +44,7 @@ def test_a_commit_writes_the_public_keys(store: TokenStore, client: redis.Redis)
     assert state[b"fingerprint"] == fingerprint("token").encode()
     assert float(state[b"expires_at"]) == pytest.approx(lease.taken_at + 60, abs=0.01)
     assert float(state[b"refresh_at"]) == pytest.approx(lease.taken_at + 30, abs=0.01)
-    assert state[b"fencing"] == state[b"settled"] == b"1"
+    assert state[b"fencing"] == state[b"resolved"] == b"1"
     assert b"token" not in state.values()
     assert not client.exists(LEASE)
     assert client.zscore("tokenworker:due", "wx1") == pytest.approx(lease.taken_at + 30, abs=0.01)
@@ -87,10 +87,10 @@ def test_an_account_is_looked_at_when_its_lease_ends_for_the_holder_may_be_dead(
 def test_a_fetch_is_known_to_stray_only_while_its_end_is_not_known(store: TokenStore) -> None:
     lease = lease_of(store)
     store.begin(lease, forced=False, budget=10, forced_budget=2, stray=60)
-    assert store.look("wx1").stray_until == pytest.approx(store.now() + 60, abs=1)
-    store.release(lease, stray_until=0)
+    assert store.look("wx1").in_doubt_until == pytest.approx(store.now() + 60, abs=1)
+    store.release(lease, in_doubt_until=0)
 
-    assert not store.look("wx1").stray_until
+    assert not store.look("wx1").in_doubt_until
 
 
 def test_a_lease_longer_than_any_we_set_is_the_work_of_a_clock_and_does_not_count(
@@ -115,7 +115,7 @@ def test_a_commit_without_the_lease_is_refused_and_leaves_a_mark(store: TokenSto
     assert commit(store, "older", lease=late) == "refused"
     assert client.get(TOKEN) == b"newer"
     assert client.get("YG-WECHAT-TOKEN") == b"newer"
-    assert store.look("wx1").suspect == 2
+    assert store.look("wx1").in_doubt == 2
     assert client.zscore("tokenworker:due", "wx1") == 0
 
 
@@ -125,10 +125,10 @@ def test_a_commit_that_overlapped_a_refused_one_does_not_clear_its_mark(store: T
     second = lease_of(store)
 
     assert commit(store, "a", lease=frozen) == "refused"
-    assert commit(store, "b", lease=second) == "suspect"
-    assert store.look("wx1").suspect == 2
+    assert commit(store, "b", lease=second) == "in_doubt"
+    assert store.look("wx1").in_doubt == 2
     assert commit(store, "c") == "committed"
-    assert store.look("wx1").suspect is None
+    assert store.look("wx1").in_doubt is None
 
 
 def test_a_failure_keeps_the_token_and_says_what_happened(store: TokenStore, client: redis.Redis) -> None:
@@ -140,7 +140,7 @@ def test_a_failure_keeps_the_token_and_says_what_happened(store: TokenStore, cli
     assert client.get(TOKEN) == b"token"
     assert (snapshot.failures, snapshot.error, snapshot.errcode, snapshot.hint) == (1, "no", 40164, "do")
     assert snapshot.retry_at == 9e9
-    assert snapshot.settled == snapshot.fencing == 2
+    assert snapshot.resolved == snapshot.fencing == 2
     assert snapshot.lease_left is None
     commit(store, "next")
     assert (store.look("wx1").failures, store.look("wx1").error, store.look("wx1").errcode) == (0, "", None)
@@ -151,14 +151,14 @@ def test_a_lost_answer_leaves_the_token_and_a_mark(store: TokenStore, client: re
     store.fail(lease_of(store), retry_at=0, lost=True, error="lost")
 
     assert int(client.pttl(TOKEN)) > 59_000
-    assert store.look("wx1").suspect == 2
+    assert store.look("wx1").in_doubt == 2
 
 
 def test_a_commit_of_which_nobody_knows_whether_it_was_done_may_be_repeated(store: TokenStore) -> None:
     lease = lease_of(store)
 
     assert [commit(store, lease=lease) for _ in range(2)] == ["committed", "committed"]
-    assert store.look("wx1").suspect is None
+    assert store.look("wx1").in_doubt is None
 
 
 def test_a_commit_after_the_end_of_the_lease_is_good_while_nobody_else_took_one(
@@ -172,17 +172,17 @@ def test_a_commit_after_the_end_of_the_lease_is_good_while_nobody_else_took_one(
     time.sleep(0.04)
     later = lease_of(store)
     assert commit(store, "late", lease=late) == "refused"
-    assert commit(store, "later", lease=later) == "suspect"
+    assert commit(store, "later", lease=later) == "in_doubt"
     assert client.get(TOKEN) == b"later"
-    assert store.look("wx1").lost_at == pytest.approx(time.time(), abs=2)
+    assert store.look("wx1").in_doubt_since == pytest.approx(time.time(), abs=2)
 
 
 def test_a_token_found_dead_goes_with_its_copies(store: TokenStore, client: redis.Redis) -> None:
     commit(store)
-    store.withhold(lease_of(store), Credential("token", 0), tested="x")
+    store.withhold(lease_of(store), Credential("token", 0), probed="x")
 
     assert client.get(TOKEN) is client.get("YG-WECHAT-TOKEN") is None
-    assert store.look("wx1").dead == fingerprint("token")
+    assert store.look("wx1").probed_dead == fingerprint("token")
     assert client.zscore("tokenworker:due", "wx1") == 0
 
 
@@ -194,7 +194,7 @@ def test_a_token_that_took_the_place_of_a_dead_one_stays(store: TokenStore, clie
     store.withhold(late, Credential("token", 0))
 
     assert client.get(TOKEN) == client.get("YG-WECHAT-TOKEN") == b"another"
-    assert store.look("wx1").dead == ""
+    assert store.look("wx1").probed_dead == ""
 
 
 @pytest.mark.parametrize("kind", ["string", "list", "hash"])
@@ -209,7 +209,7 @@ def test_a_key_of_a_wrong_type_stops_nobody(store: TokenStore, client: redis.Red
     def live() -> str:
         store.enroll(["wx1", "wx2"])
         store.rename({"wx1": "one", "wx2": ""})
-        store.suspect(["wx1"], 60)
+        store.doubt(["wx1"], 60)
         store.note_tick()
         store.note_accounts_error("fault", 60)
         store.take_due(10, 1)
@@ -222,7 +222,7 @@ def test_a_key_of_a_wrong_type_stops_nobody(store: TokenStore, client: redis.Red
     if "lease" in key and kind == "string":
         client.pexpire(key, 5)
         time.sleep(0.01)
-    assert live() in ("committed", "suspect")
+    assert live() in ("committed", "in_doubt")
     assert live() == "committed"
     assert client.get(TOKEN) == client.get("YG-WECHAT-TOKEN") == b"token"
     assert store.names()["wx1"] == "one"
@@ -284,7 +284,7 @@ def test_a_settled_lease_is_over(store: TokenStore) -> None:
     snapshot = store.look("wx1")
 
     assert snapshot.lease_left is None
-    assert snapshot.settled == snapshot.fencing == 1
+    assert snapshot.resolved == snapshot.fencing == 1
 
 
 def test_only_so_many_calls_are_under_way_at_once(store: TokenStore) -> None:
@@ -327,18 +327,18 @@ def test_calls_begin_at_a_limited_rate_after_a_burst(store: TokenStore) -> None:
 def test_every_account_can_be_had_fetched_again_once(store: TokenStore) -> None:
     commit(store)
 
-    assert store.suspect(["wx1"], 60)
-    assert not store.suspect(["wx1"], 60)
-    assert store.look("wx1").suspect == 1
+    assert store.doubt(["wx1"], 60)
+    assert not store.doubt(["wx1"], 60)
+    assert store.look("wx1").in_doubt == 1
     assert store.take_due(1, 60) == ["wx1"]
 
 
 def test_it_counts_as_asked_for_though_a_clock_that_ran_ahead_noted_it(store: TokenStore, client: redis.Redis) -> None:
     client.set("tokenworker:suspected", "1", px=60_500)
-    assert not store.suspect(["wx1"], 60)
+    assert not store.doubt(["wx1"], 60)
 
     client.set("tokenworker:suspected", "1", px=62_000)
-    assert store.suspect(["wx1"], 60)
+    assert store.doubt(["wx1"], 60)
 
 
 def test_nobody_ends_the_lease_of_another(store: TokenStore) -> None:
@@ -414,7 +414,7 @@ def test_a_cleared_account_leaves_nothing_but_a_note_that_it_went(store: TokenSt
     store.clear("wx1", 0.1)
 
     assert client.keys("*") == [STATE.encode()]
-    assert client.hgetall(STATE) == {b"fencing": b"1", b"settled": b"1", b"removed": b"1"}
+    assert client.hgetall(STATE) == {b"fencing": b"1", b"resolved": b"1", b"removed": b"1"}
     time.sleep(0.12)
     assert client.keys("*") == []
 
@@ -427,7 +427,7 @@ def test_a_fetch_under_way_does_not_bring_a_cleared_account_back(store: TokenSto
     assert commit(store, lease=lease) == "refused"
     assert store.take_lease("wx1", 5) is None
     assert client.get(TOKEN) is None
-    assert store.look("wx1").suspect is None
+    assert store.look("wx1").in_doubt is None
 
 
 def test_an_account_that_comes_back_goes_on_counting(store: TokenStore, client: redis.Redis) -> None:

@@ -49,9 +49,9 @@ def row(number: int = 0, **facts: Any) -> Row:
         "error": "",
         "hint": "",
         "publish_error": "",
-        "suspect": None,
-        "lost_at": 0.0,
-        "test_error": "",
+        "in_doubt": None,
+        "in_doubt_since": 0.0,
+        "probe_error": "",
         "sandbox": False,
     } | facts
 

@@ -71,7 +71,9 @@ def test_it_gives_the_others_a_while_to_do_it(held: Runtime, watchdog: Watchdog)
     lease = held.store.take_lease(DEMO_APPID, 1)
     assert lease
     token = Credential("token", lease.taken_at + 60)
-    held.store.commit(lease, token, refresh_at=lease.taken_at + 0.1, revision=held.registry.account().revision)
+    held.store.commit(
+        lease, token, refresh_at=lease.taken_at + 0.1, settings_tried=held.registry.account().settings_digest
+    )
     time.sleep(0.2)
     assert watchdog.look() == []
     time.sleep(0.15)
@@ -83,8 +85,8 @@ def test_with_a_short_leeway_it_waits_for_a_quarter_of_it(config: Config) -> Non
     held = Runtime.from_config(replace(config, durations=replace(config.durations, watchdog_overdue=30.0)))
     lease = held.store.take_lease(DEMO_APPID, 1)
     assert lease
-    token, revision = Credential("token", lease.taken_at + 2), held.registry.account().revision
-    held.store.commit(lease, token, refresh_at=lease.taken_at, revision=revision)
+    token, revision = Credential("token", lease.taken_at + 2), held.registry.account().settings_digest
+    held.store.commit(lease, token, refresh_at=lease.taken_at, settings_tried=revision)
     watchdog = Watchdog(held)
     assert watchdog.look() == []
     time.sleep(0.55)
@@ -373,7 +375,7 @@ def test_workers_with_different_settings_do_not_take_turns_at_fetching(
         other.look()
 
     assert sandbox.counts().fetches == 2
-    assert held.store.look(DEMO_APPID).accepted == held.registry.account().revision
+    assert held.store.look(DEMO_APPID).settings_accepted == held.registry.account().settings_digest
 
 
 def test_redis_that_went_back_in_time_is_noticed_and_its_tokens_are_not_trusted(
@@ -390,7 +392,7 @@ def test_redis_that_went_back_in_time_is_noticed_and_its_tokens_are_not_trusted(
     watchdog.check_memory()
 
     assert "went back in time" in caplog.text
-    assert held.store.look(DEMO_APPID).suspect is not None
+    assert held.store.look(DEMO_APPID).in_doubt is not None
     assert watchdog.look() == [DEMO_APPID]
     assert sandbox.verdict(cast("bytes", client.get(KEY)).decode()).verdict == "current"
 

@@ -32,7 +32,7 @@ class Confident(SteppingStore):
 
     def look(self, appid: str) -> Snapshot:
         found = super().look(appid)
-        return replace(found, tested=found.fingerprint, tested_at=found.now)
+        return replace(found, probed=found.fingerprint, probed_at=found.now)
 
 
 class Despairing(SteppingStore):
@@ -56,7 +56,7 @@ class Forgetful(SteppingStore):
     def take_lease(self, appid: str, seconds: float) -> Lease | None:
         lease = super().take_lease(appid, seconds)
         if lease:
-            self._redis.hset(self._keys(appid)[1], mapping={"settled": lease.fencing - 1, "stray_until": 0})
+            self._redis.hset(self._keys(appid)[1], mapping={"resolved": lease.fencing - 1, "in_doubt_until": 0})
         return lease
 
 
@@ -132,7 +132,7 @@ BUGS = {
         Promise.ONE_HOLDER,
     ),
     "a refused commit is not healed": Seed(
-        _lua("redis.call('HSET', KEYS[2], 'suspect', state[1] or 0, 'lost_at', now)"),
+        _lua("redis.call('HSET', KEYS[2], 'in_doubt', state[1] or 0, 'in_doubt_since', now)"),
         stories.frozen_before_sending,
         Promise.HONEST,
     ),

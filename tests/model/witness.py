@@ -49,7 +49,7 @@ class Witness:
             raise BrokenPromiseError(Promise.LEDGER, f"{snapshot.fetches_today} instead of {self._record.today}")
         if snapshot.fencing < self._fencing:
             raise BrokenPromiseError(Promise.FENCING)
-        if snapshot.token and snapshot.token.fingerprint == snapshot.dead:
+        if snapshot.token and snapshot.token.fingerprint == snapshot.probed_dead:
             raise BrokenPromiseError(Promise.WITHHELD)
         if snapshot.token and self.gone and self._upstream.is_ours(snapshot.token.access_token):
             raise BrokenPromiseError(Promise.GONE)
@@ -64,7 +64,7 @@ class Witness:
             self._fencing = 0  # by now nobody remembers that it was there
         self._was_removed = snapshot.removed
         self._note_once("it is stale", snapshot.now, snapshot.refresh_at, snapshot.fetched_at)
-        self._note_once("WeChat may have acted late", snapshot.now, snapshot.stray_until, 0)
+        self._note_once("WeChat may have acted late", snapshot.now, snapshot.in_doubt_until, 0)
         self._last = snapshot.token
         if self._holder and not self._is_held(self._holder):
             self._holder = None
@@ -92,11 +92,11 @@ class Witness:
 
     def _says_well(self, snapshot: Snapshot, token: Credential, *, held: bool = False) -> bool:
         """Say whether Redis holds no sign that something may be wrong with the token, or is about to change."""
-        ours = token.fingerprint == snapshot.fingerprint != snapshot.dead
-        settled = snapshot.settled == snapshot.fencing - held and not snapshot.stray_until
+        ours = token.fingerprint == snapshot.fingerprint != snapshot.probed_dead
+        settled = snapshot.resolved == snapshot.fencing - held and not snapshot.in_doubt_until
         settled = settled and (held or snapshot.lease_left is None)
         timely = snapshot.fetched_at <= snapshot.now + DURATIONS.tick and not (self.unwatched or self.restored)
-        return ours and settled and timely and snapshot.suspect is None
+        return ours and settled and timely and snapshot.in_doubt is None
 
     def in_doubt(self) -> bool:
         """Say whether Redis holds a token of ours, and a sign that something may be wrong with it."""
@@ -109,7 +109,7 @@ class Witness:
     def _died_at_once(self, snapshot: Snapshot) -> bool:
         """Say whether the last holder of the lease died before he did anything; nobody needs to look for him."""
         nothing = self._newest is not None and self._newest.begun_at is None
-        return nothing and snapshot.settled == snapshot.fencing - 1
+        return nothing and snapshot.resolved == snapshot.fencing - 1
 
     # The stored token
 
@@ -130,12 +130,12 @@ class Witness:
         token = snapshot.token
         free = snapshot.lease_left is None and not self.stepped_clock
         ours = token is not None and token.fingerprint == snapshot.fingerprint
-        if self._upstream.account.endpoint != "token" or not free or not ours or snapshot.suspect is None:
+        if self._upstream.account.endpoint != "token" or not free or not ours or snapshot.in_doubt is None:
             return
         due = self._client.zscore("tokenworker:due", DEMO_APPID)
         if isinstance(due, float) and due <= snapshot.now:
             return  # the doubt came after the refresh had looked, and is next
-        if snapshot.tested != snapshot.fingerprint or snapshot.tested_at < snapshot.lost_at - SLACK:
+        if snapshot.probed != snapshot.fingerprint or snapshot.probed_at < snapshot.in_doubt_since - SLACK:
             raise BrokenPromiseError(Promise.TESTED)
 
     def is_right(self, rejected: str | None) -> bool:
@@ -148,12 +148,12 @@ class Witness:
         snapshot = self._store.look(DEMO_APPID)
         if self._upstream.left(token.access_token):
             return
-        if token.fingerprint == snapshot.dead:
+        if token.fingerprint == snapshot.probed_dead:
             raise BrokenPromiseError(Promise.WITHHELD, "by a reader")
         held = snapshot.token
         if held and held.access_token != token.access_token and self._upstream.left(held.access_token):
             raise BrokenPromiseError(Promise.READ, "there is another")
-        if refused and snapshot.proven != token.fingerprint:
+        if refused and snapshot.probed_alive != token.fingerprint:
             raise BrokenPromiseError(Promise.READ, "it was refused just now")
 
     # What no worker does
@@ -256,7 +256,7 @@ class Witness:
         snapshot = self._store.look(DEMO_APPID)
         doubtful = snapshot.token is None or not self._says_well(snapshot, snapshot.token, held=True)
         name = fingerprint(access_token)
-        if snapshot.lost_at > self._record.tests.get(name, (0.0, True))[0]:
+        if snapshot.in_doubt_since > self._record.tests.get(name, (0.0, True))[0]:
             self._record.tests.pop(name, None)  # another reason to doubt has come since
         self._record.test(name, process.held.taken_at, answered=answered, doubtful=doubtful)
         if process.held is not self._holder:

@@ -128,10 +128,10 @@ class World:
         if not self._store.enrolled():
             self._store.enroll([DEMO_APPID])
         if self._witness.unwatched:
-            self._faulty_store.suspect([DEMO_APPID], _MINUTE)
+            self._faulty_store.doubt([DEMO_APPID], _MINUTE)
             self._witness.unwatched = False
         if self._witness.restored:
-            self._faulty_store.suspect([DEMO_APPID], 0.001, replaced=True)
+            self._faulty_store.doubt([DEMO_APPID], 0.001, replaced=True)
             self._witness.restored = False
         due = {*self._store.take_due(8, DURATIONS.grace), *self._store.without_token([DEMO_APPID])}
         self.messages += [Demand()] * len(due)
@@ -223,7 +223,7 @@ class World:
         """Put the account back into the settings."""
         if self._witness.gone:
             self._witness.expect_return()
-            self._faulty_store.announce({DEMO_APPID: self.upstream.account.revision})
+            self._faulty_store.announce({DEMO_APPID: self.upstream.account.settings_digest})
             self._store.enroll([DEMO_APPID])
 
     def lose_everything(self) -> None:
@@ -304,7 +304,7 @@ class World:
         planned = snapshot.now + self._next_look()
         # A token in doubt heals when the overlap is nearly over, which may be after it is stale.
         fresh = snapshot.token is not None and snapshot.now < snapshot.refresh_at <= planned + TOLERANCE
-        return fresh and snapshot.suspect is None
+        return fresh and snapshot.in_doubt is None
 
     def _next_look(self) -> float:
         score = self._client.zscore("tokenworker:due", DEMO_APPID)

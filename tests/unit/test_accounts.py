@@ -649,6 +649,8 @@ def test_an_account_shows_its_appid_and_not_its_secret() -> None:
 def test_the_revision_changes_with_the_secret_and_the_endpoint_only() -> None:
     before = Account(APPID, Secret(CANARY))
 
-    assert before.revision == Account("wxother", Secret(CANARY), "name", leeway=5, publish=("K",)).revision
-    assert before.revision != Account(APPID, Secret("x")).revision
-    assert before.revision != Account(APPID, Secret(CANARY), endpoint="token").revision
+    assert (
+        before.settings_digest == Account("wxother", Secret(CANARY), "name", leeway=5, publish=("K",)).settings_digest
+    )
+    assert before.settings_digest != Account(APPID, Secret("x")).settings_digest
+    assert before.settings_digest != Account(APPID, Secret(CANARY), endpoint="token").settings_digest

@@ -44,13 +44,14 @@ FRESH = Snapshot(
     fetched_at=500.0,
     refresh_at=7705.0,
     fencing=3,
-    settled=3,
-    revision=ACCOUNT.revision,
+    resolved=3,
+    settings_tried=ACCOUNT.settings_digest,
 )
 
 
 CLASSIC = replace(ACCOUNT, endpoint="token")
-CHANGED = {"announced": ACCOUNT.revision, "accepted": "before"}
+CHANGED_CLASSIC = {"settings_announced": CLASSIC.settings_digest, "settings_accepted": "before"}
+CHANGED = {"settings_announced": ACCOUNT.settings_digest, "settings_accepted": "before"}
 
 
 def decision(changes: dict[str, object], demand: Demand | None = None, account: Account = ACCOUNT) -> Decision:
@@ -67,28 +68,28 @@ def test_nothing_is_due_while_the_token_is_fresh() -> None:
         ({"now": 7704.999}, Nothing()),
         ({"now": 7705.0}, Fetch(Cause.STALE)),
         ({"token": None}, Fetch(Cause.MISSING)),
-        ({"token": None, "dead": NAME}, Fetch(Cause.DEAD)),
-        ({"token": None, "dead": fingerprint("another")}, Fetch(Cause.MISSING)),
+        ({"token": None, "probed_dead": NAME}, Fetch(Cause.DEAD)),
+        ({"token": None, "probed_dead": fingerprint("another")}, Fetch(Cause.MISSING)),
         ({"token": Credential("another", 8000.0)}, Fetch(Cause.OVERWRITTEN)),
-        ({"dead": NAME}, Fetch(Cause.DEAD)),
-        ({"dead": fingerprint("another")}, Nothing()),
-        ({"suspect": 0}, Fetch(Cause.SUSPECT)),
-        ({"settled": 2}, Fetch(Cause.UNSETTLED)),
-        ({"settled": 2, "lease_left": 3.0}, Nothing()),
-        ({"stray_until": 1000.001}, Nothing()),
-        ({"stray_until": 1000.0}, Fetch(Cause.STRAY)),
-        ({"stray_until": 1068.001}, Nothing()),
-        ({"stray_until": 1068.051}, Fetch(Cause.STRAY)),
+        ({"probed_dead": NAME}, Fetch(Cause.DEAD)),
+        ({"probed_dead": fingerprint("another")}, Nothing()),
+        ({"in_doubt": 0}, Fetch(Cause.IN_DOUBT)),
+        ({"resolved": 2}, Fetch(Cause.UNRESOLVED)),
+        ({"resolved": 2, "lease_left": 3.0}, Nothing()),
+        ({"in_doubt_until": 1000.001}, Nothing()),
+        ({"in_doubt_until": 1000.0}, Fetch(Cause.LATE)),
+        ({"in_doubt_until": 1068.001}, Nothing()),
+        ({"in_doubt_until": 1068.051}, Fetch(Cause.LATE)),
         ({"fetched_at": 1005.0}, Nothing()),
         ({"fetched_at": 1005.001}, Fetch(Cause.CLOCK)),
         ({"rejected": NAME}, Probe(Cause.REJECTED)),
         ({"rejected": fingerprint("another")}, Nothing()),
-        ({"rejected": NAME, "proven": NAME, "tested_at": 970.001}, Nothing()),
-        ({"rejected": NAME, "proven": NAME, "tested_at": 970.0}, Probe(Cause.REJECTED)),
+        ({"rejected": NAME, "probed_alive": NAME, "probed_at": 970.001}, Nothing()),
+        ({"rejected": NAME, "probed_alive": NAME, "probed_at": 970.0}, Probe(Cause.REJECTED)),
         (CHANGED, Fetch(Cause.CHANGED)),
-        (CHANGED | {"accepted": ACCOUNT.revision}, Nothing()),
-        (CHANGED | {"accepted": ""}, Nothing()),
-        (CHANGED | {"announced": "another"}, Nothing()),
+        (CHANGED | {"settings_accepted": ACCOUNT.settings_digest}, Nothing()),
+        (CHANGED | {"settings_accepted": ""}, Nothing()),
+        (CHANGED | {"settings_announced": "another"}, Nothing()),
     ],
 )
 def test_what_is_known_of_an_account_decides(changes: dict[str, object], expected: Decision) -> None:
@@ -113,60 +114,72 @@ def test_a_demand_adds_to_what_is_due(demand: Demand, now: float, expected: Deci
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"lost_at": 999.0}, Probe(Cause.DOUBTFUL)),
-        ({"lost_at": 999.0, "tested": NAME, "tested_at": 998.949}, Probe(Cause.DOUBTFUL)),
-        ({"lost_at": 999.0, "tested": NAME, "tested_at": 998.95}, Nothing()),
-        ({"lost_at": 999.0, "tested": fingerprint("another"), "tested_at": 999.5}, Probe(Cause.DOUBTFUL)),
-        ({"lost_at": 990.0, "tested": NAME, "tested_at": 990.0}, Nothing()),
-        ({"lost_at": 960.0, "tested": NAME, "tested_at": 970.0}, Probe(Cause.DOUBTFUL)),
-        ({"lost_at": 720.001, "tested": NAME, "tested_at": 999.0}, Nothing()),
-        ({"lost_at": 720.0, "tested": NAME, "tested_at": 999.0}, Fetch(Cause.SUSPECT)),
-        ({"lost_at": 999.0, "token": Credential("token", 1020.0)}, Fetch(Cause.SUSPECT)),
-        ({"lost_at": 999.0, "token": Credential("token", 1020.1)}, Probe(Cause.DOUBTFUL)),
-        ({"lost_at": 999.0, "token": None}, Fetch(Cause.MISSING)),
-        ({"lost_at": 999.0, "now": 7800.0}, Fetch(Cause.SUSPECT)),
-        ({"lost_at": 990.0, "refresh_at": 995.0, "tested": NAME, "tested_at": 990.0}, Nothing()),
-        ({"lost_at": 0.0, "fetched_at": 720.0}, Fetch(Cause.SUSPECT)),
-        ({"lost_at": 0.0, "fetched_at": 720.1}, Probe(Cause.DOUBTFUL)),
-        ({"lost_at": 1001.0}, Fetch(Cause.SUSPECT)),
-        ({"lost_at": 720.0, "retry_at": 1010.0}, Probe(Cause.DOUBTFUL)),
-        ({"lost_at": 5000.0, "retry_at": 1010.0, "tested": NAME, "tested_at": 999.0}, Wait(Cause.SUSPECT, 10.0)),
-        ({"lost_at": 720.0, "retry_at": 1010.0, "tested": NAME, "tested_at": 979.0}, Wait(Cause.SUSPECT, 9.0)),
+        ({"in_doubt_since": 999.0}, Probe(Cause.DOUBTFUL)),
+        ({"in_doubt_since": 999.0, "probed": NAME, "probed_at": 998.949}, Probe(Cause.DOUBTFUL)),
+        ({"in_doubt_since": 999.0, "probed": NAME, "probed_at": 998.95}, Nothing()),
+        ({"in_doubt_since": 999.0, "probed": fingerprint("another"), "probed_at": 999.5}, Probe(Cause.DOUBTFUL)),
+        ({"in_doubt_since": 990.0, "probed": NAME, "probed_at": 990.0}, Nothing()),
+        ({"in_doubt_since": 960.0, "probed": NAME, "probed_at": 970.0}, Probe(Cause.DOUBTFUL)),
+        ({"in_doubt_since": 720.001, "probed": NAME, "probed_at": 999.0}, Nothing()),
+        ({"in_doubt_since": 720.0, "probed": NAME, "probed_at": 999.0}, Fetch(Cause.IN_DOUBT)),
+        ({"in_doubt_since": 999.0, "token": Credential("token", 1020.0)}, Fetch(Cause.IN_DOUBT)),
+        ({"in_doubt_since": 999.0, "token": Credential("token", 1020.1)}, Probe(Cause.DOUBTFUL)),
+        ({"in_doubt_since": 999.0, "token": None}, Fetch(Cause.MISSING)),
+        ({"in_doubt_since": 999.0, "now": 7800.0}, Fetch(Cause.IN_DOUBT)),
+        ({"in_doubt_since": 990.0, "refresh_at": 995.0, "probed": NAME, "probed_at": 990.0}, Nothing()),
+        ({"in_doubt_since": 0.0, "fetched_at": 720.0}, Fetch(Cause.IN_DOUBT)),
+        ({"in_doubt_since": 0.0, "fetched_at": 720.1}, Probe(Cause.DOUBTFUL)),
+        ({"in_doubt_since": 1001.0}, Fetch(Cause.IN_DOUBT)),
+        ({"in_doubt_since": 720.0, "retry_at": 1010.0}, Probe(Cause.DOUBTFUL)),
+        (
+            {"in_doubt_since": 5000.0, "retry_at": 1010.0, "probed": NAME, "probed_at": 999.0},
+            Wait(Cause.IN_DOUBT, 10.0),
+        ),
+        ({"in_doubt_since": 720.0, "retry_at": 1010.0, "probed": NAME, "probed_at": 979.0}, Wait(Cause.IN_DOUBT, 9.0)),
     ],
     ids=str,
 )
 def test_a_classic_token_that_may_be_replaced_is_tested_until_the_overlap_is_nearly_over(
     changes: dict[str, object], expected: Decision
 ) -> None:
-    assert decision({"suspect": 3, "revision": CLASSIC.revision, **changes}, account=CLASSIC) == expected
+    assert decision({"in_doubt": 3, "settings_tried": CLASSIC.settings_digest, **changes}, account=CLASSIC) == expected
 
 
-@pytest.mark.parametrize("lost_at", [999.0, 0.0])
-def test_a_stable_token_that_may_be_replaced_is_simply_asked_for_again(lost_at: float) -> None:
-    assert decision({"suspect": 3, "lost_at": lost_at}) == Fetch(Cause.SUSPECT)
+@pytest.mark.parametrize("in_doubt_since", [999.0, 0.0])
+def test_a_stable_token_that_may_be_replaced_is_simply_asked_for_again(in_doubt_since: float) -> None:
+    assert decision({"in_doubt": 3, "in_doubt_since": in_doubt_since}) == Fetch(Cause.IN_DOUBT)
 
 
 @pytest.mark.parametrize(
     ("changes", "at"),
     [
-        ({"lost_at": 990.0, "tested": NAME, "tested_at": 990.0}, 1020.0),
-        ({"lost_at": 715.0, "tested": NAME, "tested_at": 990.0}, 0.0),
-        ({"lost_at": 725.0, "tested": NAME, "tested_at": 990.0}, 1005.0),
-        ({"lost_at": 990.0, "tested": NAME, "tested_at": 990.0, "token": Credential("token", 1030.0)}, 1010.0),
-        ({"lost_at": 900.0, "tested": NAME, "tested_at": 990.0, "stray_until": 968.0}, 1020.0),
-        ({"lost_at": 900.0, "tested": NAME, "tested_at": 990.0, **CHANGED, "announced": CLASSIC.revision}, 1020.0),
+        ({"in_doubt_since": 990.0, "probed": NAME, "probed_at": 990.0}, 1020.0),
+        ({"in_doubt_since": 715.0, "probed": NAME, "probed_at": 990.0}, 0.0),
+        ({"in_doubt_since": 725.0, "probed": NAME, "probed_at": 990.0}, 1005.0),
+        ({"in_doubt_since": 990.0, "probed": NAME, "probed_at": 990.0, "token": Credential("token", 1030.0)}, 1010.0),
+        ({"in_doubt_since": 900.0, "probed": NAME, "probed_at": 990.0, "in_doubt_until": 968.0}, 1020.0),
+        (
+            {
+                "in_doubt_since": 900.0,
+                "probed": NAME,
+                "probed_at": 990.0,
+                **CHANGED,
+                "settings_announced": CLASSIC.settings_digest,
+            },
+            1020.0,
+        ),
     ],
 )
 def test_an_account_in_doubt_is_looked_at_when_its_next_test_or_fetch_may_be(
     changes: dict[str, object], at: float
 ) -> None:
-    snapshot = replace(FRESH, suspect=3, **changes)  # type: ignore[arg-type]
+    snapshot = replace(FRESH, in_doubt=3, **changes)  # type: ignore[arg-type]
 
     assert next_look(snapshot, CLASSIC, DURATIONS) == pytest.approx(at)
 
 
 def test_new_settings_of_a_classic_account_wait_for_the_overlap() -> None:
-    revision = {"announced": CLASSIC.revision, "accepted": "before"}
+    revision = {"settings_announced": CLASSIC.settings_digest, "settings_accepted": "before"}
 
     assert decision(revision | {"fetched_at": 700.0}, account=CLASSIC) == Fetch(Cause.CHANGED)
     assert decision(revision | {"fetched_at": 700.1}, account=CLASSIC) == Nothing()
@@ -187,10 +200,10 @@ def test_forced_refreshes_keep_35_seconds_apart(forced_at: float, expected: Deci
     assert decision({"forced_at": forced_at}, Demand(force=True)) == expected
 
 
-@pytest.mark.parametrize(("settled", "expected"), [(3, Nothing()), (2, Fetch(Cause.UNSETTLED))])
-def test_who_holds_the_lease_sees_how_the_one_before_ended(settled: int, expected: Decision) -> None:
+@pytest.mark.parametrize(("resolved", "expected"), [(3, Nothing()), (2, Fetch(Cause.UNRESOLVED))])
+def test_who_holds_the_lease_sees_how_the_one_before_ended(resolved: int, expected: Decision) -> None:
     held = Lease("wx1", "me", 4, 1000.0)
-    snapshot = replace(FRESH, fencing=4, settled=settled, lease_left=15.0)
+    snapshot = replace(FRESH, fencing=4, resolved=resolved, lease_left=15.0)
 
     assert decide(snapshot, ACCOUNT, Demand(), DURATIONS, held) == expected
 
@@ -203,7 +216,7 @@ def test_who_holds_the_lease_sees_how_the_one_before_ended(settled: int, expecte
         ({"retry_at": 0.0}, Demand(), 0.0),
         ({"retry_at": 1010.0, "failed_at": 1000.05}, Demand(), 10.0),
         ({"retry_at": 1010.0, "failed_at": 1000.051}, Demand(), 0.0),
-        ({"retry_at": 1010.0, "revision": "other"}, Demand(), 0.0),
+        ({"retry_at": 1010.0, "settings_tried": "other"}, Demand(), 0.0),
         ({"retry_at": 1010.0, "failed_at": 995.0}, Demand(early=True), 0.0),
         ({"retry_at": 1010.0, "failed_at": 995.001}, Demand(early=True), 10.0),
         ({"retry_at": 1010.0, "failed_at": 995.0, "limited": 1}, Demand(early=True), 10.0),
@@ -227,15 +240,15 @@ def test_a_report_is_looked_into_even_while_no_token_may_be_fetched() -> None:
 @pytest.mark.parametrize(
     ("changes", "left"),
     [
-        ({"tested_at": 990.0}, 0.0),
-        ({"tested_at": 999.9, "tested": "another", "proven": "another"}, 0.0),
-        ({"tested_at": 970.0, "tested": NAME, "proven": NAME}, 0.0),
-        ({"tested_at": 1001.0}, 0.0),
-        ({"tested_at": 990.0, "tested": NAME}, 5.0),
-        ({"tested_at": 985.0, "tested": NAME}, 0.0),
-        ({"tested_at": 990.0, "deaths": 3, "deaths_since": 900.0}, 0.0),
-        ({"tested_at": 990.0, "deaths": 4, "deaths_since": 900.0}, 590.0),
-        ({"tested_at": 990.0, "deaths": 4, "deaths_since": 1000.0 - 3600}, 0.0),
+        ({"probed_at": 990.0}, 0.0),
+        ({"probed_at": 999.9, "probed": "another", "probed_alive": "another"}, 0.0),
+        ({"probed_at": 970.0, "probed": NAME, "probed_alive": NAME}, 0.0),
+        ({"probed_at": 1001.0}, 0.0),
+        ({"probed_at": 990.0, "probed": NAME}, 5.0),
+        ({"probed_at": 985.0, "probed": NAME}, 0.0),
+        ({"probed_at": 990.0, "early_deaths": 3, "early_deaths_since": 900.0}, 0.0),
+        ({"probed_at": 990.0, "early_deaths": 4, "early_deaths_since": 900.0}, 590.0),
+        ({"probed_at": 990.0, "early_deaths": 4, "early_deaths_since": 1000.0 - 3600}, 0.0),
     ],
 )
 def test_a_token_that_was_not_tested_yet_is_tested_at_once_unless_the_account_is_contested(
@@ -244,7 +257,7 @@ def test_a_token_that_was_not_tested_yet_is_tested_at_once_unless_the_account_is
     expected = Wait(Cause.REJECTED, pytest.approx(left)) if left else Probe(Cause.REJECTED)  # type: ignore[arg-type]
 
     assert decision({"rejected": NAME, **changes}) == expected
-    assert decision({"rejected": NAME, "dead": NAME, **changes}) == Fetch(Cause.DEAD)
+    assert decision({"rejected": NAME, "probed_dead": NAME, **changes}) == Fetch(Cause.DEAD)
 
 
 @pytest.mark.parametrize(
@@ -344,7 +357,7 @@ def test_a_token_is_stale_one_leeway_before_its_end(
         ({}, NAME, False),
         ({}, fingerprint("old"), True),
         ({"token": None}, None, False),
-        ({"dead": NAME}, None, False),
+        ({"probed_dead": NAME}, None, False),
         ({"fingerprint": fingerprint("another")}, None, False),
     ],
 )
@@ -356,11 +369,11 @@ def test_only_our_own_living_token_is_handed_out(changes: dict[str, object], rej
     ("cause", "changes", "force"),
     [
         (Cause.FORCED, {}, True),
-        (Cause.STALE, {"dead": NAME, "stuck": NAME}, False),
-        (Cause.DEAD, {"dead": NAME}, False),
-        (Cause.DEAD, {"dead": NAME, "stuck": NAME}, True),
-        (Cause.DEAD, {"dead": NAME, "stuck": NAME, "forced_today": 4}, False),
-        (Cause.DEAD, {"dead": NAME, "stuck": NAME, "forced_at": 965.001}, False),
+        (Cause.STALE, {"probed_dead": NAME, "reissued_dead": NAME}, False),
+        (Cause.DEAD, {"probed_dead": NAME}, False),
+        (Cause.DEAD, {"probed_dead": NAME, "reissued_dead": NAME}, True),
+        (Cause.DEAD, {"probed_dead": NAME, "reissued_dead": NAME, "forced_today": 4}, False),
+        (Cause.DEAD, {"probed_dead": NAME, "reissued_dead": NAME, "forced_at": 965.001}, False),
     ],
 )
 def test_force_is_only_for_a_dead_token_that_wechat_hands_out_again(

@@ -72,7 +72,7 @@ class Account:
         return self.quota or _QUOTAS[self.endpoint]
 
     @property
-    def revision(self) -> str:
+    def settings_digest(self) -> str:
         """Name the state of the settings that a fetch depends on; 32 bits, too few to test secrets against."""
         return sha256(f"{self.endpoint}\n{self.secret.reveal()}".encode()).hexdigest()[:8]
 
@@ -89,7 +89,7 @@ class Account:
         return tuple(self.copies(Credential("", 0), 0))
 
     @cached_property
-    def published(self) -> str:
+    def publish_digest(self) -> str:
         """The name of its list of copies, to notice a change of it; empty for none, and as short as `revision`."""
         keys = "\n".join(copy.key for copy in self.blank_copies)
         return sha256(keys.encode()).hexdigest()[:8] if keys else ""

@@ -97,8 +97,8 @@ class Table:
 def remarks(row: Row) -> list[str]:
     """Return what is to be said of an account: that it is the sandbox's, the last error, doubts, a missing copy."""
     fetch = f"{row['error']}: {row['hint']}" if row["error"] and row["hint"] else row["error"]
-    doubt = _DOUBT if row["suspect"] is not None and row["lost_at"] else ""
-    test = f"the token can't be tested: {row['test_error']}" if row["test_error"] else ""
+    doubt = _DOUBT if row["in_doubt"] is not None and row["in_doubt_since"] else ""
+    test = f"the token can't be tested: {row['probe_error']}" if row["probe_error"] else ""
     copy = f"can't publish {row['publish_error']}" if row["publish_error"] else ""
     return [text for text in (_SANDBOX if row["sandbox"] else "", fetch, doubt, test, copy) if text]
 

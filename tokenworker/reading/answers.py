@@ -15,8 +15,8 @@ from tokenworker.store.keys import Keys
 #: What WeChat hands out is printable, and no JSON: that would be another program's, or another version's.
 _TOKEN = re.compile(rb"(?![{\[\"])[!-~]{1,2048}")
 _FIELDS = (
-    *("error", "errcode", "hint", "failed_at", "retry_at", "fetched_at", "settled", "lost_at"),
-    *("proven", "dead", "tested_at", "test_error", "deaths"),
+    *("error", "errcode", "hint", "failed_at", "retry_at", "fetched_at", "resolved", "in_doubt_since"),
+    *("probed_alive", "probed_dead", "probed_at", "probe_error", "early_deaths"),
 )
 _NUMBER = re.compile(r"-?\d{1,15}(\.\d+)?", re.ASCII)
 #: As many make an account contested.
@@ -55,7 +55,7 @@ class State:
     @property
     def in_doubt(self) -> bool:
         """Say whether WeChat may replace the token at any moment, or did, so that each use needs a look."""
-        return is_doubt(self.fields.get("lost_at", "").encode())
+        return is_doubt(self.fields.get("in_doubt_since", "").encode())
 
     @property
     def version(self) -> tuple[float, float]:
@@ -63,7 +63,7 @@ class State:
 
         The count of fetches begins anew when Redis was emptied, the time falls back with Redis's clock.
         """
-        return self.number("settled"), self.number("fetched_at")
+        return self.number("resolved"), self.number("fetched_at")
 
     def rests_for(self, now: float) -> float:
         """Say how many seconds the next fetch is away, after a failure; 0 when nothing is known."""
@@ -71,18 +71,18 @@ class State:
 
     def replaced_within(self, now: float, patience: float) -> float:
         """Say for how many seconds to wait for another token, since the last one was found dead just now."""
-        left = self.number("tested_at") + patience - now
+        left = self.number("probed_at") + patience - now
         # More than that means that the clock went back.
-        return left if self.fields.get("dead") and 0 < left <= patience else 0.0
+        return left if self.fields.get("probed_dead") and 0 < left <= patience else 0.0
 
     def vouches_for(self, fingerprint: str, now: float, interval: float) -> bool:
         """Say whether the worker tested a token less than `interval` seconds ago, and found that it works."""
-        return self.fields.get("proven") == fingerprint and 0 <= now - self.number("tested_at") < interval
+        return self.fields.get("probed_alive") == fingerprint and 0 <= now - self.number("probed_at") < interval
 
 
-def is_doubt(lost_at: object) -> bool:
-    """Say whether a `lost_at` as Redis answers it means that WeChat may have replaced the token."""
-    return isinstance(lost_at, bytes) and lost_at.strip(b"0.") != b""
+def is_doubt(in_doubt_since: object) -> bool:
+    """Say whether a `in_doubt_since` as Redis answers it means that WeChat may have replaced the token."""
+    return isinstance(in_doubt_since, bytes) and in_doubt_since.strip(b"0.") != b""
 
 
 @lru_cache(maxsize=1024)
@@ -92,7 +92,7 @@ def short_question(keys: Keys, appid: str) -> Exchange:
     The life comes first, so that no transaction is needed: when the token changes in between, the newer one
     is thought to have no more life than the older.
     """
-    return Exchange.of(*_commands(keys, appid), ("HGET", keys.state(appid), "lost_at"))
+    return Exchange.of(*_commands(keys, appid), ("HGET", keys.state(appid), "in_doubt_since"))
 
 
 def question(keys: Keys, appid: str) -> Exchange:
@@ -147,14 +147,14 @@ def _refused(found: Found, state: State) -> str:
     """Say why a token that is there can't be used: only one that WeChat refused is that."""
     if found.token is None:
         return ""
-    if state.fields.get("test_error"):
-        return f"WeChat refused it, and it can't be tested: {state.fields['test_error']}"
-    if state.number("deaths") > _MANY_DEATHS:
+    if state.fields.get("probe_error"):
+        return f"WeChat refused it, and it can't be tested: {state.fields['probe_error']}"
+    if state.number("early_deaths") > _MANY_DEATHS:
         return "WeChat refused it, and since so many died early, a worker tests it once in 10 minutes only"
     return "WeChat refused it, and no worker has tested or replaced it yet; does one run?"
 
 
 def _otherwise(state: State) -> str:
-    if state.fields.get("dead"):
+    if state.fields.get("probed_dead"):
         return "WeChat refused it, and another one is on its way"
     return "it expired; does a worker run?" if "fetched_at" in state.fields else _NEVER

@@ -25,10 +25,10 @@ class Dialogue:
     def confirm(self, appid: str) -> Steps[Credential | None]:
         """Ask whether the token that we have is still the one; None when it is not, or we have none."""
         asked_at = self._clock()
-        left, value, lost_at = yield from self._exchange(short_question(self._keys, appid))
+        left, value, in_doubt_since = yield from self._exchange(short_question(self._keys, appid))
         if not isinstance(left, int):
             return None
-        return self._copies.renew(appid, value, left / 1000, asked_at, in_doubt=is_doubt(lost_at))
+        return self._copies.renew(appid, value, left / 1000, asked_at, in_doubt=is_doubt(in_doubt_since))
 
     def look(self, appid: str) -> Steps[tuple[Found, State]]:
         """Ask for all that is known of an account."""
@@ -49,7 +49,7 @@ class Dialogue:
 
     def doubt(self, appid: str) -> Steps[None]:
         """Tell the workers that Redis holds an older token than it did, if we may; they test it, or fetch another."""
-        script = "EVAL", _script("suspect"), 2, self._keys.token(appid), self._keys.state(appid), 1, 0
+        script = "EVAL", _script("doubt"), 2, self._keys.token(appid), self._keys.state(appid), 1, 0
         yield from self._exchange(Exchange.of(script, ("ZADD", self._keys.due, 0, appid)))
 
     def _exchange(self, exchange: Exchange) -> Steps[list[Any]]:

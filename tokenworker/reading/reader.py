@@ -81,7 +81,7 @@ class Reading:
 
     def _keep(self, appid: str, found: Found, state: State, rejected: str | None) -> Credential | None:
         """Keep what we found and return it, if it may be used."""
-        self._copies.bury(appid, state.fields.get("dead"))
+        self._copies.bury(appid, state.fields.get("probed_dead"))
         if not found.token or not self._is_good(appid, found, state, rejected):
             return None
         version, doubt = state.version, state.in_doubt
@@ -123,7 +123,7 @@ class Reading:
 
     def _is_good(self, appid: str, found: Found, state: State, rejected: str | None) -> bool:
         """Say whether the token may be used: WeChat did not refuse it, or the worker tested it and knows better."""
-        if found.token is None or found.token.fingerprint == state.fields.get("dead"):
+        if found.token is None or found.token.fingerprint == state.fields.get("probed_dead"):
             return False
         if found.token.fingerprint != rejected:
             return True

@@ -25,9 +25,9 @@ class Cause(StrEnum):
     OVERWRITTEN = "another program wrote a token under our key"
     DEAD = "WeChat refused the token"
     CLOCK = "Redis's clock went back"
-    SUSPECT = "two fetches overlapped, one lost its answer, or Redis lost what it knew"
-    UNSETTLED = "a fetch ended nobody knows how"
-    STRAY = "WeChat may have acted late on a fetch that we gave up on"
+    IN_DOUBT = "two fetches overlapped, one lost its answer, or Redis lost what it knew"
+    UNRESOLVED = "a fetch ended nobody knows how"
+    LATE = "WeChat may have acted late on a fetch that we gave up on"
     STALE = "it runs out soon"
     CHANGED = "its settings changed"
     EARLY = "asked for before its time"
@@ -66,7 +66,7 @@ def why_fetch(
         return Cause.FORCED
     token = snapshot.token
     if token is None:
-        return Cause.DEAD if snapshot.dead and snapshot.dead == snapshot.fingerprint else Cause.MISSING
+        return Cause.DEAD if snapshot.probed_dead and snapshot.probed_dead == snapshot.fingerprint else Cause.MISSING
     broken = _for_the_token(snapshot, token, durations)
     return broken or _for_its_time(snapshot, token, account, demand, durations, held)
 
@@ -74,7 +74,7 @@ def why_fetch(
 def _for_the_token(snapshot: Snapshot, token: Credential, durations: Durations) -> Cause | None:
     if token.fingerprint != snapshot.fingerprint:
         return Cause.OVERWRITTEN
-    if token.fingerprint == snapshot.dead:
+    if token.fingerprint == snapshot.probed_dead:
         return Cause.DEAD
     return Cause.CLOCK if snapshot.fetched_at > snapshot.now + durations.tick else None
 
@@ -96,18 +96,18 @@ def _for_its_time(
 
 def doubts(snapshot: Snapshot, durations: Durations, held: Lease | None = None) -> Cause | None:
     """Say why nobody knows whether our token is the last one that WeChat issued, if so it is."""
-    if snapshot.suspect is not None:
-        return Cause.SUSPECT
-    if _unsettled(snapshot, held):
-        return Cause.UNSETTLED
-    if snapshot.stray_until and not stray_until(snapshot, durations):
-        return Cause.STRAY
+    if snapshot.in_doubt is not None:
+        return Cause.IN_DOUBT
+    if _unresolved(snapshot, held):
+        return Cause.UNRESOLVED
+    if snapshot.in_doubt_until and not doubt_until(snapshot, durations):
+        return Cause.LATE
     return None
 
 
 def doubted_since(snapshot: Snapshot) -> float:
     """Say since when a token that we don't know of may have replaced ours."""
-    return snapshot.lost_at or snapshot.fetched_at
+    return snapshot.in_doubt_since or snapshot.fetched_at
 
 
 def repeatable_in(snapshot: Snapshot, token: Credential, account: Account, durations: Durations) -> float:
@@ -122,17 +122,17 @@ def repeatable_in(snapshot: Snapshot, token: Credential, account: Account, durat
     return min(overlap, token.expires_in(snapshot.now) - durations.fetch_room)
 
 
-def stray_until(snapshot: Snapshot, durations: Durations) -> float:
+def doubt_until(snapshot: Snapshot, durations: Durations) -> float:
     """Say until when WeChat may still act on a fetch that we gave up on, or 0; a clock may have lengthened that."""
-    left = snapshot.stray_until - snapshot.now
-    return snapshot.stray_until if 0 < left <= durations.fetch_timeout + durations.stray + SLACK else 0.0
+    left = snapshot.in_doubt_until - snapshot.now
+    return snapshot.in_doubt_until if 0 < left <= durations.fetch_timeout + durations.stray + SLACK else 0.0
 
 
-def _unsettled(snapshot: Snapshot, held: Lease | None) -> bool:
+def _unresolved(snapshot: Snapshot, held: Lease | None) -> bool:
     """Say whether the fetch before this one, if any, died with its end unknown."""
     if held:
-        return snapshot.settled != held.fencing - 1
-    return snapshot.lease_left is None and snapshot.settled != snapshot.fencing
+        return snapshot.resolved != held.fencing - 1
+    return snapshot.lease_left is None and snapshot.resolved != snapshot.fencing
 
 
 def changed(snapshot: Snapshot, account: Account) -> bool:
@@ -140,22 +140,22 @@ def changed(snapshot: Snapshot, account: Account) -> bool:
 
     Who was told of other settings keeps still: while new ones are rolled out, two workers would take turns.
     """
-    return snapshot.announced == account.revision != snapshot.accepted != ""
+    return snapshot.settings_announced == account.settings_digest != snapshot.settings_accepted != ""
 
 
 # Testing
 
 
-def why_test(
+def why_probe(
     snapshot: Snapshot, demand: Demand, durations: Durations, held: Lease | None = None
 ) -> tuple[Cause | None, float]:
     """Say why the token should be tested, or None, and in how many seconds it may be."""
     token = snapshot.token
-    if token is None or token.fingerprint != snapshot.fingerprint or token.fingerprint == snapshot.dead:
+    if token is None or token.fingerprint != snapshot.fingerprint or token.fingerprint == snapshot.probed_dead:
         return None, float("inf")
     reported = token.fingerprint in (demand.rejected, snapshot.rejected)
     if reported and not _proven(snapshot, token, durations):
-        return Cause.REJECTED, max(0.0, _interval(snapshot, token, durations) - since(snapshot.tested_at, snapshot.now))
+        return Cause.REJECTED, max(0.0, _interval(snapshot, token, durations) - since(snapshot.probed_at, snapshot.now))
     if doubts(snapshot, durations, held):
         return Cause.DOUBTFUL, _until_next_test(snapshot, token, durations)
     return None, float("inf")
@@ -163,24 +163,26 @@ def why_test(
 
 def _proven(snapshot: Snapshot, token: Credential, durations: Durations) -> bool:
     """Say whether the token was tested and found good so lately that another report changes nothing."""
-    lately = since(snapshot.tested_at, snapshot.now) < durations.report_interval
-    return token.fingerprint == snapshot.proven and lately
+    lately = since(snapshot.probed_at, snapshot.now) < durations.report_interval
+    return token.fingerprint == snapshot.probed_alive and lately
 
 
 def _interval(snapshot: Snapshot, token: Credential, durations: Durations) -> float:
     """Say how long after the last test a reported token is tested: at once, unless that test told us nothing."""
     if contested(snapshot, durations):
         return durations.contested_interval
-    return durations.transient_cap if snapshot.tested == token.fingerprint != snapshot.proven else 0.0
+    return durations.transient_cap if snapshot.probed == token.fingerprint != snapshot.probed_alive else 0.0
 
 
 def _until_next_test(snapshot: Snapshot, token: Credential, durations: Durations) -> float:
-    tested, doubted = since(snapshot.tested_at, snapshot.now), since(doubted_since(snapshot), snapshot.now)
-    if snapshot.tested != token.fingerprint or tested > doubted + SLACK:
+    tested, doubted = since(snapshot.probed_at, snapshot.now), since(doubted_since(snapshot), snapshot.now)
+    if snapshot.probed != token.fingerprint or tested > doubted + SLACK:
         return 0.0
     return max(0.0, durations.report_interval - tested)
 
 
 def contested(snapshot: Snapshot, durations: Durations) -> bool:
     """Say whether so many tokens died early of late that another program must be fetching for this account."""
-    return snapshot.deaths > _DEATHS and since(snapshot.deaths_since, snapshot.now) < durations.contest_window
+    return (
+        snapshot.early_deaths > _DEATHS and since(snapshot.early_deaths_since, snapshot.now) < durations.contest_window
+    )

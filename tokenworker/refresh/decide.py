@@ -11,7 +11,7 @@ from tokenworker.accounts.account import Account
 from tokenworker.credential import Issued, fingerprint
 from tokenworker.durations import Durations
 from tokenworker.errors import DayLimit, FetchError, MinuteLimit, TransientError
-from tokenworker.refresh.causes import SLACK, Cause, Demand, changed, doubts, repeatable_in, since, why_fetch, why_test
+from tokenworker.refresh.causes import SLACK, Cause, Demand, changed, doubts, repeatable_in, since, why_fetch, why_probe
 from tokenworker.store.records import BEIJING, Lease, Snapshot
 
 _DAY = 86_400
@@ -66,7 +66,7 @@ def decide(
     rest = _rest(snapshot, account, demand, durations)
     if cause and not rest:
         return Fetch(cause, must_force(snapshot, cause, durations))
-    test, left = why_test(snapshot, demand, durations, held)
+    test, left = why_probe(snapshot, demand, durations, held)
     if test and not left:
         return Probe(test)
     if cause:
@@ -77,7 +77,7 @@ def decide(
 def _rest(snapshot: Snapshot, account: Account, demand: Demand, durations: Durations) -> float:
     """Say how long no token may be fetched after a failure; new settings end the rest."""
     left = snapshot.retry_at - snapshot.now
-    if left <= SLACK or left > durations.longest_rest or snapshot.revision != account.revision:
+    if left <= SLACK or left > durations.longest_rest or snapshot.settings_tried != account.settings_digest:
         return 0.0
     if snapshot.failed_at > snapshot.now + SLACK:
         return 0.0  # the clock went back, and the rest grew by as much
@@ -119,23 +119,23 @@ def _moments(snapshot: Snapshot, account: Account, durations: Durations) -> Iter
     token = snapshot.token
     if token and doubts(snapshot, durations):
         yield snapshot.now + repeatable_in(snapshot, token, account, durations)
-        yield snapshot.now + why_test(snapshot, Demand(), durations)[1]
+        yield snapshot.now + why_probe(snapshot, Demand(), durations)[1]
     else:
         yield snapshot.refresh_at
-    if snapshot.stray_until:
-        yield snapshot.stray_until
+    if snapshot.in_doubt_until:
+        yield snapshot.in_doubt_until
     if snapshot.lease_left is not None:
         yield snapshot.now + snapshot.lease_left  # its holder may be dead
     if changed(snapshot, account):
         yield snapshot.fetched_at + durations.overlap
     if token and token.fingerprint == snapshot.rejected:
-        yield snapshot.tested_at + durations.report_interval  # the report came too early to be tested
+        yield snapshot.probed_at + durations.report_interval  # the report came too early to be tested
 
 
 def usable(snapshot: Snapshot, rejected: str | None) -> bool:
     """Say whether the token may be handed to a caller who was refused the token named `rejected`."""
     token = snapshot.token
-    return token is not None and token.fingerprint == snapshot.fingerprint not in (rejected, snapshot.dead)
+    return token is not None and token.fingerprint == snapshot.fingerprint not in (rejected, snapshot.probed_dead)
 
 
 def must_force(snapshot: Snapshot, cause: Cause, durations: Durations) -> bool:
@@ -145,7 +145,7 @@ def must_force(snapshot: Snapshot, cause: Cause, durations: Durations) -> bool:
     rested = since(snapshot.forced_at, snapshot.now) >= durations.force_interval
     # The dead token may have vanished from Redis since, or somebody wrote another over it.
     without = cause in (Cause.DEAD, Cause.MISSING, Cause.OVERWRITTEN)
-    stuck = without and snapshot.stuck != "" and snapshot.stuck == snapshot.dead
+    stuck = without and snapshot.reissued_dead != "" and snapshot.reissued_dead == snapshot.probed_dead
     return stuck and rested and snapshot.forced_today < _FORCED_BY_ITSELF
 
 
@@ -155,7 +155,7 @@ def foreign(snapshot: Snapshot, account: Account, fetched: Issued, cause: Cause,
     stable_token hands out the same token while more than the overlap is left, unless a forced refresh ended it.
     """
     before = snapshot.token
-    if before is None or account.endpoint != "stable_token" or cause not in (Cause.EARLY, Cause.UNSETTLED):
+    if before is None or account.endpoint != "stable_token" or cause not in (Cause.EARLY, Cause.UNRESOLVED):
         return False
     young = before.expires_in(snapshot.now) > durations.overlap
     return young and before.fingerprint == snapshot.fingerprint != fingerprint(fetched.access_token)

@@ -11,7 +11,7 @@ from tokenworker.accounts.account import Account
 from tokenworker.credential import Credential, Issued
 from tokenworker.durations import Durations
 from tokenworker.errors import DayLimit, FetchError, MinuteLimit, StoreUnavailable, TransientError
-from tokenworker.refresh.causes import Cause, Demand, doubts, replaces, stray_until
+from tokenworker.refresh.causes import Cause, Demand, doubt_until, doubts, replaces
 from tokenworker.refresh.decide import (
     FORCED_QUOTA,
     Fetch,
@@ -109,7 +109,7 @@ class Fetcher:
 
     def _probe(self, lease: Lease, snapshot: Snapshot, token: Credential, cause: Cause) -> None:
         """Test a token before anything is done to it: reports may be late, wrong or hostile, doubts unfounded."""
-        tested = {"tested": token.fingerprint, "tested_at": f"{lease.taken_at:.3f}"}
+        tested = {"probed": token.fingerprint, "probed_at": f"{lease.taken_at:.3f}"}
         try:
             alive = self._source.is_alive(Secret(token.access_token))
         except FetchError as error:
@@ -117,14 +117,14 @@ class Fetcher:
         else:
             verdict = "works and stays" if alive else "is dead and withheld"
             logger.warning("%s: token %s was tested (%s): it %s", lease.appid, token.fingerprint, cause, verdict)
-            facts = {**tested, "rejected": "", "test_error": ""}
+            facts = {**tested, "rejected": "", "probe_error": ""}
             if alive:
-                self._store.release(lease, **facts, proven=token.fingerprint)
+                self._store.release(lease, **facts, probed_alive=token.fingerprint)
             else:
                 self._store.withhold(lease, token, **facts, **self._early_death(lease, snapshot, token, cause))
             return
         failure.retry_in = self._durations.transient_cap
-        self._store.release(lease, **tested, test_error=failure.reason)
+        self._store.release(lease, **tested, probe_error=failure.reason)
         logger.warning("%s: token %s can't be tested (%s): %s", lease.appid, token.fingerprint, cause, failure)
         raise failure
 
@@ -141,9 +141,9 @@ class Fetcher:
 
     def _death(self, snapshot: Snapshot) -> dict[str, object]:
         """Count an early death that we did not cause."""
-        if 0 <= snapshot.now - snapshot.deaths_since < self._durations.contest_window:
-            return {"deaths": snapshot.deaths + 1}
-        return {"deaths": 1, "deaths_since": f"{snapshot.now:.3f}"}
+        if 0 <= snapshot.now - snapshot.early_deaths_since < self._durations.contest_window:
+            return {"early_deaths": snapshot.early_deaths + 1}
+        return {"early_deaths": 1, "early_deaths_since": f"{snapshot.now:.3f}"}
 
     def _fetch(self, lease: Lease, account: Account, snapshot: Snapshot, decision: Fetch) -> float | None:
         allowed = self._begin(lease, account, force=decision.force)
@@ -169,17 +169,21 @@ class Fetcher:
 
     def _accept(self, lease: Lease, account: Account, before: Snapshot, cause: Cause, fetched: Issued) -> Commit:
         token = Credential(fetched.access_token, lease.taken_at + fetched.expires_in)
-        if token.fingerprint == before.dead:
+        if token.fingerprint == before.probed_dead:
             failure = TransientError(
                 "WeChat hands out again the token that it refuses", hint="a forced refresh follows"
             )
-            raise self._failed(lease, account, before, failure, stuck=before.dead)
+            raise self._failed(lease, account, before, failure, stuck=before.probed_dead)
         at = refresh_at(account, self._leeway, fetched, lease.taken_at, self._durations.stable_leeway)
         died = foreign(before, account, fetched, cause, self._durations)
         facts = self._death(before) if died else {}
         copies = account.copies(token, lease.taken_at)
-        facts |= {"revision": account.revision, "accepted": account.revision, "published": account.published}
-        facts |= {"stray_until": stray_until(before, self._durations)}
+        facts |= {
+            "settings_tried": account.settings_digest,
+            "settings_accepted": account.settings_digest,
+            "publish_digest": account.publish_digest,
+        }
+        facts |= {"in_doubt_until": doubt_until(before, self._durations)}
         done, problem = self._commit(lease, token, refresh_at=at, copies=copies, **facts)
         if problem:
             logger.error("%s: a copy of the token can't be written: %s", account.appid, problem)
@@ -214,9 +218,9 @@ class Fetcher:
         stuck: str = "",
     ) -> FetchError:
         """Record the failure and return it, to be raised."""
-        failures = snapshot.failures + 1 if snapshot.revision == account.revision else 1
+        failures = snapshot.failures + 1 if snapshot.settings_tried == account.settings_digest else 1
         # What is lost may be acted upon late; of what WeChat answered nothing more will come.
-        known = {} if lost else {"stray_until": snapshot.stray_until, "lost_at": snapshot.lost_at}
+        known = {} if lost else {"in_doubt_until": snapshot.in_doubt_until, "in_doubt_since": snapshot.in_doubt_since}
         error.retry_in = wait_after(error, failures, snapshot.now, self._durations)
         self._store.fail(
             lease,
@@ -226,8 +230,8 @@ class Fetcher:
             error=error.reason,
             errcode=error.errcode,
             hint=error.hint,
-            revision=account.revision,
-            stuck=stuck,
+            settings_tried=account.settings_digest,
+            reissued_dead=stuck,
             limited=int(isinstance(error, DayLimit | MinuteLimit)),
             **known,
         )

@@ -68,7 +68,7 @@ class Keeper:
             # Noted first: whatever happens to us, and whoever is at it now, the report is not forgotten.
             self._store.reject(account.appid, wanted.rejected)
         before = snapshot = self._store.look(account.appid)
-        if snapshot.published != account.published:
+        if snapshot.publish_digest != account.publish_digest:
             self.publish(account, snapshot)
         for _ in range(_ROUNDS):
             if snapshot.removed:
@@ -113,7 +113,7 @@ class Keeper:
         if token is None or not usable(snapshot, None):
             return
         copies = account.copies(token, snapshot.fetched_at)
-        problem = self._store.publish(account.appid, token, copies, account.published)
+        problem = self._store.publish(account.appid, token, copies, account.publish_digest)
         if problem and problem != snapshot.publish_error:
             logger.error("%s: a copy of the token can't be written: %s", account.appid, problem)
 

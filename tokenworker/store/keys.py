@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tokenworker.credential import CredentialId
+
 
 @dataclass(frozen=True)
 class Keys:
@@ -13,22 +15,26 @@ class Keys:
 
     @property
     def due(self) -> str:
-        """A sorted set of appids by the time to look at them next."""
+        """A sorted set of credential ids, as `ACCOUNT:NAME`, by the time to look at them next."""
         return f"{self.prefix}:due"
 
     @property
     def names(self) -> str:
-        """A hash of the names that people gave the accounts, by appid."""
+        """A hash of the names that people gave the accounts, by account."""
         return f"{self.prefix}:names"
 
-    def token(self, appid: str) -> str:
-        """The bare token of an account, which lives as long as it."""
-        return f"{self.prefix}:{{{appid}}}:access_token"
+    def value(self, id_: CredentialId) -> str:
+        """The bare credential, which lives as long as it."""
+        return f"{self.prefix}:{{{id_.account}}}:{id_.name}"
 
-    def state(self, appid: str) -> str:
-        """A hash of everything else that is known of an account."""
-        return f"{self.prefix}:{{{appid}}}:state"
+    def state(self, id_: CredentialId) -> str:
+        """A hash of everything else that is known of a credential."""
+        return f"{self.value(id_)}:state"
 
-    def lease(self, appid: str) -> str:
-        """The name of the process that is at WeChat for an account."""
-        return f"{self.prefix}:{{{appid}}}:lease"
+    def lease(self, id_: CredentialId) -> str:
+        """The name of the process that is at WeChat for a credential."""
+        return f"{self.value(id_)}:lease"
+
+    def copies(self, id_: CredentialId) -> str:
+        """A hash of the keys of its published copies, each with the SHA-1 of what was written there."""
+        return f"{self.value(id_)}:copies"

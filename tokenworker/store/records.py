@@ -40,7 +40,7 @@ BEIJING = 8 * 3600
 _DAY_MS = 86_400_000
 
 Begin = Literal["ok", "lost", "no fetches left", "no forced refreshes left"]
-Commit = Literal["committed", "suspect", "refused"]
+Commit = Literal["committed", "in_doubt", "refused"]
 
 
 @dataclass(frozen=True)
@@ -63,26 +63,26 @@ class State:
     refresh_at: float = 0.0
     fencing: int = 0
     #: The last lease whose end is known; when it is not the last one taken, a fetch ended nobody knows how.
-    settled: int = 0
+    resolved: int = 0
     #: Fetches up to this fencing number overlapped, so that nobody knows which token WeChat issued last.
-    suspect: int | None = None
+    in_doubt: int | None = None
     #: Until then WeChat may act on a fetch whose end we don't know, and so replace a token that came after it.
-    stray_until: float = 0.0
+    in_doubt_until: float = 0.0
     #: When a fetch began, or ended too late, of which nobody knows whether it replaced the token; 0: there is none.
-    lost_at: float = 0.0
+    in_doubt_since: float = 0.0
     #: Fingerprints of tokens: reported by a service; tested and found dead; tested and found good.
     rejected: str = ""
-    dead: str = ""
-    proven: str = ""
+    probed_dead: str = ""
+    probed_alive: str = ""
     #: A dead token that WeChat handed out once more.
-    stuck: str = ""
+    reissued_dead: str = ""
     #: The token that was last tested, whatever came of it, when, and why that told us nothing.
-    tested: str = ""
-    tested_at: float = 0.0
-    test_error: str = ""
+    probed: str = ""
+    probed_at: float = 0.0
+    probe_error: str = ""
     #: Tokens that died before their time, without us, since `deaths_since`.
-    deaths: int = 0
-    deaths_since: float = 0.0
+    early_deaths: int = 0
+    early_deaths_since: float = 0.0
     failures: int = 0
     error: str = ""
     errcode: int | None = None
@@ -92,14 +92,14 @@ class State:
     #: Whether the last failure was a limit of WeChat's, which nobody may ask away: 0 or 1.
     limited: int = 0
     #: The account's settings: at the last commit or failure; at the last commit; those that somebody last changed.
-    revision: str = ""
-    accepted: str = ""
-    announced: str = ""
+    settings_tried: str = ""
+    settings_accepted: str = ""
+    settings_announced: str = ""
     fetches_today: int = 0
     forced_at: float = 0.0
     forced_today: int = 0
     #: The list of copies that were written last, and why one of them could not be.
-    published: str = ""
+    publish_digest: str = ""
     publish_error: str = ""
     #: Whether the account was taken out of the settings a moment ago: 0 or 1.
     removed: int = 0
@@ -245,7 +245,7 @@ class TokenStore:
     def withhold(self, lease: Lease, token: Credential, **fields: object) -> None:
         """End a lease under which `token` was found dead: nobody finds it any more, nor its copies."""
         keys = [*self._keys(lease.appid), self._copies(lease.appid)]
-        fields["dead"] = token.fingerprint
+        fields["probed_dead"] = token.fingerprint
         self._run("withhold", keys, lease.owner, lease.fencing, _hidden(token.access_token), *_flat(fields))
         self.plan(lease.appid, 0)
 
@@ -290,16 +290,16 @@ class TokenStore:
         token = self.look(appid).token
         return token is not None and token.fingerprint == name
 
-    def suspect(self, appids: Iterable[str], seconds: float, *, replaced: bool = False, but_last: float = 0.0) -> bool:
+    def doubt(self, appids: Iterable[str], seconds: float, *, replaced: bool = False, but_last: float = 0.0) -> bool:
         """Have each account fetched once more; False when that was asked for already, less than `seconds` ago.
 
         `replaced` means that a newer token may have replaced the one that we have, unless it was fetched in the
         last `but_last` seconds.
         """
-        key, length = f"{self._prefix}:{'restored' if replaced else 'suspected'}", int(seconds * 1000)
+        key, length = f"{self._prefix}:{'restored' if replaced else 'in_doubt'}", int(seconds * 1000)
         first = self._mended(lambda: self._mark(key, length), key)
         for appid in appids if first else ():
-            self._run("suspect", self._keys(appid)[:2], int(replaced), but_last)
+            self._run("doubt", self._keys(appid)[:2], int(replaced), but_last)
             self.plan(appid, 0)
         return bool(first)
 
@@ -319,7 +319,7 @@ class TokenStore:
         with translated():
             pipe = self._redis.pipeline(transaction=False)
             for appid in appids:
-                pipe.hmget(self._keys(appid)[1], "accepted", "removed")
+                pipe.hmget(self._keys(appid)[1], "settings_accepted", "removed")
             found = pipe.execute(raise_on_error=False)
         rows = [(appid, *row) for appid, row in zip(appids, found, strict=True) if isinstance(row, list)]
         return {appid: _text(it or b"") for appid, it, removed in rows if it or removed}
@@ -448,7 +448,7 @@ class TokenStore:
     def keys_of(self, appid: str) -> list[str]:
         """Name every key that a worker uses for an account."""
         shared = [self._due, self._names.names, self._running, self._notice, self._ticked, f"{self._prefix}:rate"]
-        marks = [f"{self._prefix}:{name}" for name in ("suspected", "restored", "pulse")]
+        marks = [f"{self._prefix}:{name}" for name in ("in_doubt", "restored", "pulse")]
         return [*self._keys(appid), self._copies(appid), *marks, *shared]
 
     def trial(self, appid: str) -> None:
@@ -484,7 +484,7 @@ class TokenStore:
 
 _READERS: dict[str, Callable[[str], Any]] = {"float": float, "int": int, "int | None": int, "str": str}
 _SCRIPTS = (
-    *("look", "take_lease", "begin", "commit", "fail", "release", "withhold", "publish", "clear", "reject", "suspect"),
+    *("look", "take_lease", "begin", "commit", "fail", "release", "withhold", "publish", "clear", "reject", "doubt"),
     *("announce", "take_due", "admit", "pulse", "strings", "mend", "trial"),
 )
 #: The files whose functions a script begins with.

@@ -49,7 +49,7 @@ class Runtime:
         change = self.registry.reload()
         for account in change.removed:
             self.store.clear(account.appid, self.durations.lease + self.durations.grace)
-        self.store.announce({account.appid: account.revision for account in self._news(change)})
+        self.store.announce({account.appid: account.settings_digest for account in self._news(change)})
         if self.registry.error or change.reread:
             self.store.note_accounts_error(self.registry.error, 6 * self.durations.grace)
         # Whoever asks without an appid must not get the sandbox's token now that there is a real account.
@@ -68,7 +68,7 @@ class Runtime:
         return [
             self.registry.accounts[appid]
             for appid, it in accepted.items()
-            if it != self.registry.accounts[appid].revision
+            if it != self.registry.accounts[appid].settings_digest
         ]
 
     def mend_copies(self) -> None:

@@ -82,7 +82,7 @@ class Watchdog(threading.Thread):
     def _doubt_all(self) -> None:
         """Doubt what was there when Redis went back; what was fetched since the last pulse came after that."""
         pulse = self._held.durations.pulse
-        self._held.store.suspect(self._held.registry.accounts, 5 * pulse, replaced=True, but_last=2 * pulse)
+        self._held.store.doubt(self._held.registry.accounts, 5 * pulse, replaced=True, but_last=2 * pulse)
 
     def _check_clock(self) -> None:
         """Have every token fetched again when Redis's clock went back: they would outlive their time at WeChat."""
@@ -90,7 +90,7 @@ class Watchdog(threading.Thread):
         before, self._ahead = self._ahead, ahead
         if before is not None and before - ahead > _CLOCK_STEP:
             logger.error("Redis's clock went back by %.0f s: every token is fetched again", before - ahead)
-            self._held.store.suspect(self._held.registry.accounts, 6 * self._held.durations.watchdog_interval)
+            self._held.store.doubt(self._held.registry.accounts, 6 * self._held.durations.watchdog_interval)
 
     def _check_beat(self) -> None:
         """Say that beat is silent, and that it is back."""

@@ -27,7 +27,7 @@ if ARGV[3] == '1' then
 end
 if tonumber(ARGV[7]) > 0 then
   local until_ = string.format('%.3f', now + ARGV[7])
-  redis.call('HSET', KEYS[1], 'stray_until', until_, 'lost_at', string.format('%.3f', now))
+  redis.call('HSET', KEYS[1], 'in_doubt_until', until_, 'in_doubt_since', string.format('%.3f', now))
 end
 redis.call('HSET', KEYS[1], 'fetches_today', fetches + 1)
 return 'ok'

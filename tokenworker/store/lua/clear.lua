@@ -6,6 +6,6 @@ end
 local fencing = redis.call('HGET', KEYS[2], 'fencing')
 redis.call('DEL', unpack(KEYS))
 if fencing then
-  redis.call('HSET', KEYS[2], 'fencing', fencing, 'settled', fencing, 'removed', 1)
+  redis.call('HSET', KEYS[2], 'fencing', fencing, 'resolved', fencing, 'removed', 1)
   redis.call('PEXPIRE', KEYS[2], ARGV[1])
 end

@@ -7,8 +7,8 @@ local function finish(state, lease, first)
     return 0
   end
   -- A fetch before this lease that ended nobody knows how stays unknown until one succeeds.
-  if (tonumber(redis.call('HGET', state, 'settled') or 0) or 0) == ARGV[2] - 1 then
-    redis.call('HSET', state, 'settled', ARGV[2])
+  if (tonumber(redis.call('HGET', state, 'resolved') or 0) or 0) == ARGV[2] - 1 then
+    redis.call('HSET', state, 'resolved', ARGV[2])
   end
   if #ARGV >= first then
     redis.call('HSET', state, unpack(ARGV, first))

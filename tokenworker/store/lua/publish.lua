@@ -5,5 +5,5 @@ if redis.call('GET', KEYS[1]) ~= ARGV[1] then
   return ''
 end
 local problem = write(KEYS[3], 3, redis.call('PTTL', KEYS[1]))
-redis.call('HSET', KEYS[2], 'published', ARGV[2], 'publish_error', problem)
+redis.call('HSET', KEYS[2], 'publish_digest', ARGV[2], 'publish_error', problem)
 return problem

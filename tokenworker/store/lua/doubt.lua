@@ -10,8 +10,8 @@ if ARGV[1] == '1' then
     return
   end
   -- The first to doubt says since when: others, who go on saying so, must not put off what follows from it.
-  if not redis.call('HGET', KEYS[2], 'suspect') then
-    redis.call('HSET', KEYS[2], 'lost_at', string.format('%.3f', now))
+  if not redis.call('HGET', KEYS[2], 'in_doubt') then
+    redis.call('HSET', KEYS[2], 'in_doubt_since', string.format('%.3f', now))
   end
 end
-redis.call('HSET', KEYS[2], 'suspect', redis.call('HGET', KEYS[2], 'fencing') or 0)
+redis.call('HSET', KEYS[2], 'in_doubt', redis.call('HGET', KEYS[2], 'fencing') or 0)
