@@ -23,6 +23,44 @@ class Keys:
         """A hash of the names that people gave the accounts, by account."""
         return f"{self.prefix}:names"
 
+    @property
+    def rate(self) -> str:
+        """When the next call to WeChat may begin."""
+        return f"{self.prefix}:rate"
+
+    @property
+    def running(self) -> str:
+        """A sorted set of the credentials for which somebody is at WeChat."""
+        return f"{self.prefix}:running"
+
+    @property
+    def accounts_error(self) -> str:
+        """What is wrong with the accounts file."""
+        return f"{self.prefix}:accounts_error"
+
+    @property
+    def ticked(self) -> str:
+        """That beat's tick came through, a day ago at most."""
+        return f"{self.prefix}:ticked"
+
+    @property
+    def pulse(self) -> str:
+        """A number that only grows, unless Redis goes back in time."""
+        return f"{self.prefix}:pulse"
+
+    def mark(self, name: str) -> str:
+        """That something was done lately, so that not all workers do it."""
+        return f"{self.prefix}:{name}"
+
+    def shared(self) -> list[str]:
+        """Return the keys that all accounts share."""
+        marks = [self.mark(name) for name in ("in_doubt", "restored")]
+        return [self.due, self.names, self.rate, self.running, self.accounts_error, self.ticked, self.pulse, *marks]
+
+    def of(self, id_: CredentialId) -> list[str]:
+        """Return the keys of one credential: its value, state, lease and copies."""
+        return [self.value(id_), self.state(id_), self.lease(id_), self.copies(id_)]
+
     def value(self, id_: CredentialId) -> str:
         """The bare credential, which lives as long as it."""
         return f"{self.prefix}:{{{id_.account}}}:{id_.name}"

@@ -1,5 +1,7 @@
 -- Note that the settings of an account changed; one that had been taken out is there again.
--- KEYS: state. ARGV: the revision of the settings.
+-- KEYS[1]: the state of its credential
+-- ARGV[1]: digest of the settings
+local digest = ARGV[1]
 redis.call('HDEL', KEYS[1], 'removed')
-redis.call('HSET', KEYS[1], 'settings_announced', ARGV[1])
+redis.call('HSET', KEYS[1], 'settings_announced', digest)
 redis.call('PERSIST', KEYS[1])

@@ -1,5 +1,11 @@
--- Forget an account and remove its copies. Its fencing number stays for a while, so that who is at it can't commit.
--- KEYS: token, state, lease, copies. ARGV: how long to remember that it went, in ms.
+-- Forget a credential and remove its copies. Its fencing number stays for a while, so that who is at it can't commit.
+-- KEYS[1]: the credential
+-- KEYS[2]: its state
+-- KEYS[3]: its lease
+-- KEYS[4]: its copies
+-- ARGV[1]: how long to remember that it went, in ms
+--- @include "copies"
+local length = ARGV[1]
 for _, key in ipairs(redis.call('HKEYS', KEYS[4])) do
   remove(KEYS[4], key)
 end
@@ -7,5 +13,5 @@ local fencing = redis.call('HGET', KEYS[2], 'fencing')
 redis.call('DEL', unpack(KEYS))
 if fencing then
   redis.call('HSET', KEYS[2], 'fencing', fencing, 'resolved', fencing, 'removed', 1)
-  redis.call('PEXPIRE', KEYS[2], ARGV[1])
+  redis.call('PEXPIRE', KEYS[2], length)
 end

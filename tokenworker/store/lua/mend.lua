@@ -1,5 +1,7 @@
 -- Remove what somebody else wrote under our keys: a list where we keep a hash, say, which would stop us for good.
--- KEYS: any of ours. ARGV: the type of each. Returns the names of those that went.
+-- KEYS: any of ours
+-- ARGV: the type of each
+-- Returns the names of those that went.
 local gone = {}
 for index, key in ipairs(KEYS) do
   local type = redis.call('TYPE', key).ok

@@ -1,9 +1,16 @@
--- Write the copies of the token that is there; of another one nothing, for its own were written with it.
--- KEYS: token, state, copies. ARGV: token, name of the list of copies, then the copies.
+-- Write the copies of the credential that is there; of another one nothing, for its own were written with it.
+-- KEYS[1]: the credential
+-- KEYS[2]: its state
+-- KEYS[3]: its copies
+-- ARGV[1]: the credential
+-- ARGV[2]: digest of the list of copies
+-- ARGV[3] and on: the copies
 -- Returns why one of them could not be written, or ''.
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then
+--- @include "copies"
+local value, digest = ARGV[1], ARGV[2]
+if redis.call('GET', KEYS[1]) ~= value then
   return ''
 end
 local problem = write(KEYS[3], 3, redis.call('PTTL', KEYS[1]))
-redis.call('HSET', KEYS[2], 'publish_digest', ARGV[2], 'publish_error', problem)
+redis.call('HSET', KEYS[2], 'publish_digest', digest, 'publish_error', problem)
 return problem

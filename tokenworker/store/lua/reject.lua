@@ -1,7 +1,11 @@
--- Note that WeChat refused a token, if it is the one we hand out.
--- KEYS: token, state. ARGV: the token's fingerprint. Returns 1 when noted.
-if redis.call('EXISTS', KEYS[1]) == 0 or redis.call('HGET', KEYS[2], 'fingerprint') ~= ARGV[1] then
+-- Note that WeChat refused a credential, if it is the one we hand out.
+-- KEYS[1]: the credential
+-- KEYS[2]: its state
+-- ARGV[1]: the fingerprint of the one that was refused
+-- Returns 1 when noted.
+local rejected = ARGV[1]
+if redis.call('EXISTS', KEYS[1]) == 0 or redis.call('HGET', KEYS[2], 'fingerprint') ~= rejected then
   return 0
 end
-redis.call('HSET', KEYS[2], 'rejected', ARGV[1])
+redis.call('HSET', KEYS[2], 'rejected', rejected)
 return 1

@@ -1,17 +1,26 @@
--- Take the right to make one call to WeChat for one account.
--- KEYS: state, lease. ARGV: owner, length in ms.
--- Returns {fencing number, now in ms}, or nil when somebody holds it, or the account was taken out of the settings.
-local left = redis.call('PTTL', KEYS[2])
+-- Take the right to make one call to WeChat for one credential, and look at it.
+-- KEYS[1]: the credential
+-- KEYS[2]: its state
+-- KEYS[3]: its lease
+-- ARGV[1]: owner
+-- ARGV[2]: length in ms
+-- Returns {fencing number, what `snapshot` returns}, or nil: somebody holds it, or the account was taken out.
+--- @include "snapshot"
+local owner, length = ARGV[1], tonumber(ARGV[2])
+local holder, left = redis.call('GET', KEYS[3]), redis.call('PTTL', KEYS[3])
 -- A lease longer than any we set means that the clock went back: it would block the account for hours. Not by a second,
 -- though: Valkey's clock runs ahead by up to a millisecond, and a lease set at that moment seems too long at the next.
-if left >= 0 and left <= ARGV[2] + 1000 then
+if left >= 0 and left <= length + 1000 and holder ~= owner then
   return nil
 end
-if redis.call('HEXISTS', KEYS[1], 'removed') == 1 then
+if redis.call('HEXISTS', KEYS[2], 'removed') == 1 then
   return nil
 end
-redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
-local time = redis.call('TIME')
-local fencing = (tonumber(redis.call('HGET', KEYS[1], 'fencing') or 0) or 0) + 1
-redis.call('HSET', KEYS[1], 'fencing', fencing, 'owner', ARGV[1])
-return { fencing, time[1] * 1000 + math.floor(time[2] / 1000) }
+local fencing = tonumber(redis.call('HGET', KEYS[2], 'fencing') or 0) or 0
+-- Our own lease is there when the answer to the first try got lost.
+if holder ~= owner then
+  fencing = fencing + 1
+  redis.call('SET', KEYS[3], owner, 'PX', length)
+  redis.call('HSET', KEYS[2], 'fencing', fencing, 'owner', owner)
+end
+return { fencing, snapshot(KEYS[1], KEYS[2], KEYS[3]) }

@@ -1,11 +1,16 @@
 -- Let one more call to WeChat begin, or say how many ms to wait.
--- KEYS: rate, running. ARGV: appid, ms between two calls, the most under way at once, ms until one counts as over.
+-- KEYS[1]: when the next call may begin, in ms
+-- KEYS[2]: the calls under way, by the moment at which one counts as over
+-- ARGV[1]: who calls
+-- ARGV[2]: ms between two calls
+-- ARGV[3]: the most under way at once
+-- ARGV[4]: ms until a call counts as over
+local caller, interval, most, length = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + time[2] / 1000
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
 -- What ends later than any call of ours can was put there before the clock went back, by a second at least.
-redis.call('ZREMRANGEBYSCORE', KEYS[2], now + ARGV[4] + 1000, '+inf')
-local interval, most = tonumber(ARGV[2]), tonumber(ARGV[3])
+redis.call('ZREMRANGEBYSCORE', KEYS[2], now + length + 1000, '+inf')
 if redis.call('ZCARD', KEYS[2]) >= most then
   return math.ceil(interval)
 end
@@ -19,5 +24,5 @@ if wait > 0 then
   return math.ceil(wait)
 end
 redis.call('SET', KEYS[1], string.format('%.3f', free_at + interval), 'PX', math.ceil(most * interval * 2))
-redis.call('ZADD', KEYS[2], now + ARGV[4], ARGV[1])
+redis.call('ZADD', KEYS[2], now + length, caller)
 return 0

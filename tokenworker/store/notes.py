@@ -1,0 +1,65 @@
+"""Notes: what workers tell everybody besides credentials: names, faults, signs of life."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import cast
+
+from tokenworker.store.keys import Keys
+from tokenworker.store.scripts import Scripts, text
+
+_DAY_MS = 86_400_000
+
+
+class Notes:
+    """Every method may raise `StoreUnavailable`."""
+
+    def __init__(self, scripts: Scripts, keys: Keys) -> None:
+        self._scripts = scripts
+        self._keys = keys
+
+    def rename(self, names: Mapping[str, str]) -> None:
+        """Note the names of accounts by id, and that one with an empty name has none."""
+        named = [word for account, name in names.items() if name for word in (account, name)]
+        nameless = [account for account, name in names.items() if not name]
+        if named:
+            self._scripts.command("HSET", self._keys.names, *named)
+        if nameless:
+            self._scripts.command("HDEL", self._keys.names, *nameless)
+
+    def names(self) -> dict[str, str]:
+        """Return the names of the accounts that have one, by id."""
+        names = cast("dict[bytes, bytes]", self._scripts.command("HGETALL", self._keys.names))
+        return {text(account): text(name) for account, name in names.items()}
+
+    def set_accounts_error(self, error: str | None, seconds: float) -> None:
+        """Tell everyone who asks for the status that the accounts file can't be used; None: it can."""
+        if error:
+            self._scripts.command("SET", self._keys.accounts_error, error, "PX", int(seconds * 1000))
+        else:
+            self._scripts.command("DEL", self._keys.accounts_error)
+
+    def accounts_error(self) -> str | None:
+        """Return what is wrong with the accounts file, if anything."""
+        error = cast("bytes | None", self._scripts.command("GET", self._keys.accounts_error))
+        return text(error) if error else None
+
+    def set_ticked(self) -> None:
+        """Remember that beat's tick came through."""
+        self._scripts.command("SET", self._keys.ticked, "1", "PX", _DAY_MS)
+
+    def ticked_ago(self) -> float | None:
+        """Return the seconds since the last tick came through; None when there was none for a day."""
+        left = int(self._scripts.command("PTTL", self._keys.ticked))
+        return (_DAY_MS - left) / 1000 if left > 0 else None
+
+    def pulse(self) -> int:
+        """Count on, and return the number, which only grows, unless Redis goes back in time."""
+        return int(self._scripts.run("pulse", [self._keys.pulse]))
+
+    def mark(self, name: str, seconds: float) -> bool:
+        """Set a mark that goes by itself; False when it stands already, since less than `seconds` ago."""
+        key, length = self._keys.mark(name), int(seconds * 1000)
+        if int(self._scripts.command("PTTL", key)) > length + 1000:
+            self._scripts.command("DEL", key)  # the clock went back once more since, by a second at least
+        return bool(self._scripts.command("SET", key, "1", "NX", "PX", length))

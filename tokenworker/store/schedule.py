@@ -1,0 +1,56 @@
+"""The schedule: when to look at each credential next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import cast
+
+from tokenworker.credential import CredentialId
+from tokenworker.store.keys import Keys
+from tokenworker.store.scripts import Command, Scripts, text
+
+
+class Schedule:
+    """A sorted set of credential ids by the time to look at them; every method may raise `StoreUnavailable`."""
+
+    def __init__(self, scripts: Scripts, keys: Keys) -> None:
+        self._scripts = scripts
+        self._key = keys.due
+
+    def set(self, id_: CredentialId, at: float) -> None:
+        """Look at a credential next at `at`, in epoch seconds; 0 means at once."""
+        self._scripts.together(self.setting(id_, at))
+
+    def setting(self, id_: CredentialId, at: float) -> Command:
+        """Return the command that does it, to be sent together with others."""
+        return Command(("ZADD", self._key, at, str(id_)))
+
+    def add(self, ids: Iterable[CredentialId]) -> None:
+        """See to it that each is looked at some time: those that have no time yet, at once."""
+        members = [word for id_ in ids for word in (0, str(id_))]
+        if members:
+            self._scripts.command("ZADD", self._key, "NX", *members)
+
+    def drop(self, id_: CredentialId) -> None:
+        """Look at a credential no more."""
+        self._scripts.command("ZREM", self._key, str(id_))
+
+    def __len__(self) -> int:
+        return int(self._scripts.command("ZCARD", self._key))
+
+    def ids(self) -> list[CredentialId]:
+        """Return the credentials that anybody keeps here."""
+        return _ids(self._scripts.command("ZRANGE", self._key, 0, -1))
+
+    def due(self, by: float) -> list[CredentialId]:
+        """Return those whose time has come or comes by then, in epoch seconds, changing nothing."""
+        return _ids(self._scripts.command("ZRANGEBYSCORE", self._key, "-inf", by))
+
+    def claim(self, most: int, grace: float) -> list[CredentialId]:
+        """Claim up to `most` whose time has come: nobody looks at them again for `grace` seconds."""
+        return _ids(self._scripts.run("claim", [self._key], most, grace), in_order=True)
+
+
+def _ids(members: object, *, in_order: bool = False) -> list[CredentialId]:
+    ids = [CredentialId.parse(text(member)) for member in cast("list[bytes]", members)]
+    return ids if in_order else sorted(ids)

@@ -1,0 +1,175 @@
+"""What the state of a credential says: its fields, how they are read, and how they are written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, TypedDict, get_type_hints
+
+from tokenworker.credential import Credential, CredentialId
+from tokenworker.store.scripts import text
+
+
+@dataclass(frozen=True)
+class Lease:
+    """The right to make one call to WeChat for one credential; `fencing` grows with each lease."""
+
+    id: CredentialId
+    owner: str
+    fencing: int
+    #: Epoch seconds by Redis's clock.
+    taken_at: float
+    until: float
+
+
+class Facts(TypedDict, total=False):
+    """The fields of the state that are written from here; scripts write the others. Moments are epoch seconds."""
+
+    fingerprint: str
+    fetched_at: float
+    refresh_at: float
+    ends_at: float
+    repeated: int
+    in_doubt_until: float
+    in_doubt_since: float
+    rejected: str
+    probed: str
+    probed_at: float
+    probed_alive: str
+    probed_dead: str
+    probe_error: str
+    reissued_dead: str
+    early_deaths: int
+    early_deaths_since: float
+    failures: int
+    error: str
+    errcode: int | None
+    hint: str
+    failed_at: float
+    retry_at: float
+    limited: int
+    settings_tried: str
+    settings_accepted: str
+    publish_digest: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """What the state of a credential says; a field that is not there has its default."""
+
+    #: The value that we committed last; another one under the key was put there by somebody else.
+    fingerprint: str = ""
+    fetched_at: float = 0.0
+    refresh_at: float = 0.0
+    #: When it ends by our count, for kinds that count from the first sight of a value.
+    ends_at: float = 0.0
+    #: Whether WeChat handed out the same value near its counted end, once at least: 0 or 1.
+    repeated: int = 0
+    fencing: int = 0
+    #: The last lease whose end is known; when it is not the last one taken, a fetch ended nobody knows how.
+    resolved: int = 0
+    #: Fetches up to this fencing number overlapped, so that nobody knows what WeChat issued last.
+    in_doubt: int | None = None
+    #: Until then WeChat may act on a fetch whose end we don't know, and so replace what came after it.
+    in_doubt_until: float = 0.0
+    #: When a fetch began, or ended too late, of which nobody knows whether it replaced ours; 0: there is none.
+    in_doubt_since: float = 0.0
+    #: Fingerprints: of the one that a service reported, and of those that a probe found alive and dead.
+    rejected: str = ""
+    probed_alive: str = ""
+    probed_dead: str = ""
+    #: A dead one that WeChat handed out once more.
+    reissued_dead: str = ""
+    #: The one that was last probed, whatever came of it, when, and why that told us nothing.
+    probed: str = ""
+    probed_at: float = 0.0
+    probe_error: str = ""
+    #: How many died before their time, without us, since `early_deaths_since`.
+    early_deaths: int = 0
+    early_deaths_since: float = 0.0
+    failures: int = 0
+    error: str = ""
+    errcode: int | None = None
+    hint: str = ""
+    failed_at: float = 0.0
+    retry_at: float = 0.0
+    #: Whether the last failure was a limit of WeChat's, which nobody may ask away: 0 or 1.
+    limited: int = 0
+    #: Digests of the account's settings: at the last fetch; at the last commit; as somebody last changed them.
+    settings_tried: str = ""
+    settings_accepted: str = ""
+    settings_announced: str = ""
+    #: Since the quota's period began: a day, for most kinds.
+    fetches_today: int = 0
+    forced_today: int = 0
+    forced_at: float = 0.0
+    #: Digest of the list of copies that were written last, and why one of them could not be.
+    publish_digest: str = ""
+    publish_error: str = ""
+    #: Whether the account was taken out of the settings a moment ago: 0 or 1.
+    removed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot(State):
+    """Everything that Redis knows of one credential at the moment `now`."""
+
+    id: CredentialId
+    now: float
+    credential: Credential | None
+    #: Seconds that the running lease still has; None when nobody holds one.
+    lease_left: float | None
+
+    @classmethod
+    def of(cls, id_: CredentialId, answer: Sequence[Any]) -> Snapshot:
+        """Read what the script `snapshot` returns."""
+        now, value, left, lease_left, fields = answer
+        moment = now / 1000
+        return cls(
+            id=id_,
+            now=moment,
+            credential=credential(value, left, moment),
+            lease_left=lease_left / 1000 if lease_left > 0 else None,
+            **_state(fields),
+        )
+
+
+def credential(value: bytes | None, left: int, now: float) -> Credential | None:
+    """Return what a key holds that has `left` ms to live.
+
+    A key that never expires is none of ours, and nobody knows how long what it holds will work.
+    """
+    return Credential(text(value), now + left / 1000) if value and left > 0 else None
+
+
+def flat(facts: Mapping[str, object]) -> list[Any]:
+    """Lay facts out as HSET takes them; what is None is written as empty, and so reads as its default."""
+    return [word for name, value in facts.items() for word in (name, _written(value))]
+
+
+def _written(value: object) -> object:
+    if value is None:
+        return ""
+    return f"{value:.3f}" if isinstance(value, float) else value
+
+
+def _reader(kind: Any) -> Callable[[str], Any]:
+    """Return how a field is read; one of a type that nobody can read fails when this module is imported."""
+    return _READERS[kind]
+
+
+_READERS: dict[Any, Callable[[str], Any]] = {float: float, int: int, int | None: int, str: str}
+_FIELDS = {name: _reader(kind) for name, kind in get_type_hints(State).items()}
+if unknown := Facts.__annotations__.keys() - _FIELDS.keys():
+    raise TypeError(f"the state has no fields {sorted(unknown)}")
+
+
+def _state(fields: list[bytes]) -> dict[str, Any]:
+    """Read the state; fields of another version, and nonsense, count as not there."""
+    texts = {text(key): text(value) for key, value in zip(fields[::2], fields[1::2], strict=True)}
+    state: dict[str, Any] = {}
+    for name, read in _FIELDS.items():
+        with suppress(KeyError, ValueError):
+            state[name] = read(texts[name])
+    return state
