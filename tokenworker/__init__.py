@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         TokenWorkerError,
         TransientError,
         UnknownAccount,
+        UnknownCredential,
         WrongArgument,
     )
     from tokenworker.reading.async_reader import AsyncTokenReader
@@ -47,6 +48,7 @@ __all__ = [
     "TokenWorkerError",
     "TransientError",
     "UnknownAccount",
+    "UnknownCredential",
     "WrongArgument",
     "fingerprint",
 ]

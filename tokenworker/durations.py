@@ -11,9 +11,8 @@ class Durations:
 
     #: Between two ticks of beat.
     tick: float = 5.0
-    #: How long before `expires_at` a token of stable_token is stale. WeChat hands out a new one only in the
-    #: last 300 s, so more than that asks in vain, and a few seconds less is asking in time.
-    stable_leeway: float = 295.0
+    #: One of WeChat's seconds: the rules of the kinds are in those.
+    second: float = 1.0
     #: One fetch, from connecting to the last byte.
     fetch_timeout: float = 8.0
     #: WeChat may act on a fetch for so long after we gave up on it.
@@ -71,7 +70,7 @@ class Durations:
         return max(0.0, self.overlap - self.fetch_room)
 
     @property
-    def longest_rest(self) -> float:
+    def longest_cooldown(self) -> float:
         """No failure makes an account rest for longer; a longer rest is the work of a clock that went back."""
         return 1.5 * max(self.operator_cap, self.day_probe)
 

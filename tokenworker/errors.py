@@ -3,6 +3,7 @@
 TokenWorkerError
 ├── ConfigError             the settings can't be used
 ├── UnknownAccount          nobody configured this appid
+├── UnknownCredential       the account does not keep that credential, or can't have it
 ├── WrongArgument           a task was called with what it can't take
 ├── StoreUnavailable        Redis can't be reached, or refuses
 ├── TokenUnavailable        there is no token that works
@@ -90,6 +91,13 @@ class UnknownAccount(TokenWorkerError):  # noqa: N818  it states a fact
         super().__init__(reason, appid=appid, configured=configured)
 
 
+class UnknownCredential(TokenWorkerError):  # noqa: N818
+    """Someone named a credential that an account does not keep, or can't have; the text says which it does."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+
+
 class WrongArgument(TokenWorkerError):  # noqa: N818
     """A task was called with an argument of the wrong type; the text says what to pass instead."""
 
@@ -125,9 +133,10 @@ class TokenUnavailable(TokenWorkerError):  # noqa: N818
         hint: str = "",
         since: float | None = None,
         retry_in: float | None = None,
+        credential: str = "token",
     ) -> None:
         appid = masked(appid)  # somebody may have given a token in its place
-        text = f"no token for {appid}: {reason}" if appid else reason
+        text = f"no {credential} for {appid}: {reason}" if appid else reason
         if hint:
             text += f" ({hint})"
         if retry_in is not None:

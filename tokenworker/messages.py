@@ -8,6 +8,8 @@ GET_TOKEN = "tokenworker.get_token"  # noqa: S105  a task's name
 REFRESH_TOKEN = "tokenworker.refresh_token"  # noqa: S105
 #: The tick: what beat sends every few seconds.
 REFRESH_DUE_TOKENS = "tokenworker.refresh_due_tokens"
+GET_CREDENTIAL = "tokenworker.get_credential"
+SIGN_URL = "tokenworker.sign_url"
 STATUS = "tokenworker.status"
 
-TASKS = (GET_TOKEN, REFRESH_TOKEN, REFRESH_DUE_TOKENS, STATUS)
+TASKS = (GET_TOKEN, GET_CREDENTIAL, REFRESH_TOKEN, SIGN_URL, REFRESH_DUE_TOKENS, STATUS)

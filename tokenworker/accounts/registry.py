@@ -85,7 +85,7 @@ class AccountRegistry:
             self._complain(error)
             return Changes(reread=True)
         self.error = None
-        changed = tuple(account for account in self._accounts.values() if before.get(account.appid) != account)
+        changed = tuple(account for account in self._accounts.values() if before.get(account.id) != account)
         logger.info("accounts read again: %d, of them %d new or changed", len(self._accounts), len(changed))
         return Changes(reread=True, changed=changed, removed=self._removed(before))
 

@@ -9,6 +9,7 @@ from kombu.exceptions import OperationalError
 
 from tokenworker.celery import app
 from tokenworker.cli.kept import Kept
+from tokenworker.credential import CredentialId
 from tokenworker.redaction import redacted
 from tokenworker.refresh.causes import Demand
 from tokenworker.refresh.outcomes import last_error, reason
@@ -33,11 +34,11 @@ def refresh(held: Kept, appid: str, timeout: float, demand: Demand) -> tuple[dic
         raise NotAsked(_no_answer(held, appid, began, timeout)) from None
     except OperationalError as error:
         raise NotAsked(f"the queue can't be reached: {redacted(str(error))}") from None
-    return result, reason(result["outcome"], held.store.look(appid), demand, held.durations)
+    return result, reason(result["outcome"], held.store.records.look(CredentialId(appid)), demand, held.durations)
 
 
 def _no_answer(held: Kept, appid: str, began: float, timeout: float) -> str:
-    snapshot = held.store.look(appid)
+    snapshot = held.store.records.look(CredentialId(appid))
     if snapshot.error and snapshot.failed_at >= began:
         return f"not refreshed within {timeout:g} s: {last_error(snapshot)}"
     choice = held.selection()

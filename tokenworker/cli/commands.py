@@ -1,4 +1,4 @@
-"""The command line: ``tokenworker up | status | get | refresh | leak | check | sandbox``."""
+"""The command line: ``tokenworker up | status | get | sign | refresh | leak | check | sandbox``."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ import click
 from tokenworker.cli.kept import Kept, absence
 from tokenworker.cli.selection import NothingChosen
 from tokenworker.cli.terminal import Terminal
+from tokenworker.credential import ACCESS_TOKEN
 from tokenworker.demo import DEMO_APPID, DEMO_SECRET
 from tokenworker.errors import StoreUnavailable, TokenWorkerError
 from tokenworker.refresh.causes import Demand
@@ -96,14 +97,16 @@ def up(redis_port: int | None, flower_port: int | None, sandbox_port: int | None
 @click.option("--json", "as_json", is_flag=True, help="One JSON object an account.")
 def status(accounts: tuple[str, ...], as_json: bool) -> None:
     """Show how every ACCOUNT is, all by default; each by its appid or name."""
-    from tokenworker.worker.runtime import survey  # noqa: PLC0415
+    from tokenworker.worker.status import survey  # noqa: PLC0415
 
     with closing(Kept()) as held:
         choice = held.selection()
         if not choice.kept:
             raise NothingChosen(choice.nothing)
-        rows = survey(held.store, held.durations, [choice.one(account) for account in accounts] or None)
-        error = held.store.accounts_error()
+        chosen = {choice.one(account) for account in accounts} or choice.kept
+        ids = [id_ for id_ in held.store.schedule.ids() if id_.account in chosen]
+        rows = survey(held.store, held.durations, ids)
+        error = held.store.notes.accounts_error()
     if as_json:
         click.echo("\n".join(json.dumps(row | {"accounts_error": error}) for row in rows))
     else:
@@ -114,13 +117,26 @@ def status(accounts: tuple[str, ...], as_json: bool) -> None:
 
 @main.command()
 @click.argument("account", required=False)
-def get(account: str | None) -> None:
-    """Print the token of ACCOUNT, its appid or name, which may be left out when there is one."""
-    from tokenworker.reading.token_reader import TokenReader  # noqa: PLC0415
+@click.option("--name", default=ACCESS_TOKEN, show_default=True, help="Which credential, such as jsapi_ticket.")
+def get(account: str | None, name: str) -> None:
+    """Print the token of ACCOUNT, its id or name, which may be left out when there is one."""
+    from tokenworker.reading.reader import TokenReader  # noqa: PLC0415
 
     config = Config.from_env()
     with closing(Kept()) as held, TokenReader(config.redis_url, config.prefix) as reader:
-        click.echo(reader.get_token(held.readable(account)).access_token)
+        click.echo(reader.get_credential(held.readable(account), name).value)
+
+
+@main.command()
+@click.argument("url")
+@click.argument("account", required=False)
+def sign(url: str, account: str | None) -> None:
+    """Sign the page at URL for wx.config, as the browser shows the URL."""
+    from tokenworker.reading.reader import TokenReader  # noqa: PLC0415
+
+    config = Config.from_env()
+    with closing(Kept()) as held, TokenReader(config.redis_url, config.prefix) as reader:
+        click.echo(json.dumps(reader.sign_url(held.readable(account), url)))
 
 
 @main.command()

@@ -11,7 +11,7 @@ from tokenworker.cli.terminal import shown
 from tokenworker.errors import ConfigError, StoreUnavailable
 from tokenworker.settings.config import Config
 from tokenworker.settings.urls import DEFAULT_REDIS_URL
-from tokenworker.store.records import TokenStore, connect
+from tokenworker.store.store import Store, connect
 
 
 class Kept:
@@ -19,14 +19,13 @@ class Kept:
 
     def __init__(self) -> None:
         self._config = Config.from_env()
-        self._client = connect(self._config.redis_url)
-        self.store = TokenStore(self._client, self._config.prefix)
+        self.store = Store(connect(self._config.redis_url), self._config.prefix)
         self.durations = self._config.durations
 
     def selection(self) -> Selection:
         """Return the accounts that can be chosen from."""
-        names = self.store.names()
-        kept = {appid: names.get(appid, "") for appid in self.store.appids()}
+        names = self.store.notes.names()
+        kept = {id_.account: names.get(id_.account, "") for id_ in self.store.schedule.ids()}
         return Selection(self._configured(), kept, f"{shown(self._config.redis_url)}, prefix {self._config.prefix}")
 
     def readable(self, given: str | None) -> str:
@@ -49,12 +48,12 @@ class Kept:
 
     def close(self) -> None:
         """Close the connections to Redis."""
-        self._client.close()
+        self.store.close()
 
     def _configured(self) -> dict[str, str]:
         # What is configured here may be none of this shell's business, or out of its sight.
         with suppress(ConfigError):
-            return {appid: account.name for appid, account in self._config.accounts().items()}
+            return {account.id: account.name for account in self._config.accounts().values()}
         return {}
 
 

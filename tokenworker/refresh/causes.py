@@ -1,14 +1,17 @@
-"""Why WeChat is called for an account: to fetch a token, or to test the one we have. The first cause that holds."""
+"""Why WeChat is called for a credential: to fetch one, or to probe the one we have. In each table the first that holds."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 
-from tokenworker.accounts.account import Account
 from tokenworker.credential import Credential
+from tokenworker.credentials.kind import Repeat
+from tokenworker.credentials.target import Target
 from tokenworker.durations import Durations
-from tokenworker.store.records import Lease, Snapshot
+from tokenworker.store.state import Lease, Snapshot
 
 #: Celery's countdown and Redis's clock may differ by so many seconds; a retry that is early by less is in time. And
 #: Valkey's clock, which runs ahead by up to a millisecond under load, did not go back.
@@ -21,9 +24,9 @@ class Cause(StrEnum):
     """Why WeChat is called."""
 
     FORCED = "forced"
-    MISSING = "there is no token"
-    OVERWRITTEN = "another program wrote a token under our key"
-    DEAD = "WeChat refused the token"
+    MISSING = "there is none"
+    OVERWRITTEN = "another program wrote under our key"
+    DEAD = "WeChat refused it"
     CLOCK = "Redis's clock went back"
     IN_DOUBT = "two fetches overlapped, one lost its answer, or Redis lost what it knew"
     UNRESOLVED = "a fetch ended nobody knows how"
@@ -31,74 +34,144 @@ class Cause(StrEnum):
     STALE = "it runs out soon"
     CHANGED = "its settings changed"
     EARLY = "asked for before its time"
-    REJECTED = "a service says that WeChat refused the token"
-    DOUBTFUL = "nobody knows whether WeChat replaced the token"
+    REJECTED = "a service says that WeChat refused it"
+    DOUBTFUL = "nobody knows whether WeChat replaced it"
 
 
 @dataclass(frozen=True)
 class Demand:
     """What somebody asks for: nothing special, or more than what is due."""
 
-    #: The fingerprint of a token that WeChat refused.
+    #: The fingerprint of a value that WeChat refused.
     rejected: str | None = None
     early: bool = False
     force: bool = False
 
 
-def replaces(account: Account) -> bool:
-    """Say whether each fetch makes a new token, which ends those before; stable_token shows the same one again."""
-    return account.endpoint == "token"
+@dataclass(frozen=True)
+class Case:
+    """What there is to judge: a credential as it stands in Redis, the rules for it, and who asks for what."""
+
+    snapshot: Snapshot
+    target: Target
+    demand: Demand
+    durations: Durations
+    #: The lease that the asker has.
+    held: Lease | None = None
+
+    def since(self, moment: float) -> float:
+        """Return the seconds since a moment."""
+        return since(moment, self.snapshot.now)
+
+    def seconds(self, wechat: float) -> float:
+        """Return how long so many of WeChat's seconds last here."""
+        return wechat * self.durations.second
+
+    @property
+    def live(self) -> Credential | None:
+        """The credential that works, as far as is known."""
+        return self.snapshot.credential
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether the one under the key is the one that we committed."""
+        return self.live is not None and self.live.fingerprint == self.snapshot.fingerprint
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether a probe found it dead."""
+        return self.snapshot.fingerprint == self.snapshot.probed_dead != ""
+
+    @property
+    def is_reported(self) -> bool:
+        """Whether a service says that WeChat refused the one that we have."""
+        name = self.snapshot.fingerprint
+        return self.is_ours and name in (self.demand.rejected, self.snapshot.rejected)
+
+    @cached_property
+    def doubt(self) -> Cause | None:
+        """Why nobody knows whether ours is the last one that WeChat issued, if so it is."""
+        return doubt(self.snapshot, self.durations, self.held)
+
+    @cached_property
+    def repeatable_in(self) -> float:
+        """In how many seconds a fetch does no harm although another one may have replaced what we have.
+
+        A third one ends the first at once, which the second one leaves alive for the overlap: so the third waits
+        until the overlap, or the life of ours, is nearly over. What can't be replaced unseen needs no wait.
+        """
+        if self.live is None or not replaces(self.target):
+            return 0.0
+        overlap = self.durations.repeat_gap - self.since(doubted_since(self.snapshot))
+        return min(overlap, self.live.expires_in(self.snapshot.now) - self.durations.fetch_room)
+
+    @property
+    def is_calm(self) -> bool:
+        """Whether the last fetch is so long ago that another one can't make a third within the overlap."""
+        return self.since(self.snapshot.fetched_at) >= self.durations.overlap
+
+    @property
+    def report_rests_for(self) -> float:
+        """For how many seconds a report of one that can't be probed is left alone."""
+        return self.seconds(self.target.kind.report_interval) - self.since(self.snapshot.fetched_at)
+
+
+def replaces(target: Target) -> bool:
+    """Return whether each fetch makes a new one, which ends those before."""
+    return target.kind.repeat is Repeat.NEW
 
 
 def since(moment: float, now: float) -> float:
-    """Count the seconds since a moment; one that lies ahead was written before the clock went back."""
+    """Return the seconds since a moment; one that lies ahead was written before the clock went back."""
     return now - moment if moment <= now + SLACK else float("inf")
 
 
 # Fetching
 
-
-def why_fetch(
-    snapshot: Snapshot, account: Account, demand: Demand, durations: Durations, held: Lease | None = None
-) -> Cause | None:
-    """Say why a token should be fetched, or None; `held` is the lease that the asker has."""
-    if demand.force and since(snapshot.forced_at, snapshot.now) >= durations.force_interval:
-        return Cause.FORCED
-    token = snapshot.token
-    if token is None:
-        return Cause.DEAD if snapshot.probed_dead and snapshot.probed_dead == snapshot.fingerprint else Cause.MISSING
-    broken = _for_the_token(snapshot, token, durations)
-    return broken or _for_its_time(snapshot, token, account, demand, durations, held)
+Check = Callable[[Case], bool]
 
 
-def _for_the_token(snapshot: Snapshot, token: Credential, durations: Durations) -> Cause | None:
-    if token.fingerprint != snapshot.fingerprint:
-        return Cause.OVERWRITTEN
-    if token.fingerprint == snapshot.probed_dead:
-        return Cause.DEAD
-    return Cause.CLOCK if snapshot.fetched_at > snapshot.now + durations.tick else None
+def _doubted(cause: Cause) -> Check:
+    return lambda it: it.doubt is cause and it.repeatable_in <= 0
 
 
-def _for_its_time(
-    snapshot: Snapshot, token: Credential, account: Account, demand: Demand, durations: Durations, held: Lease | None
-) -> Cause | None:
-    doubt = doubts(snapshot, durations, held)
-    if doubt:
-        return doubt if repeatable_in(snapshot, token, account, durations) <= 0 else None
-    if snapshot.now >= snapshot.refresh_at:
-        return Cause.STALE
-    # A third token within the overlap may kill the first while readers still hold it.
-    calm = since(snapshot.fetched_at, snapshot.now) >= durations.overlap
-    if changed(snapshot, account) and (calm or not replaces(account)):
-        return Cause.CHANGED
-    return Cause.EARLY if demand.early and calm else None
+def _is_changed(it: Case) -> bool:
+    return changed(it.snapshot, it.target) and (it.is_calm or not replaces(it.target))
 
 
-def doubts(snapshot: Snapshot, durations: Durations, held: Lease | None = None) -> Cause | None:
-    """Say why nobody knows whether our token is the last one that WeChat issued, if so it is."""
+def _is_reported(it: Case) -> bool:
+    """A report is fetched for only where nothing else can tell whether it is right."""
+    return it.is_reported and it.target.kind.probe is None and it.report_rests_for <= 0
+
+
+#: Why one is fetched. What is in doubt is fetched for no other reason than that: not sooner than is harmless.
+_FETCH: tuple[tuple[Cause, Check], ...] = (
+    (Cause.FORCED, lambda it: it.demand.force and it.since(it.snapshot.forced_at) >= it.durations.force_interval),
+    (Cause.DEAD, lambda it: it.live is None and it.is_dead),
+    (Cause.MISSING, lambda it: it.live is None),
+    (Cause.OVERWRITTEN, lambda it: not it.is_ours),
+    (Cause.DEAD, lambda it: it.is_dead),
+    (Cause.CLOCK, lambda it: it.snapshot.fetched_at > it.snapshot.now + it.durations.tick),
+    (Cause.IN_DOUBT, _doubted(Cause.IN_DOUBT)),
+    (Cause.UNRESOLVED, _doubted(Cause.UNRESOLVED)),
+    (Cause.LATE, _doubted(Cause.LATE)),
+    (Cause.STALE, lambda it: not it.doubt and it.snapshot.now >= it.snapshot.refresh_at),
+    (Cause.CHANGED, lambda it: not it.doubt and _is_changed(it)),
+    (Cause.EARLY, lambda it: not it.doubt and it.demand.early and it.is_calm),
+    (Cause.REJECTED, _is_reported),
+)
+
+
+def why_fetch(case: Case) -> Cause | None:
+    """Return why one should be fetched, if it should."""
+    return next((cause for cause, holds in _FETCH if holds(case)), None)
+
+
+def doubt(snapshot: Snapshot, durations: Durations, held: Lease | None = None) -> Cause | None:
+    """Return why nobody knows whether ours is the last one that WeChat issued, if so it is."""
     if snapshot.in_doubt is not None:
         return Cause.IN_DOUBT
-    if _unresolved(snapshot, held):
+    if _is_unresolved(snapshot, held):
         return Cause.UNRESOLVED
     if snapshot.in_doubt_until and not doubt_until(snapshot, durations):
         return Cause.LATE
@@ -106,83 +179,67 @@ def doubts(snapshot: Snapshot, durations: Durations, held: Lease | None = None) 
 
 
 def doubted_since(snapshot: Snapshot) -> float:
-    """Say since when a token that we don't know of may have replaced ours."""
+    """Return since when one that we don't know of may have replaced ours."""
     return snapshot.in_doubt_since or snapshot.fetched_at
 
 
-def repeatable_in(snapshot: Snapshot, token: Credential, account: Account, durations: Durations) -> float:
-    """Say in how many seconds a fetch does no harm although another one may have replaced the token that we have.
-
-    A third token ends the first at once, which the second one leaves alive for the overlap: so the third waits
-    until the overlap, or the token's own life, is nearly over. A token that can't be replaced unseen needs no wait.
-    """
-    if not replaces(account):
-        return 0.0
-    overlap = durations.repeat_gap - since(doubted_since(snapshot), snapshot.now)
-    return min(overlap, token.expires_in(snapshot.now) - durations.fetch_room)
-
-
 def doubt_until(snapshot: Snapshot, durations: Durations) -> float:
-    """Say until when WeChat may still act on a fetch that we gave up on, or 0; a clock may have lengthened that."""
+    """Return until when WeChat may still act on a fetch that we gave up on, or 0; a clock may have lengthened that."""
     left = snapshot.in_doubt_until - snapshot.now
     return snapshot.in_doubt_until if 0 < left <= durations.fetch_timeout + durations.stray + SLACK else 0.0
 
 
-def _unresolved(snapshot: Snapshot, held: Lease | None) -> bool:
-    """Say whether the fetch before this one, if any, died with its end unknown."""
+def _is_unresolved(snapshot: Snapshot, held: Lease | None) -> bool:
+    """Return whether the fetch before this one, if any, died with its end unknown."""
     if held:
         return snapshot.resolved != held.fencing - 1
     return snapshot.lease_left is None and snapshot.resolved != snapshot.fencing
 
 
-def changed(snapshot: Snapshot, account: Account) -> bool:
-    """Say whether settings were announced, namely ours, that no fetch has proved yet.
+def changed(snapshot: Snapshot, target: Target) -> bool:
+    """Return whether settings were announced, namely ours, that no fetch has proved yet.
 
     Who was told of other settings keeps still: while new ones are rolled out, two workers would take turns.
     """
-    return snapshot.settings_announced == account.settings_digest != snapshot.settings_accepted != ""
+    return snapshot.settings_announced == target.settings_digest != snapshot.settings_accepted != ""
 
 
-# Testing
+# Probing
 
 
-def why_probe(
-    snapshot: Snapshot, demand: Demand, durations: Durations, held: Lease | None = None
-) -> tuple[Cause | None, float]:
-    """Say why the token should be tested, or None, and in how many seconds it may be."""
-    token = snapshot.token
-    if token is None or token.fingerprint != snapshot.fingerprint or token.fingerprint == snapshot.probed_dead:
+def why_probe(case: Case) -> tuple[Cause | None, float]:
+    """Return why the credential should be probed, if it should, and in how many seconds it may be."""
+    if not case.is_ours or case.is_dead or case.target.kind.probe is None:
         return None, float("inf")
-    reported = token.fingerprint in (demand.rejected, snapshot.rejected)
-    if reported and not _proven(snapshot, token, durations):
-        return Cause.REJECTED, max(0.0, _interval(snapshot, token, durations) - since(snapshot.probed_at, snapshot.now))
-    if doubts(snapshot, durations, held):
-        return Cause.DOUBTFUL, _until_next_test(snapshot, token, durations)
+    if case.is_reported and not _is_proved(case):
+        return Cause.REJECTED, max(0.0, _interval(case) - case.since(case.snapshot.probed_at))
+    if case.doubt:
+        return Cause.DOUBTFUL, _until_next_probe(case)
     return None, float("inf")
 
 
-def _proven(snapshot: Snapshot, token: Credential, durations: Durations) -> bool:
-    """Say whether the token was tested and found good so lately that another report changes nothing."""
-    lately = since(snapshot.probed_at, snapshot.now) < durations.report_interval
-    return token.fingerprint == snapshot.probed_alive and lately
+def _is_proved(it: Case) -> bool:
+    """Return whether it was probed and found alive so lately that another report changes nothing."""
+    lately = it.since(it.snapshot.probed_at) < it.durations.report_interval
+    return it.snapshot.fingerprint == it.snapshot.probed_alive and lately
 
 
-def _interval(snapshot: Snapshot, token: Credential, durations: Durations) -> float:
-    """Say how long after the last test a reported token is tested: at once, unless that test told us nothing."""
-    if contested(snapshot, durations):
-        return durations.contested_interval
-    return durations.transient_cap if snapshot.probed == token.fingerprint != snapshot.probed_alive else 0.0
+def _interval(it: Case) -> float:
+    """Return how long after the last probe one is probed that was reported: at once, unless that told us nothing."""
+    if contested(it.snapshot, it.durations):
+        return it.durations.contested_interval
+    told_nothing = it.snapshot.probed == it.snapshot.fingerprint != it.snapshot.probed_alive
+    return it.durations.transient_cap if told_nothing else 0.0
 
 
-def _until_next_test(snapshot: Snapshot, token: Credential, durations: Durations) -> float:
-    tested, doubted = since(snapshot.probed_at, snapshot.now), since(doubted_since(snapshot), snapshot.now)
-    if snapshot.probed != token.fingerprint or tested > doubted + SLACK:
+def _until_next_probe(it: Case) -> float:
+    probed, doubted = it.since(it.snapshot.probed_at), it.since(doubted_since(it.snapshot))
+    if it.snapshot.probed != it.snapshot.fingerprint or probed > doubted + SLACK:
         return 0.0
-    return max(0.0, durations.report_interval - tested)
+    return max(0.0, it.durations.report_interval - probed)
 
 
 def contested(snapshot: Snapshot, durations: Durations) -> bool:
-    """Say whether so many tokens died early of late that another program must be fetching for this account."""
-    return (
-        snapshot.early_deaths > _DEATHS and since(snapshot.early_deaths_since, snapshot.now) < durations.contest_window
-    )
+    """Return whether so many died early of late that another program must be fetching for this account."""
+    lately = since(snapshot.early_deaths_since, snapshot.now) < durations.contest_window
+    return lately and snapshot.early_deaths > _DEATHS

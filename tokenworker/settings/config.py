@@ -10,18 +10,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from tokenworker.accounts.account import (
-    STABLE_WINDOW,
-    Account,
-    Fault,
-    check_together,
-    load_accounts,
-    parse_account,
-)
+from tokenworker.accounts.account import Account
+from tokenworker.accounts.conflicts import conflicts
+from tokenworker.accounts.file import load_accounts
 from tokenworker.accounts.registry import AccountRegistry
+from tokenworker.accounts.table import Fault, parse_account
+from tokenworker.credentials import kinds_for, targets
+from tokenworker.credentials.kind import Kind
 from tokenworker.demo import DEMO_APPID, DEMO_SECRET
 from tokenworker.durations import Durations
-from tokenworker.errors import ConfigError
+from tokenworker.errors import ConfigError, UnknownCredential
 from tokenworker.redaction import discreet, excerpt
 from tokenworker.secret import Secret
 from tokenworker.settings.broker import celery_urls, notes
@@ -29,6 +27,7 @@ from tokenworker.settings.envfile import load
 from tokenworker.settings.urls import (
     DEFAULT_API_URL,
     DEFAULT_REDIS_URL,
+    DEFAULT_WECOM_URL,
     backend_url,
     check_api,
     check_proxy,
@@ -58,6 +57,7 @@ class Config:
     broker_url: str = field(default=DEFAULT_REDIS_URL, repr=False)
     result_backend: str = field(default=backend_url(DEFAULT_REDIS_URL), repr=False)
     api_urls: tuple[str, ...] = tuple(DEFAULT_API_URL.split(","))
+    wecom_urls: tuple[str, ...] = (DEFAULT_WECOM_URL,)
     proxy: str | None = field(default=None, repr=False)
     prefix: str = "tokenworker"
     #: For accounts that name none of their own; None means the default of the endpoint.
@@ -73,6 +73,11 @@ class Config:
     sandbox: str | None = None
     #: Whether anybody said where Redis is, or the default stands.
     redis_given: bool = False
+
+    @property
+    def urls(self) -> dict[str, tuple[str, ...]]:
+        """The hosts of each platform, in order."""
+        return {"wechat": self.api_urls, "wecom": self.wecom_urls}
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Config:
@@ -145,11 +150,13 @@ def _read(environ: Mapping[str, str], faults: list[str]) -> Config:
     sandbox = made_up if not accounts_file and not _given(environ) else None
     # Whatever else is set: the sandbox's account exists nowhere else.
     where = "TOKENWORKER_SANDBOX" if sandbox else "WECHAT_API_URL"
+    wecom = "TOKENWORKER_SANDBOX" if sandbox else "WECOM_API_URL"
     return Config(
         redis_url=redis_url,
         broker_url=broker_url,
         result_backend=result_backend,
         api_urls=check_api(sandbox or set_.get(where, DEFAULT_API_URL), where, faults),
+        wecom_urls=check_api(sandbox or set_.get(wecom, DEFAULT_WECOM_URL), wecom, faults),
         proxy=check_proxy(set_.get("WECHAT_PROXY"), faults),
         prefix=_prefix(set_.get("TOKENWORKER_PREFIX") or running.get("prefix", "tokenworker"), faults),
         leeway=_number(set_, "TOKENWORKER_LEEWAY", faults),
@@ -224,13 +231,14 @@ def _accounts(config: Config, environ: Mapping[str, str], faults: list[str]) -> 
     places = _single_account(environ, found)
     if config.accounts_file:
         places |= load_accounts(config.accounts_file, environ, found)
-    check_together(places, found)
+    places = _completed(places, found)
+    conflicts(places, found)
     _check_leeway(config, places, found)
     _check_published(config, places, found)
     if not places and not found:
         found.append(_no_account(config))
     faults.extend(found)
-    return {account.appid: account for account in places.values()}
+    return {account.id: account for account in places.values()}
 
 
 def _no_account(config: Config) -> str:
@@ -264,16 +272,47 @@ def _given(environ: Mapping[str, str]) -> dict[str, str]:
     return {field: given[name] for field, name in ACCOUNT.items() if name in given}
 
 
+def _completed(places: Mapping[str, Account], faults: list[str]) -> dict[str, Account]:
+    """Have each account keep what the credentials that it keeps are made from."""
+    completed: dict[str, Account] = {}
+    for place, account in places.items():
+        try:
+            completed[place] = replace(account, keep=tuple(targets(account)))
+        except UnknownCredential as error:
+            faults.append(f"{place}: keep names what it can't: {error}")
+            completed[place] = account
+    return completed
+
+
 def _check_leeway(config: Config, places: Mapping[str, Account], faults: list[str]) -> None:
-    if config.leeway is None or config.leeway <= STABLE_WINDOW:
-        return
-    late = [place for place, account in places.items() if account.endpoint == "stable_token" and not account.leeway]
+    """Add a fault where a leeway asks for a new credential sooner than WeChat makes one."""
+    faults.extend(
+        f"{place}: leeway is {account.leeway:g}: {_window(account)}, so write 295"
+        for place, account in places.items()
+        if account.leeway and _asks_in_vain(account, account.leeway)
+    )
+    common = config.leeway or 0.0
+    late = [place for place, account in places.items() if not account.leeway and _asks_in_vain(account, common)]
     if late:
         others = f" and {len(late) - 1} more" if late[1:] else ""
         faults.append(
-            f"TOKENWORKER_LEEWAY is {config.leeway:g}, but {late[0]}{others} has the endpoint stable_token, which hands"
-            f" out a new token only in the last {STABLE_WINDOW} s: write 295, or a leeway or another endpoint there"
+            f"TOKENWORKER_LEEWAY is {common:g}, but {late[0]}{others} has the endpoint {_window(places[late[0]], 'which ')}"
+            ": write 295, or a leeway or another endpoint there"
         )
+
+
+def _asks_in_vain(account: Account, leeway: float) -> bool:
+    return any(0 < kind.window < leeway for kind in _kinds(account))
+
+
+def _window(account: Account, which: str = "") -> str:
+    window = min(kind.window for kind in _kinds(account) if kind.window)
+    comma = ", " if which else " "
+    return f"{account.endpoint}{comma}{which}hands out a new token only in the last {window:g} s"
+
+
+def _kinds(account: Account) -> list[Kind]:
+    return [kind for name, kind in kinds_for(account).items() if name in account.keep]
 
 
 def _check_published(config: Config, places: Mapping[str, Account], faults: list[str]) -> None:

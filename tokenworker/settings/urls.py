@@ -11,6 +11,7 @@ from urllib.parse import SplitResult, parse_qs, parse_qsl, quote, urlencode, url
 
 DEFAULT_REDIS_URL = "redis://127.0.0.1:6379/0"
 DEFAULT_API_URL = "https://api.weixin.qq.com,https://api2.weixin.qq.com"
+DEFAULT_WECOM_URL = "https://qyapi.weixin.qq.com"
 
 _USER = r"(?:[^\s/?#\[\]]*@)?"
 _HOST = r"(?:[\w-]{1,63}(?:\.[\w-]{1,63})*\.?|\[[\da-fA-F:.]+\])(?::\d+)?"

@@ -20,6 +20,7 @@ SETTINGS = (
     *ACCOUNT.values(),
     "WECHAT_API_URL",
     "WECHAT_PROXY",
+    "WECOM_API_URL",
     "REDIS_URL",
     "CELERY_BROKER_URL",
     "CELERY_RESULT_BACKEND",

@@ -89,12 +89,8 @@ class Records:
         Its copies are written in the same step; returned with the result is why one of them could not be, or "".
         May be repeated when nobody knows whether it was done.
         """
-        fields: Facts = {
-            "fingerprint": credential.fingerprint,
-            "fetched_at": lease.taken_at,
-            "refresh_at": refresh_at,
-            **facts,
-        }
+        moments = {"fetched_at": lease.taken_at, "refresh_at": refresh_at}
+        fields = {"fingerprint": credential.fingerprint, **moments, **facts}
         head = (lease.owner, lease.fencing, hidden(credential.value), int(credential.expires_at * 1000))
         call = Call("commit", self._keys.of(lease.id), (*head, *_listed(copies), *flat(fields)))
         answer, problem = self._end(lease, call, refresh_at)
@@ -105,7 +101,7 @@ class Records:
 
     def fail(self, lease: Lease, *, retry_at: float, lost: bool = False, **facts: Unpack[Facts]) -> None:
         """Record a failed fetch; `lost` means that WeChat may have issued something that we never saw."""
-        fields: Facts = {**facts, "retry_at": retry_at, "failed_at": lease.taken_at}
+        fields = {**facts, "retry_at": retry_at, "failed_at": lease.taken_at}
         _, state, key, _ = self._keys.of(lease.id)
         arguments = (lease.owner, lease.fencing, int(lost), *flat(fields))
         self._end(lease, Call("fail", (state, key), arguments), retry_at)

@@ -26,9 +26,6 @@ class Lease:
 class Facts(TypedDict, total=False):
     """The fields of the state that are written from here; scripts write the others. Moments are epoch seconds."""
 
-    fingerprint: str
-    fetched_at: float
-    refresh_at: float
     ends_at: float
     repeated: int
     in_doubt_until: float
@@ -46,8 +43,6 @@ class Facts(TypedDict, total=False):
     error: str
     errcode: int | None
     hint: str
-    failed_at: float
-    retry_at: float
     limited: int
     settings_tried: str
     settings_accepted: str

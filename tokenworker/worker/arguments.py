@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from tokenworker.credential import fingerprint
+from tokenworker.credential import ACCESS_TOKEN, fingerprint
 from tokenworker.errors import WrongArgument
 
 _APPID = "the appid or the name of an account as a text, such as 'wx0123456789abcdef', or nothing"
+_NAME = "the name of a credential as a text, such as 'jsapi_ticket', or nothing"
+_URL = "the address of the page as the browser shows it, as a text"
 _REJECTED = "the token that WeChat refused as a text, or the first 16 hex digits of its SHA-256"
 _FINGERPRINT = re.compile("[0-9a-f]{16}")
 
@@ -16,9 +18,22 @@ _FINGERPRINT = re.compile("[0-9a-f]{16}")
 _KINDS = {str: "a text", bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "an object"}
 
 
-def account_named(appid: Any) -> str | None:
-    """Return the appid or name that was given, if any; raises `WrongArgument`."""
-    return _text("appid", appid, _APPID)
+def account_named(account: Any, argument: str = "appid") -> str | None:
+    """Return the appid, id or name that was given, if any; raises `WrongArgument`."""
+    return _text(argument, account, _APPID)
+
+
+def credential_named(name: Any) -> str:
+    """Return the name of a credential that was given, by default the access token's; raises `WrongArgument`."""
+    return _text("name", name, _NAME) or ACCESS_TOKEN
+
+
+def url_named(url: Any) -> str:
+    """Return the URL that was given; raises `WrongArgument`."""
+    text = _text("url", url, _URL)
+    if text is None:
+        raise _wrong("url", url, _URL)
+    return text
 
 
 def token_named(rejected: Any) -> str | None:

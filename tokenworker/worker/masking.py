@@ -23,8 +23,10 @@ class Result(UserDict[str, Any]):
     """
 
     def __repr__(self) -> str:
+        if "signature" in self:
+            return "signed"
         left = self["expires_in"]
-        said = "no token" if left is None else f"{left} s left"
+        said = "there is none" if left is None else f"{left} s left"
         return f"{self['outcome']}, {said}" if "outcome" in self else said
 
     def __json__(self) -> dict[str, Any]:

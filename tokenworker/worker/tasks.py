@@ -10,13 +10,26 @@ from typing import Any
 
 from celery import Task, shared_task
 
+from tokenworker import signing
+from tokenworker.credential import ACCESS_TOKEN
+from tokenworker.credentials.target import Target
 from tokenworker.errors import StoreUnavailable, TokenWorkerError, TransientError
-from tokenworker.messages import GET_TOKEN, QUEUE, REFRESH_DUE_TOKENS, REFRESH_TOKEN, STATUS
+from tokenworker.messages import (
+    GET_CREDENTIAL,
+    GET_TOKEN,
+    QUEUE,
+    REFRESH_DUE_TOKENS,
+    REFRESH_TOKEN,
+    SIGN_URL,
+    STATUS,
+)
 from tokenworker.refresh.causes import Demand
-from tokenworker.worker.arguments import account_named, switch, token_named
+from tokenworker.signing import JSAPI_TICKET
+from tokenworker.worker.arguments import account_named, credential_named, switch, token_named, url_named
 from tokenworker.worker.masking import Result, hush_tick
 from tokenworker.worker.results import handed_over, results_of
 from tokenworker.worker.runtime import runtime
+from tokenworker.worker.status import survey
 
 logger = logging.getLogger(__name__)
 
@@ -77,11 +90,36 @@ def get_token(appid: str | None = None, rejected: str | None = None) -> Result:
     Fetches first when there is no live token, or when `rejected` (its fingerprint, or the token itself) names
     the live one. Raises `TokenUnavailable`, `UnknownAccount`, `WrongArgument`, `StoreUnavailable`.
     """
-    name, refused = account_named(appid), token_named(rejected)
-    account = runtime().registry.account(name)
-    token, now = runtime().keeper.get(account, refused)
-    facts = {"appid": account.appid, "access_token": token.access_token, "expires_in": int(token.expires_in(now))}
-    return Result(facts)
+    account, value, left = _get(account_named(appid), ACCESS_TOKEN, rejected)
+    return Result({"appid": account, "access_token": value, "expires_in": left})
+
+
+@shared_task(name=GET_CREDENTIAL, base=TokenTask)
+def get_credential(account: str | None = None, name: str = ACCESS_TOKEN, rejected: str | None = None) -> Result:
+    """Return `{"account", "name", "value", "expires_in"}`, as `get_token` does, of any credential that is kept.
+
+    Raises `UnknownCredential` besides.
+    """
+    name = credential_named(name)
+    account, value, left = _get(account_named(account, "account"), name, rejected)
+    return Result({"account": account, "name": name, "value": value, "expires_in": left})
+
+
+def _get(account: str | None, name: str, rejected: str | None) -> tuple[str, str, int]:
+    target = runtime().target(account, name)
+    credential, now = runtime().keeper.get(target, token_named(rejected))
+    return target.account.id, credential.value, int(credential.expires_in(now))
+
+
+@shared_task(name=SIGN_URL, base=TokenTask)
+def sign_url(url: str, appid: str | None = None) -> Result:
+    """Return `{"appId", "timestamp", "nonceStr", "signature"}` for `wx.config` on the page at `url`.
+
+    The URL goes in as the browser shows it. Raises what `get_credential` raises, and `WrongArgument` for the URL.
+    """
+    target = runtime().target(account_named(appid), JSAPI_TICKET)
+    credential, _ = runtime().keeper.get(target)
+    return Result({"appId": target.account.public_id, **signing.sign_url(credential.value, url_named(url))})
 
 
 @shared_task(bind=True, name=REFRESH_TOKEN, max_retries=_MAX_RETRIES, base=TokenTask)
@@ -91,42 +129,53 @@ def refresh_token(
     rejected: str | None = None,
     early: bool = False,
     force: bool = False,
+    name: str = ACCESS_TOKEN,
 ) -> Result:
     """Refresh if that is due and return `{"appid", "outcome", "expires_in"}`.
 
-    `early` refreshes a token before its time; `force` is WeChat's forced refresh, for leaks. `outcome` is
-    refreshed, fresh (nothing to do), busy (somebody else is at it) or waiting (the last fetch failed, the next
-    one is not due). Retries what passes by itself; raises `FetchError` for the rest.
+    `early` refreshes before its time; `force` is WeChat's forced refresh, for leaks; `name` is which of the account's
+    credentials. `outcome` is refreshed, fresh (nothing to do), busy (somebody else is at it) or waiting (the last
+    fetch failed, the next one is not due). Retries what passes by itself; raises `FetchError` for the rest.
     """
-    name = account_named(appid)
     demand = Demand(token_named(rejected), switch("early", early), switch("force", force))
-    account = runtime().registry.account(name)
+    target = runtime().target(account_named(appid), credential_named(name))
     try:
-        outcome = runtime().keeper.refresh(account, demand)
+        outcome = runtime().keeper.refresh(target, demand)
     except (TransientError, StoreUnavailable) as error:
         failure = error
     else:
         left = None if outcome.expires_in is None else int(outcome.expires_in)
-        return Result({"appid": account.appid, "outcome": outcome.outcome, "expires_in": left})
-    again = {"appid": account.appid, "rejected": demand.rejected, "early": demand.early, "force": demand.force}
+        return Result({"appid": target.account.id, "outcome": outcome.result, "expires_in": left})
+    again = {"rejected": demand.rejected, "early": demand.early, "force": demand.force}
+    again |= _message(target)
     raise self.retry(args=(), kwargs=again, exc=failure, countdown=_countdown(failure, self.request.retries))
 
 
 @shared_task(name=REFRESH_DUE_TOKENS, send_events=False, base=Tick)
 def refresh_due_tokens() -> dict[str, int]:
-    """Send a refresh for each account that is due: the tick. Returns `{"sent": n}`."""
-    runtime().reconcile()
-    runtime().store.note_tick()
-    appids = runtime().take_due()
-    for appid in appids:
-        refresh_token.apply_async(kwargs={"appid": appid}, ignore_result=True)
-    return {"sent": len(appids)}
+    """Send a refresh for each credential that is due: the tick. Returns `{"sent": n}`."""
+    held = runtime()
+    held.reconciler.reconcile()
+    held.store.notes.set_ticked()
+    # No more than may be fetched until the next tick.
+    most = max(held.limits.concurrency, int(held.limits.rate * held.durations.tick))
+    due = held.reconciler.claim(most)
+    for target in due:
+        refresh_token.apply_async(kwargs=_message(target), ignore_result=True)
+    return {"sent": len(due)}
 
 
 @shared_task(name=STATUS, base=TokenTask)
 def status() -> list[dict[str, Any]]:
-    """Return one dict an account, without secrets: what is under its state key, and the time it has left."""
-    return runtime().status()
+    """Return one dict a credential, of the shape `Status`, and in each what is wrong with the accounts file, if so."""
+    held = runtime()
+    error = held.store.notes.accounts_error()
+    return [{**row, "accounts_error": error} for row in survey(held.store, held.durations, held.reconciler.targets)]
+
+
+def _message(target: Target) -> dict[str, Any]:
+    """Return the arguments of `refresh_token` that name a credential."""
+    return {"appid": target.account.id, "name": target.kind.name}
 
 
 def _countdown(failure: TransientError | StoreUnavailable, retries: int) -> float:

@@ -9,6 +9,8 @@ from typing import Any
 
 from celery.signals import celeryd_after_setup, worker_ready, worker_shutting_down
 
+from tokenworker.credential import CredentialId
+from tokenworker.credentials.target import Target
 from tokenworker.errors import TokenWorkerError
 from tokenworker.messages import QUEUE
 from tokenworker.refresh.causes import Cause, Demand
@@ -48,14 +50,14 @@ class Watchdog(threading.Thread):
         """End after the look under way."""
         self._stopped.set()
 
-    def look(self) -> list[str]:
-        """Refresh what is neglected and return its appids; logs what goes wrong and goes on."""
+    def look(self) -> list[CredentialId]:
+        """Refresh what is neglected and return its ids; logs what goes wrong and goes on."""
         try:
-            self._held.reconcile()
-            self._held.mend_copies()
+            self._held.reconciler.reconcile()
+            self._held.reconciler.mend_copies()
             self._check_clock()
             self._check_beat()
-            appids = [appid for appid in self._candidates() if self._is_neglected(appid)]
+            neglected = [target for target in self._candidates() if self._is_neglected(target)]
         except TokenWorkerError as error:
             logger.warning("the watchdog can't look: %s", error)
             return []
@@ -63,14 +65,14 @@ class Watchdog(threading.Thread):
             # Whatever it is, this thread is what is left when beat and the queue fail.
             logger.exception("the watchdog's look broke")
             return []
-        for appid in appids:
-            self._refresh(appid)
-        return appids
+        for target in neglected:
+            self._refresh(target)
+        return [target.id for target in neglected]
 
     def check_memory(self) -> None:
         """Have every token doubted when Redis went back in time: others may have come after them, which it lost."""
         try:
-            before, self._pulse = self._pulse, self._held.store.pulse()
+            before, self._pulse = self._pulse, self._held.store.notes.pulse()
             if self._pulse <= before:
                 logger.error("Redis went back in time, or was emptied: the tokens in it are tested, or fetched again")
                 self._doubt_all()
@@ -82,7 +84,8 @@ class Watchdog(threading.Thread):
     def _doubt_all(self) -> None:
         """Doubt what was there when Redis went back; what was fetched since the last pulse came after that."""
         pulse = self._held.durations.pulse
-        self._held.store.doubt(self._held.registry.accounts, 5 * pulse, replaced=True, but_last=2 * pulse)
+        if self._held.store.notes.mark("restored", 5 * pulse):
+            self._held.store.records.doubt(self._held.reconciler.targets, replaced=True, but_last=2 * pulse)
 
     def _check_clock(self) -> None:
         """Have every token fetched again when Redis's clock went back: they would outlive their time at WeChat."""
@@ -90,11 +93,12 @@ class Watchdog(threading.Thread):
         before, self._ahead = self._ahead, ahead
         if before is not None and before - ahead > _CLOCK_STEP:
             logger.error("Redis's clock went back by %.0f s: every token is fetched again", before - ahead)
-            self._held.store.doubt(self._held.registry.accounts, 6 * self._held.durations.watchdog_interval)
+            if self._held.store.notes.mark("in_doubt", 6 * self._held.durations.watchdog_interval):
+                self._held.store.records.doubt(self._held.reconciler.targets)
 
     def _check_beat(self) -> None:
         """Say that beat is silent, and that it is back."""
-        limit, ago = self._held.durations.silence, self._held.store.ticked_ago()
+        limit, ago = self._held.durations.silence, self._held.store.notes.ticked_ago()
         # When we start, beat may be on its way as we were.
         since_start = time.monotonic() - self._began
         before, self._silent = self._silent, min(since_start, since_start if ago is None else ago) >= limit
@@ -104,38 +108,38 @@ class Watchdog(threading.Thread):
         if before and not self._silent:
             logger.info("beat ticks again")
 
-    def _candidates(self) -> list[str]:
-        store, grace = self._held.store, self._held.durations.grace
-        # The tick has moved the accounts that it sent a refresh for by the grace; the message may have got lost.
-        return sorted({*store.due_within(grace), *store.without_token(self._held.registry.accounts)})
+    def _candidates(self) -> list[Target]:
+        store, targets = self._held.store, self._held.reconciler.targets
+        # The tick has moved what it sent a refresh for by the grace; the message may have got lost.
+        due = store.schedule.due(store.now() + self._held.durations.grace)
+        return [targets[id_] for id_ in sorted({*due, *store.records.missing(targets)}) if id_ in targets]
 
-    def _is_neglected(self, appid: str) -> bool:
-        account = self._held.registry.accounts.get(appid)
-        snapshot = self._held.store.look(appid)
-        if account is None or snapshot.lease_left:
+    def _is_neglected(self, target: Target) -> bool:
+        snapshot, durations = self._held.store.records.look(target.id), self._held.durations
+        if snapshot.lease_left:
             return False
-        decision = decide(snapshot, account, Demand(), self._held.durations)
+        decision = decide(snapshot, target, Demand(), durations)
         if isinstance(decision, Nothing | Wait):
             return False
         if decision.cause is not Cause.STALE:
             # What comes out of the order is nobody's duty in particular; the lease sees to it that one does it.
-            logger.warning("%s: due, and nobody is at it: %s", appid, decision.cause)
+            logger.warning("%s: due, and nobody is at it: %s", target.label, decision.cause)
             return True
-        left = snapshot.token.expires_at - snapshot.refresh_at if snapshot.token else 0.0
+        left = snapshot.credential.expires_at - snapshot.refresh_at if snapshot.credential else 0.0
         # Whoever set a short leeway must not wait until nothing is left of it.
-        overdue = snapshot.now - snapshot.refresh_at > min(self._held.durations.watchdog_overdue, left / 4)
+        overdue = snapshot.now - snapshot.refresh_at > min(durations.watchdog_overdue, left / 4)
         if overdue:
-            logger.warning("%s: overdue; is beat running, and does a worker take from %r?", appid, QUEUE)
+            logger.warning("%s: overdue; is beat running, and does a worker take from %r?", target.label, QUEUE)
         return overdue
 
-    def _refresh(self, appid: str) -> None:
+    def _refresh(self, target: Target) -> None:
         try:
-            self._held.keeper.refresh(self._held.registry.account(appid))
+            self._held.keeper.refresh(target)
         except TokenWorkerError as error:
-            logger.warning("%s: the watchdog's refresh failed: %s", appid, error)
+            logger.warning("%s: the watchdog's refresh failed: %s", target.label, error)
         except Exception:
-            # Whatever it is, the next account and the next look must have their turn.
-            logger.exception("%s: the watchdog's refresh broke", appid)
+            # Whatever it is, the next one and the next look must have their turn.
+            logger.exception("%s: the watchdog's refresh broke", target.label)
 
 
 _watchdogs: list[Watchdog] = []

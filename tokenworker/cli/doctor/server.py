@@ -12,7 +12,8 @@ from tokenworker.cli.doctor.rights import problems
 from tokenworker.cli.kept import absence
 from tokenworker.errors import StoreUnavailable
 from tokenworker.settings.config import Config
-from tokenworker.store.records import TokenStore, connect
+from tokenworker.store.inspection import Inspection
+from tokenworker.store.store import Store, connect
 
 _SUBJECT = "Redis"
 
@@ -23,16 +24,16 @@ _SKEW = 5.0
 def examine(config: Config, accounts: Mapping[str, Account]) -> Iterator[Finding]:
     """Look at the server, and try what a worker does there."""
     with closing(connect(config.redis_url)) as client:
-        store = TokenStore(client, config.prefix)
+        store, inspection = Store(client, config.prefix), Inspection(client, config.prefix)
         try:
             before, now, after = time.time(), store.now(), time.time()
-            facts = store.facts()
+            facts = inspection.facts()
         except StoreUnavailable as error:
             yield fault(_SUBJECT, absence() or str(error))
             return
         yield from _clock(now, before, after)
         yield from _facts(facts)
-        yield from _rights(store, accounts)
+        yield from _rights(inspection, accounts)
         yield from _beat(store, config)
 
 
@@ -65,17 +66,17 @@ def _memory(facts: Mapping[str, str]) -> Iterator[Finding]:
     yield fault(_SUBJECT, sentence) if limit else note(_SUBJECT, f"{sentence} (maxmemory is 0, so not now)")
 
 
-def _rights(store: TokenStore, accounts: Mapping[str, Account]) -> Iterator[Finding]:
-    found = problems(store, accounts.values())
+def _rights(inspection: Inspection, accounts: Mapping[str, Account]) -> Iterator[Finding]:
+    found = problems(inspection, accounts.values())
     yield from (fault(_SUBJECT, problem) for problem in found)
     if not found:
         yield ok(_SUBJECT, "scripts run, and every key can be written")
 
 
-def _beat(store: TokenStore, config: Config) -> Iterator[Finding]:
+def _beat(store: Store, config: Config) -> Iterator[Finding]:
     """Judge beat by what it leaves behind: that holds for every scheduler, in every app."""
     try:
-        age = store.ticked_ago()
+        age = store.notes.ticked_ago()
     except StoreUnavailable:
         return  # said above
     patience = 3 * config.durations.tick + config.durations.grace

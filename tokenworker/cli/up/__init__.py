@@ -22,9 +22,9 @@ from tokenworker.cli.up.ports import Ports, PortTaken
 from tokenworker.durations import Durations
 from tokenworker.errors import StoreUnavailable
 from tokenworker.settings.config import RUN_FILE, Config
-from tokenworker.store.records import TokenStore, connect
+from tokenworker.store.store import Store, connect
 from tokenworker.worker import redisbroker
-from tokenworker.worker.runtime import survey
+from tokenworker.worker.status import survey
 
 __all__ = ["ChildFailed", "FolderUnusable", "NoServer", "PortTaken", "Ports", "run"]
 
@@ -132,8 +132,8 @@ def _pass_on_heartbeat(plan: Plan) -> None:
             plan.config.heartbeat_file.touch()
 
 
-def _look(store: TokenStore, durations: Durations) -> tuple[Sequence[Mapping[str, Any]], str | None]:
+def _look(store: Store, durations: Durations) -> tuple[Sequence[Mapping[str, Any]], str | None]:
     try:
-        return survey(store, durations), store.accounts_error()
+        return survey(store, durations), store.notes.accounts_error()
     except StoreUnavailable as error:
         return [], str(error)

@@ -20,7 +20,8 @@ from tokenworker.cli.up.ports import Ports, choose, moved
 from tokenworker.cli.up.pulse import Pulse
 from tokenworker.errors import ConfigError, StoreUnavailable
 from tokenworker.settings.config import Config, startup_faults
-from tokenworker.store.records import TokenStore, connect
+from tokenworker.store.inspection import Inspection
+from tokenworker.store.store import connect
 
 #: In the sandbox of `up` a token lives a minute, and all other times shrink to a twentieth: the overlap to 15 s.
 _DEMO_SCALE = 0.05
@@ -148,7 +149,7 @@ def _celery(*arguments: str) -> list[str]:
     return _python("celery", "--app=tokenworker", *arguments)
 
 
-def _answers(store: TokenStore) -> bool:
+def _answers(store: Inspection) -> bool:
     try:
         store.ping()
     except StoreUnavailable:

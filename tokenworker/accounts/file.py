@@ -1,0 +1,66 @@
+"""The file of accounts: TOML, a table for each."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tokenworker.accounts.account import Account
+from tokenworker.accounts.table import PATH, contradictions, parse_account
+from tokenworker.redaction import excerpt
+from tokenworker.textfile import content, reason, shown
+
+#: Room for 100,000 accounts; what is larger is another file, or never ends.
+_MAX_FILE = 16 * 1024 * 1024
+
+
+def load_accounts(path: Path, environ: Mapping[str, str], faults: list[str]) -> dict[str, Account]:
+    """Read the accounts file into accounts by place, adding to `faults` a sentence for each thing wrong with it.
+
+    The file is TOML, one ``[[account]]`` table each; a secret may stand in it, in a file or in a variable.
+    """
+    accounts: dict[str, Account] = {}
+    for number, table in enumerate(_tables(path, faults), start=1):
+        found = contradictions(table)
+        account = parse_account(table, environ, found)
+        place = f"{path}: account {number}" + (f" ({account.id})" if account.id else "")
+        faults.extend(f"{place}: {field} {sentence}" for field, sentence in found)
+        accounts[place] = account
+    return accounts
+
+
+def _tables(path: Path, faults: list[str]) -> list[dict[str, Any]]:
+    if not PATH.fullmatch(str(path)):
+        # Whoever puts the content there, or a secret, must not find it in the log.
+        faults.append("TOKENWORKER_ACCOUNTS must be the path of a file, for example /etc/tokenworker/accounts.toml")
+        return []
+    try:
+        document = tomllib.loads(content(path, _MAX_FILE).decode("utf-8-sig"))
+    except OSError as error:
+        faults.append(f"{shown(path)}: can't be read: {reason(path, error)}")
+    except UnicodeDecodeError:
+        faults.append(f"{path}: is not UTF-8 text")
+    except (ValueError, RecursionError) as error:
+        # Besides TOML's own errors: numbers of thousands of digits, brackets a thousand deep.
+        faults.append(f"{path}: is not TOML: {_place(error)}")
+    else:
+        return _account_tables(document, path, faults)
+    return []
+
+
+def _place(error: Exception) -> str:
+    """Say where the fault is, but not what stands there: it may be a secret."""
+    found = re.search(r"\(at (line \d+, column \d+)\)$", str(error))
+    return f"look at {found[1]}" if found else "look for an open quote or bracket"
+
+
+def _account_tables(document: dict[str, Any], path: Path, faults: list[str]) -> list[dict[str, Any]]:
+    tables = document.pop("account", [])
+    faults.extend(f"{path}: {excerpt(key)!r} is unknown here: write [[account]] over what is one's" for key in document)
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        faults.append(f"{path}: write [[account]], with two brackets, over each account")
+        return []
+    return tables

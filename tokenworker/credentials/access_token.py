@@ -1,0 +1,69 @@
+"""Access tokens of official accounts and mini programs, from either of two endpoints.
+
+Sources: WeChat's pages "getStableAccessToken" and "getAccessToken" (read in November 2026).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tokenworker.accounts.account import Account
+from tokenworker.credential import ACCESS_TOKEN
+from tokenworker.credentials.kind import Kind, Quota, Repeat, Request
+from tokenworker.secret import Secret
+
+#: What WeChat says of a token on a call that needs one when it is unknown or superseded, malformed, or timed out:
+#: page "global return codes".
+DEAD_TOKEN = frozenset({40001, 40014, 42001})
+
+
+def _claim(account: Account) -> dict[str, Any]:
+    return {"grant_type": "client_credential", "appid": account.appid, "secret": account.secret}
+
+
+def _stable(account: Account, _: Mapping[str, Secret], force: bool) -> Request:
+    body = _claim(account) | {"force_refresh": force}
+    return Request("POST", "/cgi-bin/stable_token", "access_token", json=body, repeatable=not force)
+
+
+def _classic(account: Account, _: Mapping[str, Secret], __: bool) -> Request:
+    return Request("GET", "/cgi-bin/token", "access_token", params=_claim(account), repeatable=False)
+
+
+def probe(access_token: Secret) -> Request:
+    """Try a token on the cheapest call there is; it answers with a list of IP addresses."""
+    return Request("GET", "/cgi-bin/get_api_domain_ip", "ip_list", params={"access_token": access_token})
+
+
+_ON = ("wechat", "mini_program")
+
+KINDS = (
+    Kind(
+        on=_ON,
+        name=ACCESS_TOKEN,
+        endpoint="stable_token",
+        fetch=_stable,
+        repeat=Repeat.SAME,
+        # It hands out a new one in the last 300 s; a few seconds less is asking in time.
+        window=300,
+        leeway=295,
+        dead=DEAD_TOKEN,
+        probe=probe,
+        # 500,000 calls a day (page "getStableAccessToken").
+        quota=Quota(500_000),
+        can_force=True,
+    ),
+    Kind(
+        on=_ON,
+        name=ACCESS_TOKEN,
+        endpoint="token",
+        fetch=_classic,
+        # Each call makes a new one; the one before works for 5 minutes more (page "getAccessToken").
+        repeat=Repeat.NEW,
+        dead=DEAD_TOKEN,
+        probe=probe,
+        # 2,000 calls a day for a new account (page on the limits of calls).
+        quota=Quota(2_000),
+    ),
+)

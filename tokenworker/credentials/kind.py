@@ -1,0 +1,86 @@
+"""Kinds: WeChat's rules for one sort of credential. Whatever differs between sorts stands in a `Kind`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Literal
+
+from tokenworker.accounts.account import Account
+from tokenworker.secret import Secret
+
+HOUR = 3600.0
+DAY = 86_400.0
+
+
+class Repeat(Enum):
+    """What a fetch brings while there is a credential that works."""
+
+    SAME = "the same one"
+    NEW = "a new one, after which the one before has the overlap left to live"
+
+
+@dataclass(frozen=True)
+class Quota:
+    """How many fetches WeChat allows in a period of so many seconds; its days begin in Beijing."""
+
+    fetches: int
+    period: float = DAY
+
+
+@dataclass(frozen=True)
+class Request:
+    """A call to WeChat, whose answer holds what we want in `field`; a `repeatable` one may be sent twice."""
+
+    method: Literal["GET", "POST"]
+    path: str
+    field: str
+    params: Mapping[str, Any] | None = field(default=None, repr=False)
+    json: Mapping[str, Any] | None = field(default=None, repr=False)
+    repeatable: bool = True
+
+
+#: Makes the request that fetches for an account, from what it needs; the last argument asks for a forced refresh.
+Fetch = Callable[[Account, Mapping[str, Secret], bool], Request]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """WeChat's rules for one sort of credential; all durations are in seconds."""
+
+    #: The types of accounts that have it, and its name: the last part of the Redis key.
+    on: tuple[str, ...]
+    name: str
+    #: For accounts that choose between endpoints; None: there is no choice.
+    endpoint: str | None = None
+    #: Whose hosts and errcodes: those of `wechat` or of `wecom`.
+    platform: str = "wechat"
+    fetch: Fetch
+    #: The names of the account's other credentials that a fetch is made from.
+    needs: tuple[str, ...] = ()
+    repeat: Repeat
+    #: A `SAME` one is renewed when no more than this is left of it; asking sooner brings the same one again.
+    window: float = 0.0
+    #: How long it lives, as WeChat says.
+    life: float = 7200.0
+    #: How long before its end it is stale; None: half of its life.
+    leeway: float | None = None
+    #: WeChat says a whole life each time that it hands out the same value: only its first sight counts.
+    counts_from_first_sight: bool = False
+    #: It can be read for so long past its counted end, until there is a new one.
+    grace: float = 0.0
+    #: The errcodes of other calls that say that it is dead.
+    dead: frozenset[int] = frozenset()
+    #: Makes the cheapest call that says whether one works; None: only its user finds out.
+    probe: Callable[[Secret], Request] | None = None
+    #: Where there is no probe, a report has it fetched again, once in so many seconds at most.
+    report_interval: float = 60.0
+    quota: Quota | None = None
+    can_force: bool = False
+    #: What to do about errcodes that mean something of their own when this is fetched.
+    hints: Mapping[int, str] = field(default_factory=dict)
+
+    def belongs_to(self, account: Account) -> bool:
+        """Return whether an account can have one by these rules."""
+        return account.type in self.on and self.endpoint in (None, account.endpoint)

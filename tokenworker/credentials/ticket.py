@@ -1,0 +1,42 @@
+"""Tickets of official accounts: for web pages (JS-SDK) and for cards.
+
+Sources: WeChat's page "JS-SDK", appendices 1 and 4, and "getTicket"; what its users saw, since the page is silent: the
+same ticket comes again with `expires_in` 7200 each time, the one before goes on working for a while, and a ticket does
+not die with its token. Seen by users between 2018 and 2022; none of it is promised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+
+from tokenworker.accounts.account import Account
+from tokenworker.credential import ACCESS_TOKEN
+from tokenworker.credentials.kind import Kind, Quota, Repeat, Request
+from tokenworker.secret import Secret
+
+_NONE = "mini programs and unverified accounts have no tickets: take it out of `keep` of this account"
+
+
+def _fetch(type_: str, _: Account, inputs: Mapping[str, Secret], __: bool) -> Request:
+    params = {"access_token": inputs[ACCESS_TOKEN], "type": type_}
+    return Request("GET", "/cgi-bin/ticket/getticket", "ticket", params=params)
+
+
+def _kind(name: str, type_: str) -> Kind:
+    return Kind(
+        on=("wechat",),
+        name=name,
+        fetch=partial(_fetch, type_),
+        needs=(ACCESS_TOKEN,),
+        repeat=Repeat.SAME,
+        leeway=600,
+        counts_from_first_sight=True,
+        grace=300,
+        # 45009 was seen after 10,000 calls; others report more.
+        quota=Quota(10_000),
+        hints={48001: _NONE},
+    )
+
+
+KINDS = (_kind("jsapi_ticket", "jsapi"), _kind("wx_card_ticket", "wx_card"))

@@ -1,0 +1,120 @@
+"""What WeChat answers: JSON that is one of its own, or an error that says what came instead."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from ipaddress import ip_address
+from typing import Any, NoReturn
+from urllib.parse import quote, quote_plus
+
+from tokenworker.credential import Issued
+from tokenworker.errors import FetchError, MalformedAnswer
+from tokenworker.secret import Secret
+from tokenworker.wechat.errcodes import UNKNOWN, Table
+from tokenworker.wechat.transport import Answer
+
+#: WeChat says at most 7200 and that it may change; more than a day is no life of a credential but a fault.
+MAX_EXPIRES_IN = 86_400
+#: WeChat asks to reserve 512 characters and promises nothing.
+MAX_LENGTH = 2048
+
+_UNKNOWN_IP = "this server's public IP"
+#: The fields whose values are secrets from here on, since error trackers show the variables of frames.
+_SECRETS = ("access_token", "ticket")
+
+
+def document(answer: Answer) -> dict[str, Any]:
+    """Return the JSON object that WeChat answers; raises `MalformedAnswer`."""
+    if answer.status != 200:  # noqa: PLR2004  WeChat answers everything with 200, errors too
+        refuse(f"HTTP status {answer.status} instead of 200")
+    if not answer.body:
+        refuse("an empty body")
+    found = _object(answer.body)
+    if found is None:
+        refuse("a body that is no JSON object")
+    return found
+
+
+def _object(body: bytes) -> dict[str, Any] | None:
+    try:
+        found = json.loads(body.decode("utf-8"), parse_constant=_no_number)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(found, dict):
+        return None
+    return found | {name: Secret(found[name]) for name in _SECRETS if isinstance(found.get(name), str)}
+
+
+def _no_number(constant: str) -> NoReturn:
+    raise ValueError(constant)
+
+
+def refuse(what: str) -> NoReturn:
+    """Refuse what is none of WeChat's; something may have been issued all the same."""
+    raise MalformedAnswer(
+        f"not WeChat's answer: {what}", hint="is a proxy or a captive portal in between?", ambiguous=True
+    )
+
+
+def errcode(found: Mapping[str, Any]) -> int:
+    """Return the errcode, 0 where there is none; raises `MalformedAnswer`."""
+    code = found.get("errcode", 0)
+    if isinstance(code, bool) or not isinstance(code, int):
+        refuse(f"an errcode that is {_kind(code)}")
+    return code
+
+
+def issued(found: Mapping[str, Any], field: str) -> Issued:
+    """Return what WeChat issued in the field of that name; raises `MalformedAnswer`."""
+    value = found.get(field)
+    if not isinstance(value, Secret):
+        refuse(f"{_named(field)} that is {_kind(value)}")
+    if not re.fullmatch(rf"[!-~]{{1,{MAX_LENGTH}}}", value.reveal()):
+        refuse(f"{_named(field)} that is empty, too long or has characters that none has")
+    return Issued(value.reveal(), _expires_in(found.get("expires_in")))
+
+
+def _expires_in(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        refuse(f"an expires_in that is {_kind(value)}")
+    if not 0 < value <= MAX_EXPIRES_IN:
+        refuse(f"an expires_in that is not above 0 and at most {MAX_EXPIRES_IN}")
+    return float(value)
+
+
+def _named(field: str) -> str:
+    return f"{'an' if field[0] in 'aeiou' else 'a'} {field}"
+
+
+def _kind(value: object) -> str:
+    """Describe a value without showing it."""
+    return "missing" if value is None else f"a {type(value).__name__}"
+
+
+def error(found: Mapping[str, Any], table: Table, hints: Mapping[int, str], secret: Secret) -> FetchError:
+    """Return what an errcode other than 0 means; `hints` are the kind's own, `secret` must not be in it."""
+    code, errmsg = errcode(found), _clean(found.get("errmsg"), secret)
+    kind, hint = table.get(code, UNKNOWN)
+    rid = re.search(r"rid: ([0-9a-f]+(?:-[0-9a-f]+)*)", errmsg)
+    sentence = f"WeChat answered {code} {errmsg}".strip()
+    return kind(sentence, code, errmsg, rid[1] if rid else "", hints.get(code, hint).format(ip=_ip(errmsg)))
+
+
+def _clean(errmsg: object, secret: Secret) -> str:
+    """Keep what a person can read, and nothing that an answer may have echoed."""
+    text = " ".join(errmsg.split()) if isinstance(errmsg, str) else ""
+    text = "".join(char for char in text if char.isprintable())
+    value = secret.reveal()
+    for form in (value, quote_plus(value), quote(value, safe="")):
+        text = text.replace(form, "***")
+    return text[:300]
+
+
+def _ip(errmsg: str) -> str:
+    found = re.search(r"(?:invalid ip|requestIP:?|from ip:?) ([0-9a-fA-F.:]+)", errmsg)
+    try:
+        return str(ip_address(found[1].rstrip(".,:"))) if found else _UNKNOWN_IP
+    except ValueError:
+        return _UNKNOWN_IP

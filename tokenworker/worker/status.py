@@ -1,0 +1,104 @@
+"""How credentials are, for people and programs: a public shape of its own, without secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal, TypedDict
+
+from tokenworker.credential import CredentialId
+from tokenworker.demo import DEMO_ACCOUNTS
+from tokenworker.durations import Durations
+from tokenworker.refresh.causes import contested
+from tokenworker.store.state import Snapshot
+from tokenworker.store.store import Store
+
+#: `contested`: another program fetches for the same account.
+State = Literal["live", "missing", "contested"]
+
+
+class Status(TypedDict):
+    """What is told of a credential. Moments are epoch seconds by Redis's clock, 0 for never; lengths are seconds."""
+
+    account: str
+    #: Which of the account's credentials, such as `access_token`.
+    credential: str
+    #: What people call the account.
+    name: str
+    state: State
+    #: Whether it is made up.
+    sandbox: bool
+    #: First 16 hex digits of its SHA-256; the one that we committed last.
+    fingerprint: str
+    now: float
+    expires_at: float | None
+    expires_in: float | None
+    fetched_at: float
+    refresh_at: float
+    #: How long somebody may still be at WeChat for it; None when nobody is.
+    lease_left: float | None
+    #: Since the quota's period began: a day, for most.
+    fetches_today: int
+    forced_today: int
+    #: The last failure, and what to do; empty when the last fetch succeeded.
+    failures: int
+    error: str
+    errcode: int | None
+    hint: str
+    failed_at: float
+    retry_at: float
+    #: Since when nobody knows whether WeChat replaced it; 0 when that is known.
+    in_doubt_since: float
+    #: Fingerprint of the one that a service reported and that nobody has looked into yet.
+    rejected: str
+    probed_at: float
+    probe_error: str
+    #: How many died before their time, without us, within an hour.
+    early_deaths: int
+    #: Why a copy could not be written.
+    publish_error: str
+
+
+def describe(snapshot: Snapshot, durations: Durations, name: str = "") -> Status:
+    """Return how a credential is; `name` is what people call its account."""
+    it, live = snapshot, snapshot.credential
+    return {
+        "account": it.id.account,
+        "credential": it.id.name,
+        "name": name,
+        "state": _state(it, durations),
+        "sandbox": it.id.account in DEMO_ACCOUNTS,
+        "fingerprint": it.fingerprint,
+        "now": it.now,
+        "expires_at": live.expires_at if live else None,
+        "expires_in": round(live.expires_in(it.now), 3) if live else None,
+        "fetched_at": it.fetched_at,
+        "refresh_at": it.refresh_at,
+        "lease_left": it.lease_left,
+        "fetches_today": it.fetches_today,
+        "forced_today": it.forced_today,
+        "failures": it.failures,
+        "error": it.error,
+        "errcode": it.errcode,
+        "hint": it.hint,
+        "failed_at": it.failed_at,
+        "retry_at": it.retry_at,
+        "in_doubt_since": it.in_doubt_since if it.in_doubt is not None else 0.0,
+        "rejected": it.rejected,
+        "probed_at": it.probed_at,
+        "probe_error": it.probe_error,
+        "early_deaths": it.early_deaths,
+        "publish_error": it.publish_error,
+    }
+
+
+def _state(snapshot: Snapshot, durations: Durations) -> State:
+    if contested(snapshot, durations):
+        return "contested"
+    return "live" if snapshot.credential else "missing"
+
+
+def survey(store: Store, durations: Durations, ids: Iterable[CredentialId] | None = None) -> list[Status]:
+    """Return how credentials are, all that are kept by default; raises `StoreUnavailable`."""
+    names = store.notes.names()
+    chosen = store.schedule.ids() if ids is None else ids
+    return [describe(store.records.look(id_), durations, names.get(id_.account, "")) for id_ in chosen]
