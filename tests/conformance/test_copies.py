@@ -59,6 +59,11 @@ def _node(name: str, wechat: tuple[str, ...], wecom: tuple[str, ...] = ()) -> Sd
     return Sdk(name, ("node", f"{name}-copies.js"), SDKS / "node" / "node_modules" / name, wechat, wecom)
 
 
+def _silenceper(name: str, wechat: tuple[str, ...], wecom: tuple[str, ...] = ()) -> Sdk:
+    program = SDKS / "silenceper" / "silenceper-copies"
+    return Sdk(name, (str(program),), program, wechat, wecom)
+
+
 INSTALLABLE = {
     "wechatpy 1.8.18": _wechatpy("1.8.18"),
     "wechatpy 2.0.0a26": _wechatpy("2.0.0a26"),
@@ -66,9 +71,17 @@ INSTALLABLE = {
     "node-easywechat 3.6.2": _node(
         "node-easywechat", ("access_token", "jsapi_ticket"), ("access_token", "jsapi_ticket", "agent_ticket")
     ),
+    "silenceper 2.1.10": _silenceper("silenceper", ("access_token", "jsapi_ticket")),
+    "silenceper 2.1.10 for WeCom": _silenceper("silenceper-work", (), ("access_token", "jsapi_ticket", "agent_ticket")),
 }
 WECHATPY = [name for name in INSTALLABLE if name.startswith("wechatpy")]
-NODE = [name for name in INSTALLABLE if name not in WECHATPY]
+#: Those that make all that a page needs at once, and of whom.
+CONFIGURING = [
+    ("co-wechat-api 3.11.0", "wechat"),
+    ("node-easywechat 3.6.2", "wechat"),
+    ("silenceper 2.1.10", "wechat"),
+    ("silenceper 2.1.10 for WeCom", "wecom"),
+]
 KEPT = [
     pytest.param(name, of, credential, id=f"{name}-{of}-{credential}")
     for name, sdk in INSTALLABLE.items()
@@ -125,7 +138,7 @@ def start(server: RedisServer, upstream: Upstream) -> Iterator[Start]:
         def start(name: str, of: str) -> Conversation:
             sdk = INSTALLABLE[name]
             if not shutil.which(sdk.command[0]) or not sdk.needs.exists():
-                pytest.skip(f"{name} is not here: run tests/conformance/install, with npm on the PATH for node's")
+                pytest.skip(f"{name} is not here: run tests/conformance/install, with npm and go on the PATH")
             return exits.enter_context(Conversation(*sdk.command, server.url, upstream.url, ACCOUNTS[of], SECRET))
 
         yield start
@@ -162,7 +175,7 @@ def test_without_our_copy_it_asks_so_that_what_is_counted_here_counts(
 
 
 @pytest.mark.parametrize("credential", ["jsapi_ticket", "wx_card_ticket"])
-@pytest.mark.parametrize("name", [name for name in INSTALLABLE if "easywechat" not in name])
+@pytest.mark.parametrize("name", [*WECHATPY, "co-wechat-api 3.11.0"])
 def test_it_reads_from_our_copy_when_a_ticket_has_ended(
     name: str, credential: str, client: redis.Redis, start: Start, upstream: Upstream
 ) -> None:
@@ -195,13 +208,14 @@ def test_wechatpy_signs_a_card_as_we_do(client: redis.Redis, start: Start, upstr
     assert upstream.asked == []
 
 
-@pytest.mark.parametrize("name", NODE)
-def test_an_sdk_for_node_signs_an_address_as_we_do(
-    name: str, client: redis.Redis, start: Start, upstream: Upstream
+@pytest.mark.parametrize(("name", "of"), CONFIGURING)
+def test_an_sdk_that_makes_all_that_a_page_needs_signs_as_we_do(
+    name: str, of: str, client: redis.Redis, start: Start, upstream: Upstream
 ) -> None:
-    publish(client, name, "wechat")
-    config = answer(start(name, "wechat"), "config", URL)
-    signed = sign_url(JSAPI_TICKET, URL, nonce=config["nonceStr"], timestamp=int(config["timestamp"]))
+    publish(client, name, of)
+    config = answer(start(name, of), "config", URL)
+    nonce = config.get("nonceStr") or config["nonce_str"]
+    signed = sign_url(JSAPI_TICKET, URL, nonce=nonce, timestamp=int(config["timestamp"]))
 
     assert config["signature"] == signed["signature"]
     assert upstream.asked == []

@@ -226,7 +226,7 @@ FORMATS = {
     ),
     # It keeps no wx_card ticket.
     "silenceper": Format(
-        "silenceper/wechat v2 at 1797041: credential/default_access_token.go, default_js_ticket.go",
+        "silenceper/wechat 2.1.10, run: credential/default_access_token.go, default_js_ticket.go",
         None,
         wechat={
             "access_token": _at("gowechat_officialaccount__access_token_{of.appid}", _bare),
@@ -234,23 +234,23 @@ FORMATS = {
         },
     ),
     "silenceper-stable": Format(
-        "silenceper/wechat v2 at 1797041: credential/default_access_token.go",
+        "silenceper/wechat 2.1.10: credential/default_access_token.go",
         None,
         wechat={"access_token": _at("gowechat_officialaccount__stable_access_token_{of.appid}", _bare)},
     ),
     "silenceper-miniprogram": Format(
-        "silenceper/wechat v2 at 1797041: credential/default_access_token.go",
+        "silenceper/wechat 2.1.10: credential/default_access_token.go",
         None,
         wechat={"access_token": _at("gowechat_miniprogram__access_token_{of.appid}", _bare)},
     ),
     "silenceper-miniprogram-stable": Format(
-        "silenceper/wechat v2 at 1797041: credential/default_access_token.go",
+        "silenceper/wechat 2.1.10: credential/default_access_token.go",
         None,
         wechat={"access_token": _at("gowechat_miniprogram__stable_access_token_{of.appid}", _bare)},
     ),
-    # Without an AgentID in its configuration, or before it knew that, all applications of a corp share one token there.
+    # Only with an AgentID in its configuration: without, and in older versions, a corp's applications share one token.
     "silenceper-work": Format(
-        "silenceper/wechat v2 with an AgentID: credential/default_access_token.go, work_js_ticket.go",
+        "silenceper/wechat 2.1.10, run: credential/default_access_token.go, work_js_ticket.go",
         None,
         wecom={
             "access_token": _at("gowechat_work__access_token_{of.corpid}_{of.agent}", _bare),
