@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import threading
@@ -12,11 +11,11 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
 
 import pytest
 import redis
-from support.processes import ROOT, RedisServer
+from conversation import SDKS, Conversation
+from support.processes import RedisServer
 
 from tokenworker.accounts.account import Account
 from tokenworker.durations import Durations
@@ -29,9 +28,6 @@ from tokenworker.wechat.api import WeChat
 from tokenworker.wechat.transport import Transport
 
 pytestmark = pytest.mark.conformance
-
-HERE = Path(__file__).parent
-SDKS = ROOT / ".venv" / "conformance"
 
 #: An appid whose accounts are refreshed late: at 0.6 s with the figures below.
 APPID = "wx0000000000000f1c"
@@ -91,28 +87,6 @@ def account(sdk: Sdk) -> Account:
 def keeper(store: TokenStore, sandbox: Sandbox) -> Keeper:
     source = WeChat(Transport(), (sandbox.url,), DURATIONS.fetch_timeout)
     return Keeper(store, Fetcher(store, source, DURATIONS), DURATIONS)
-
-
-class Conversation:
-    """A program that answers each line with a line."""
-
-    def __init__(self, *command: str) -> None:
-        environ = os.environ | {"NODE_PATH": str(SDKS / "node" / "node_modules")}
-        self._process = subprocess.Popen(
-            command, cwd=HERE, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
-        )
-
-    def ask(self, line: str = "") -> str:
-        assert self._process.stdin
-        assert self._process.stdout
-        self._process.stdin.write(f"{line}\n")
-        return self._process.stdout.readline().strip()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.communicate(timeout=10)
 
 
 @pytest.fixture

@@ -1,0 +1,40 @@
+"""What copies are made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+#: What an account may keep, by the names that stand in `keep` and before the `=` of an entry of `publish`.
+CREDENTIALS = ("access_token", "jsapi_ticket", "wx_card_ticket", "agent_ticket")
+
+
+@dataclass(frozen=True)
+class Original:
+    """What copies are made of."""
+
+    #: Of the account: `wechat`, `mini_program` or `wecom`.
+    type: str
+    #: Its id: an appid, or `CORPID/AGENT` for WeCom.
+    account: str
+    #: Which credential, one of `CREDENTIALS`.
+    name: str
+    secret: str = field(repr=False)
+    value: str = field(repr=False)
+    expires_at: float
+    #: The seconds that WeChat gave it, as SDKs note them.
+    expires_in: int
+
+    @property
+    def appid(self) -> str:
+        """Return the id by which WeChat knows the account."""
+        return self.account
+
+    @property
+    def corpid(self) -> str:
+        """Return the id of the corp that a WeCom application belongs to."""
+        return self.account.partition("/")[0]
+
+    @property
+    def agent(self) -> str:
+        """Return the number of a WeCom application within its corp."""
+        return self.account.partition("/")[2]
