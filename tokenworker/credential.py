@@ -8,6 +8,8 @@ from typing import Self
 
 #: The credential that every account has, and that is meant where no other is named.
 ACCESS_TOKEN = "access_token"  # noqa: S105  a name
+#: What signs the calls of a web page.
+JSAPI_TICKET = "jsapi_ticket"
 
 
 def fingerprint(value: str) -> str:

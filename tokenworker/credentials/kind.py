@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Literal
 
@@ -35,9 +36,10 @@ class Request:
 
     method: Literal["GET", "POST"]
     path: str
+    #: Of the answer.
     field: str
-    params: Mapping[str, Any] | None = field(default=None, repr=False)
-    json: Mapping[str, Any] | None = field(default=None, repr=False)
+    params: Mapping[str, Any] | None = dataclasses.field(default=None, repr=False)
+    json: Mapping[str, Any] | None = dataclasses.field(default=None, repr=False)
     repeatable: bool = True
 
 
@@ -79,7 +81,7 @@ class Kind:
     quota: Quota | None = None
     can_force: bool = False
     #: What to do about errcodes that mean something of their own when this is fetched.
-    hints: Mapping[int, str] = field(default_factory=dict)
+    hints: Mapping[int, str] = dataclasses.field(default_factory=dict)
 
     def belongs_to(self, account: Account) -> bool:
         """Return whether an account can have one by these rules."""

@@ -1,4 +1,4 @@
-"""Why WeChat is called for a credential: to fetch one, or to probe the one we have. In each table the first that holds."""
+"""Why WeChat is called for a credential: to fetch one, or to probe the one we have. The first cause that holds."""
 
 from __future__ import annotations
 

@@ -143,7 +143,8 @@ class Fetcher:
             self._judge(attempt, cause, facts, alive=alive)
             return Again()
         failure.retry_in = self._durations.transient_cap
-        self._records.release(attempt.lease, **facts, probe_error=failure.reason)
+        facts["probe_error"] = failure.reason
+        self._records.release(attempt.lease, **facts)
         logger.warning("%s: %s can't be probed (%s): %s", attempt.name, live.fingerprint, cause, failure)
         raise failure
 
@@ -153,9 +154,11 @@ class Fetcher:
         logger.warning("%s: %s was probed (%s): it %s", attempt.name, live.fingerprint, cause, verdict)
         facts |= {"rejected": "", "probe_error": ""}
         if alive:
-            self._records.release(attempt.lease, **{**facts, "probed_alive": live.fingerprint})
+            facts["probed_alive"] = live.fingerprint
+            self._records.release(attempt.lease, **facts)
         else:
-            self._records.withhold(attempt.lease, live, **{**facts, **self._early_death(attempt, cause)})
+            facts |= self._early_death(attempt, cause)
+            self._records.withhold(attempt.lease, live, **facts)
 
     def _early_death(self, attempt: Attempt, cause: Cause) -> Facts:
         """Complain of one that died before its time, unless it may have been us who ended it."""

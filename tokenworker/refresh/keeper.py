@@ -19,7 +19,7 @@ from tokenworker.credentials.target import Target
 from tokenworker.durations import Durations
 from tokenworker.errors import FetchError, TokenUnavailable, UnknownAccount
 from tokenworker.refresh.causes import Demand
-from tokenworker.refresh.decide import Fetch, Nothing, Wait, decide, next_look, usable
+from tokenworker.refresh.decide import Decision, Fetch, Nothing, Wait, decide, next_look, usable
 from tokenworker.refresh.fetcher import Busy, Fetched, Fetcher, Refused
 from tokenworker.store.state import Snapshot
 from tokenworker.store.store import Store
@@ -77,28 +77,30 @@ class Keeper:
             self.publish(target, snapshot)
         believed: frozenset[str] = frozenset()
         for _ in range(_ROUNDS):
-            if snapshot.removed:
-                raise UnknownAccount(f"{target.account.id} was taken out of the accounts just now", target.account.id)
-            decision = decide(snapshot, target, wanted, self._durations)
+            decision = self._decide(target, snapshot, wanted)
             if isinstance(decision, Nothing):
                 self._plan(target, snapshot)
                 return _outcome(snapshot, "fresh" if snapshot.fingerprint == before.fingerprint else "refreshed")
-            if isinstance(decision, Wait):
-                return self._wait(snapshot, decision.seconds)
             inputs = self._gather(target) if isinstance(decision, Fetch) else {}
-            match self._fetcher.act(target, wanted, inputs, believed):
-                case Fetched() as it:
-                    return Outcome("refreshed", it.credential.expires_in(it.now))
-                case Busy():
-                    return _outcome(snapshot, "busy")
-                case Wait() as it:
-                    return self._wait(snapshot, it.seconds)
-                case Refused() as it:
-                    self._report_input(target, it)
-                    believed |= {it.fingerprint}
+            done = decision if isinstance(decision, Wait) else self._fetcher.act(target, wanted, inputs, believed)
+            if isinstance(done, Fetched | Busy | Wait):
+                return self._end(snapshot, done)
+            if isinstance(done, Refused):
+                self._report_input(target, done)
+                believed |= {done.fingerprint}
             wanted = Demand(rejected=wanted.rejected)
             snapshot = self._records.look(target.id)
         return _outcome(snapshot, "busy")
+
+    def _decide(self, target: Target, snapshot: Snapshot, demand: Demand) -> Decision:
+        if snapshot.removed:
+            raise UnknownAccount(f"{target.account.id} was taken out of the accounts just now", target.account.id)
+        return decide(snapshot, target, demand, self._durations)
+
+    def _end(self, snapshot: Snapshot, done: Fetched | Busy | Wait) -> Outcome:
+        if isinstance(done, Fetched):
+            return Outcome("refreshed", done.credential.expires_in(done.now))
+        return self._wait(snapshot, done.seconds) if isinstance(done, Wait) else _outcome(snapshot, "busy")
 
     def get(self, target: Target, rejected: str | None = None) -> tuple[Credential, float]:
         """Return a live one and now, fetching first when there is none, or when `rejected` names it.

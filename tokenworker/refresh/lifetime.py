@@ -18,7 +18,7 @@ _AGAIN = 60.0
 
 @dataclass(frozen=True)
 class Lifetime:
-    """The moments of a credential, in epoch seconds: when it ends by our count, until when it is readable, when stale."""
+    """When it ends by our count, until when it is readable, and when it is stale: all in epoch seconds."""
 
     ends_at: float
     expires_at: float

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tokenworker.durations import Durations
 from tokenworker.refresh.causes import Demand
-from tokenworker.store.records import Snapshot
+from tokenworker.store.state import Snapshot
 
 
 def reason(outcome: str, snapshot: Snapshot, demand: Demand, durations: Durations) -> str:
@@ -31,7 +31,7 @@ def _too_early(snapshot: Snapshot, demand: Demand, durations: Durations) -> str:
         return f"WeChat ignores a forced refresh so soon after the one before: again in {forced:.0f} s"
     young = snapshot.fetched_at + durations.overlap - snapshot.now
     if demand.early and young > 0:
-        return f"its token is new, and one more could kill the one before it: again in {young:.0f} s"
+        return f"it is new, and one more could kill the one before it: again in {young:.0f} s"
     return ""
 
 

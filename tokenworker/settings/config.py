@@ -294,11 +294,10 @@ def _check_leeway(config: Config, places: Mapping[str, Account], faults: list[st
     common = config.leeway or 0.0
     late = [place for place, account in places.items() if not account.leeway and _asks_in_vain(account, common)]
     if late:
-        others = f" and {len(late) - 1} more" if late[1:] else ""
-        faults.append(
-            f"TOKENWORKER_LEEWAY is {common:g}, but {late[0]}{others} has the endpoint {_window(places[late[0]], 'which ')}"
-            ": write 295, or a leeway or another endpoint there"
-        )
+        whose = late[0] + (f" and {len(late) - 1} more" if late[1:] else "")
+        window = _window(places[late[0]], "which ")
+        advice = "write 295, or a leeway or another endpoint there"
+        faults.append(f"TOKENWORKER_LEEWAY is {common:g}, but {whose} has the endpoint {window}: {advice}")
 
 
 def _asks_in_vain(account: Account, leeway: float) -> bool:

@@ -88,14 +88,15 @@ class Scripts:
         return self._try(steps)
 
     def _try(self, steps: Sequence[Call | Command]) -> list[Any]:
+        client: Any = self.client  # redis-py gives this method no types
         words = [self._words(step) for step in steps]
         if len(words) == 1:
-            return [self.client.execute_command(*words[0])]
-        pipe = self.client.pipeline(transaction=False)
+            return [client.execute_command(*words[0])]
+        pipe: Any = client.pipeline(transaction=False)
         for each in words:
             pipe.execute_command(*each)
         # Not by the pipeline itself: its errors show the command.
-        answers = pipe.execute(raise_on_error=False)
+        answers: list[Any] = pipe.execute(raise_on_error=False)
         for error in answers:
             if isinstance(error, Exception):
                 raise error

@@ -1,4 +1,4 @@
-"""What WeChat's errcodes mean when a credential is fetched: the class of the error, and what to do. One table a platform.
+"""What WeChat's errcodes mean when a credential is fetched: the class of the error, and what to do; a table a platform.
 
 Sources: WeChat's page "global return codes" and those of the calls; WeCom's page 90313 (all read in November 2026);
 where a row says so, what users saw.

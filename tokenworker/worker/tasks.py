@@ -11,7 +11,7 @@ from typing import Any
 from celery import Task, shared_task
 
 from tokenworker import signing
-from tokenworker.credential import ACCESS_TOKEN
+from tokenworker.credential import ACCESS_TOKEN, JSAPI_TICKET
 from tokenworker.credentials.target import Target
 from tokenworker.errors import StoreUnavailable, TokenWorkerError, TransientError
 from tokenworker.messages import (
@@ -24,7 +24,6 @@ from tokenworker.messages import (
     STATUS,
 )
 from tokenworker.refresh.causes import Demand
-from tokenworker.signing import JSAPI_TICKET
 from tokenworker.worker.arguments import account_named, credential_named, switch, token_named, url_named
 from tokenworker.worker.masking import Result, hush_tick
 from tokenworker.worker.results import handed_over, results_of

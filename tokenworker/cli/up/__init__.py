@@ -91,7 +91,7 @@ def _start(children: list[Child], view: Terminal, stack: ExitStack) -> None:
 
 
 def _watch(plan: Plan, view: Terminal) -> None:
-    store = TokenStore(connect(plan.redis_url, timeout=0.5, retries=0), plan.config.prefix)
+    store = Store(connect(plan.redis_url, timeout=0.5, retries=0), plan.config.prefix)
     with view.live() as show:
         while True:
             for child in [*plan.servers, *plan.clients]:

@@ -67,7 +67,7 @@ def make_plan(environ: Mapping[str, str], folder: Path, asked: Ports, lock: int)
         raise ConfigError(faults)
     config = Config.from_env(env)
     if not embedded:
-        TokenStore(connect(config.redis_url), config.prefix).ping()
+        Inspection(connect(config.redis_url), config.prefix).ping()
     make = partial(_child, env, folder, lock)
     return Plan(
         servers=_servers(make, ports, config, env, folder),
@@ -118,10 +118,10 @@ def _servers(
         data = folder / "redis"
         with writing(folder):
             data.mkdir(mode=0o700, exist_ok=True)
-        store = TokenStore(connect(config.redis_url, timeout=0.5, retries=0), config.prefix)
+        server = Inspection(connect(config.redis_url, timeout=0.5, retries=0), config.prefix)
         command = server_command(ports["redis"], data)
         # It has data to write before it goes.
-        servers.append(make("redis", command, lambda: _answers(store), orphan_signal=signal.SIGTERM))
+        servers.append(make("redis", command, lambda: _answers(server), orphan_signal=signal.SIGTERM))
     if "sandbox" in ports:
         scale = float(env["TOKENWORKER_TIME_SCALE"])
         command = _python("tokenworker.cli.commands", "sandbox", f"--port={ports['sandbox']}", f"--time-scale={scale}")
@@ -149,9 +149,9 @@ def _celery(*arguments: str) -> list[str]:
     return _python("celery", "--app=tokenworker", *arguments)
 
 
-def _answers(store: Inspection) -> bool:
+def _answers(server: Inspection) -> bool:
     try:
-        store.ping()
+        server.ping()
     except StoreUnavailable:
         return False
     return True
