@@ -14,6 +14,9 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from support.targets import token_of
+from tokenworker.wechat.api import WeChat
+
 from tokenworker.accounts.account import Account
 from tokenworker.credential import Issued, fingerprint
 from tokenworker.errors import FetchError, TokenWorkerError
@@ -23,7 +26,6 @@ from tokenworker.refresh.fetcher import Fetcher
 from tokenworker.refresh.keeper import Keeper
 from tokenworker.secret import Secret
 from tokenworker.settings.config import Config
-from tokenworker.wechat.api import WeChat
 from tokenworker.wechat.transport import Transport
 from tokenworker.worker.runtime import Runtime
 
@@ -77,7 +79,7 @@ class Child:
         account = self._held.registry.account(appid)
         time.sleep(max(0.0, at - time.monotonic()))
         try:
-            token, _ = self._held.keeper.get(account, rejected)
+            token, _ = self._held.keeper.get(token_of(account), rejected)
         except TokenWorkerError as error:
             return {"seconds": time.monotonic() - at, "error": str(error)}
         return {"seconds": time.monotonic() - at, "fingerprint": token.fingerprint}
@@ -93,10 +95,10 @@ class Child:
         """Refresh an account, and be struck by a signal at a moment if one is named."""
         keeper = self._struck(signal.Signals[struck_by], when) if struck_by else self._held.keeper
         try:
-            outcome = keeper.refresh(self._held.registry.account(appid), Demand(early=early))
+            outcome = keeper.refresh(token_of(self._held.registry.account(appid)), Demand(early=early))
         except TokenWorkerError as error:
             return {"outcome": "failed", "error": str(error)}
-        return {"outcome": outcome.outcome}
+        return {"outcome": outcome.result}
 
     def keep(self, seconds: float) -> Answer:
         """Do for a while what beat and a worker do: tick, and refresh what is due."""
@@ -111,7 +113,7 @@ class Child:
         for _ in _beats(seconds, pause):
             seen["calls"] += 1
             try:
-                token, _ = self._held.keeper.get(self._held.registry.account(appid), rejected)
+                token, _ = self._held.keeper.get(token_of(self._held.registry.account(appid)), rejected)
             except TokenWorkerError:
                 seen["without"] += 1
                 continue
@@ -133,7 +135,7 @@ class Child:
                     if through == "reader":
                         reader.reject(appid, token.access_token)
                     else:
-                        self._held.keeper.get(self._held.registry.account(appid), token.fingerprint)
+                        self._held.keeper.get(token_of(self._held.registry.account(appid)), token.fingerprint)
                 except TokenWorkerError:
                     seen["without"] += 1
         return seen
@@ -155,7 +157,7 @@ class Child:
         self._held.reconcile()
         for appid in self._held.take_due():
             try:
-                self._held.keeper.refresh(self._held.registry.account(appid))
+                self._held.keeper.refresh(token_of(self._held.registry.account(appid)))
             except FetchError as error:
                 logger.info("%s: %s", appid, error)
 

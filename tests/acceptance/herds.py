@@ -13,6 +13,7 @@ from acceptance.crowd import Caller
 from acceptance.rows import Row
 from acceptance.stage import UPSTREAM, Prover, Stage, make_account
 from tokenworker.accounts.account import ENDPOINTS, Endpoint
+from tokenworker.credential import CredentialId
 from tokenworker.sandbox import Rules
 
 Situation = Literal["cold", "expired", "revoked"]
@@ -92,7 +93,7 @@ def _expired(stage: Stage, caller: Caller, appid: str) -> None:
     stage.upstream.rule(appid, life=UPSTREAM + 0.5)
     _fetched(caller, appid)
     stage.upstream.rule(appid)
-    wait_for(lambda: stage.store.without_token([appid]))
+    wait_for(lambda: [id_.account for id_ in stage.store.records.missing([CredentialId(each) for each in [appid]])])
 
 
 def _revoked(stage: Stage, caller: Caller, appid: str) -> str:

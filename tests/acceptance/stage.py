@@ -11,15 +11,18 @@ from pathlib import Path
 from typing import Self
 
 from support.processes import RedisServer, Stack, wait_for
+from support.targets import look
 
 from acceptance.crowd import Caller, Crowd, kept_environ
 from acceptance.upstream import Upstream
 from acceptance.watch import Watch, by_key
 from tokenworker.accounts.account import Account, Endpoint
+from tokenworker.credential import CredentialId
 from tokenworker.durations import Durations
 from tokenworker.sandbox import DEMO_SECRET, Rules
 from tokenworker.secret import Secret
-from tokenworker.store.records import Snapshot, TokenStore, connect
+from tokenworker.store.state import Snapshot
+from tokenworker.store.store import Store, connect
 
 #: How long the sandbox takes for an answer, unless a scenario says otherwise.
 UPSTREAM = 0.3
@@ -89,7 +92,7 @@ class Stage:
         self._exits.enter_context(self.upstream)
         self._exits.callback(self._take_back)
         self.upstream.slow(UPSTREAM)
-        self.store = TokenStore(connect(self.server.url))
+        self.store = Store(connect(self.server.url))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -118,7 +121,7 @@ class Stage:
         return Watch(by_key(self.server.url, appids or self.appids), self.upstream)
 
     def look(self, appid: str) -> Snapshot:
-        return self.store.look(appid)
+        return look(self.store, appid)
 
     def fetches(self) -> dict[str, int]:
         return {appid: self.upstream.fetches(appid) for appid in self.appids}
@@ -132,7 +135,12 @@ class Stage:
         self.upstream.slow(UPSTREAM)
 
     def wait_for_tokens(self, timeout: float = 10.0) -> None:
-        wait_for(lambda: not self.store.without_token(self.appids), timeout)
+        wait_for(
+            lambda: (
+                not [id_.account for id_ in self.store.records.missing([CredentialId(each) for each in self.appids])]
+            ),
+            timeout,
+        )
 
     def _take_back(self) -> None:
         self.prover.crowd.take_back(self._lent)

@@ -12,7 +12,7 @@ from support.pages import ALL, APPID, Block
 from support.processes import ROOT, RedisServer
 from support.readers import put
 
-from tokenworker.store.records import TokenStore
+from tokenworker.store.store import Store
 
 pytestmark = pytest.mark.conformance
 
@@ -94,7 +94,7 @@ EXAMPLES = [block for block in ALL if block.language in ("js", "php", "go", "jav
 
 @pytest.mark.parametrize("block", EXAMPLES, ids=str)
 def test_an_example_in_another_language_reads_the_token(
-    block: Block, server: RedisServer, store: TokenStore, tmp_path: Path
+    block: Block, server: RedisServer, store: Store, tmp_path: Path
 ) -> None:
     skip_without_what_it_needs(block.language)
     put(store, TOKEN, appid=APPID)

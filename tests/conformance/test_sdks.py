@@ -16,15 +16,17 @@ import pytest
 import redis
 from conversation import SDKS, Conversation
 from support.processes import RedisServer
+from support.targets import look, token_of
+from tokenworker.wechat.api import WeChat
 
 from tokenworker.accounts.account import Account
+from tokenworker.credential import CredentialId
 from tokenworker.durations import Durations
 from tokenworker.refresh.fetcher import Fetcher
 from tokenworker.refresh.keeper import Keeper
 from tokenworker.sandbox import Rules, Sandbox
 from tokenworker.secret import Secret
-from tokenworker.store.records import TokenStore
-from tokenworker.wechat.api import WeChat
+from tokenworker.store.store import Store
 from tokenworker.wechat.transport import Transport
 
 pytestmark = pytest.mark.conformance
@@ -35,7 +37,7 @@ SECRET = "0123456789abcdef0123456789abcdef"
 
 #: wechatpy takes no token that has less than 60 s left; so a token of 66 s is replaced each 0.6 s.
 RULES = Rules(life=66, overlap=65.5)
-DURATIONS = replace(Durations(), stable_leeway=65.4, overlap=65.5, report_interval=0.1, transient_wait=0.1)
+DURATIONS = replace(Durations(), second=65.4 / 295, overlap=65.5, report_interval=0.1, transient_wait=0.1)
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ def account(sdk: Sdk) -> Account:
 
 
 @pytest.fixture
-def keeper(store: TokenStore, sandbox: Sandbox) -> Keeper:
+def keeper(store: Store, sandbox: Sandbox) -> Keeper:
     source = WeChat(Transport(), (sandbox.url,), DURATIONS.fetch_timeout)
     return Keeper(store, Fetcher(store, source, DURATIONS), DURATIONS)
 
@@ -107,9 +109,9 @@ def kept_fresh(keeper: Keeper, account: Account) -> Iterator[None]:
 
     def refresh() -> None:
         while not over.wait(0.02):
-            keeper.refresh(account)
+            keeper.refresh(token_of(account))
 
-    keeper.refresh(account)
+    keeper.refresh(token_of(account))
     thread = threading.Thread(target=refresh)
     thread.start()
     try:
@@ -140,16 +142,16 @@ def test_with_its_own_refresh_off_it_waits_for_ours_after_a_revocation(
     account: Account,
     sandbox: Sandbox,
     run: Callable[[str], Conversation],
-    store: TokenStore,
+    store: Store,
 ) -> None:
-    keeper.refresh(account)
+    keeper.refresh(token_of(account))
     app = run("off")
     assert app.ask() == "0"
-    revoked = store.look(APPID).fingerprint
+    revoked = look(store, APPID).fingerprint
     sandbox.revoke(APPID)
     assert app.ask() == "40001"
-    store.reject(APPID, revoked)
-    keeper.refresh(account)
+    store.records.reject(CredentialId(APPID), revoked)
+    keeper.refresh(token_of(account))
 
     assert [app.ask() for _ in range(3)] == ["0"] * 3
     assert sandbox.counts(APPID, "token").fetches == 0
@@ -198,7 +200,7 @@ def test_the_caches_under_easywechat_read_our_copies(
     names = ("easywechat", "easywechat-5", "easywechat-6-key-contains-secret")
     publish = tuple(f"{name}:{before}" if before else name for name in names)
     account = Account(APPID, Secret(SECRET), publish=publish)
-    keeper.refresh(account)
+    keeper.refresh(token_of(account))
     token = str(client.get(f"tokenworker:{{{APPID}}}:access_token"), "ascii")  # type: ignore[arg-type]
     keys = [copy.key.removeprefix(before) for copy in account.blank_copies]
     with Conversation("php", "cache.php", which, "127.0.0.1", str(server.port), given) as app:

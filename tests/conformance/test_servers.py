@@ -15,11 +15,12 @@ from pathlib import Path
 import pytest
 from support.processes import ROOT, RedisServer, Stack, wait_for
 from support.readers import put_named as put
+from support.targets import look
 
 from tokenworker import AsyncTokenReader, TokenReader
 from tokenworker.cli.up.embedded import server_binary
 from tokenworker.sandbox import Sandbox
-from tokenworker.store.records import TokenStore, connect
+from tokenworker.store.store import Store, connect
 from tokenworker.worker.redisbroker import SMALLEST_QUEUE, SMALLEST_STORE
 
 pytestmark = pytest.mark.conformance
@@ -74,13 +75,13 @@ def test_every_server_holds_and_serves_tokens(old_server: RedisServer) -> None:
             return (await reader.get_token("wx1")).access_token
 
     with closing(connect(old_server.url)) as client, TokenReader(old_server.url) as reader:
-        store = TokenStore(client)
+        store = Store(client)
         put(store)
         store.trial("wx1")
         reader.reject("wx1", "token-of-wx1")
 
         assert asyncio.run(read()) == "token-of-wx1"
-        assert store.look("wx1").rejected
+        assert look(store, "wx1").rejected
     assert at_least(version(old_server), SMALLEST_STORE)
 
 
@@ -106,13 +107,13 @@ def test_the_queue_works_on_servers_that_are_new_enough_and_the_others_are_named
 WITH_REDIS_PY = """
 import asyncio, sys, redis
 from tokenworker import AsyncTokenReader, TokenReader
-from tokenworker.store.records import TokenStore, connect
+from tokenworker.store.store import Store, connect
 from tokenworker.credential import Credential
 
 url = sys.argv[1]
-store = TokenStore(connect(url))
-lease = store.take_lease("wx1", 5)
-store.commit(lease, Credential("token", lease.taken_at + 100), refresh_at=lease.taken_at + 50)
+store = Store(connect(url))
+lease = lease_of(store, "wx1", 5)
+store.records.commit(lease, Credential("token", lease.taken_at + 100), refresh_at=lease.taken_at + 50)
 
 async def read():
     async with AsyncTokenReader(url) as reader:

@@ -21,13 +21,16 @@ import redis
 from click.testing import CliRunner, Result
 from support.processes import RedisServer, Stack, wait_for
 from support.readers import put_named as put
+from support.targets import look
 
 from tokenworker.cli.commands import main
+from tokenworker.credential import CredentialId
 from tokenworker.durations import Durations
 from tokenworker.refresh.causes import Demand
 from tokenworker.refresh.outcomes import reason
 from tokenworker.sandbox import DEMO_APPID, DEMO_SECRET, Sandbox
-from tokenworker.store.records import Snapshot, TokenStore
+from tokenworker.store.state import Snapshot
+from tokenworker.store.store import Store
 
 #: A shell that knows no account.
 UNCONFIGURED: dict[str, str | None] = {"WECHAT_APPID": None, "WECHAT_SECRET": None}
@@ -49,17 +52,17 @@ def ends_with_one_sentence(result: Result) -> bool:
     return result.exit_code == 1 and result.stderr.count("\n") == 1 and "Traceback" not in result.output
 
 
-def test_get_prints_the_token_and_nothing_else(cli: CliRunner, store: TokenStore) -> None:
+def test_get_prints_the_token_and_nothing_else(cli: CliRunner, store: Store) -> None:
     put(store)
 
     assert cli.invoke(main, ["get"]).stdout == "token-of-wx1\n"
     assert cli.invoke(main, ["get", "wx1"]).stdout == "token-of-wx1\n"
 
 
-def test_get_asks_which_account_when_there_are_several(cli: CliRunner, store: TokenStore) -> None:
+def test_get_asks_which_account_when_there_are_several(cli: CliRunner, store: Store) -> None:
     put(store)
     put(store, "wx2")
-    store.rename({"wx2": "shop"})
+    store.notes.rename({"wx2": "shop"})
     result = cli.invoke(main, ["get"], env=UNCONFIGURED)
 
     assert ends_with_one_sentence(result)
@@ -67,8 +70,8 @@ def test_get_asks_which_account_when_there_are_several(cli: CliRunner, store: To
     assert cli.invoke(main, ["get", "wx2"]).stdout == "token-of-wx2\n"
 
 
-def test_of_many_accounts_a_few_are_listed(cli: CliRunner, store: TokenStore) -> None:
-    store.enroll([f"wx{number:04}" for number in range(1000)])
+def test_of_many_accounts_a_few_are_listed(cli: CliRunner, store: Store) -> None:
+    store.schedule.add([CredentialId(each) for each in [f"wx{number:04}" for number in range(1000)]])
     result = cli.invoke(main, ["get"], env=UNCONFIGURED)
 
     assert ends_with_one_sentence(result)
@@ -77,7 +80,7 @@ def test_of_many_accounts_a_few_are_listed(cli: CliRunner, store: TokenStore) ->
 
 @pytest.mark.parametrize("command", ["get", "status"])
 def test_an_account_that_is_not_kept_is_an_error_that_says_which_are(
-    cli: CliRunner, store: TokenStore, client: redis.Redis, command: str
+    cli: CliRunner, store: Store, client: redis.Redis, command: str
 ) -> None:
     put(store)
     before = client.keys("*")
@@ -91,10 +94,10 @@ def test_an_account_that_is_not_kept_is_an_error_that_says_which_are(
 # Names.
 
 
-def test_a_name_stands_for_its_appid(cli: CliRunner, store: TokenStore) -> None:
+def test_a_name_stands_for_its_appid(cli: CliRunner, store: Store) -> None:
     put(store)
     put(store, "wx2")
-    store.rename({"wx1": "shop", "wx2": "官方旗舰店"})
+    store.notes.rename({"wx1": "shop", "wx2": "官方旗舰店"})
 
     assert cli.invoke(main, ["get", "shop"]).stdout == "token-of-wx1\n"
     assert cli.invoke(main, ["get", "官方旗舰店"]).stdout == "token-of-wx2\n"
@@ -103,18 +106,18 @@ def test_a_name_stands_for_its_appid(cli: CliRunner, store: TokenStore) -> None:
     assert "wx1" not in status
 
 
-def test_an_appid_wins_over_a_name(cli: CliRunner, store: TokenStore) -> None:
+def test_an_appid_wins_over_a_name(cli: CliRunner, store: Store) -> None:
     put(store)
     put(store, "wx2")
-    store.rename({"wx2": "wx1"})
+    store.notes.rename({"wx2": "wx1"})
 
     assert cli.invoke(main, ["get", "wx1"]).stdout == "token-of-wx1\n"
 
 
-def test_a_name_that_two_accounts_have_is_not_enough(cli: CliRunner, store: TokenStore) -> None:
+def test_a_name_that_two_accounts_have_is_not_enough(cli: CliRunner, store: Store) -> None:
     put(store)
     put(store, "wx2")
-    store.rename({"wx1": "shop", "wx2": "shop"})
+    store.notes.rename({"wx1": "shop", "wx2": "shop"})
     result = cli.invoke(main, ["get", "shop"])
 
     assert ends_with_one_sentence(result)
@@ -122,10 +125,10 @@ def test_a_name_that_two_accounts_have_is_not_enough(cli: CliRunner, store: Toke
 
 
 @pytest.mark.parametrize("nobody", ["", " ", "sh", "SHOP", "wx"])
-def test_a_part_of_a_name_or_nothing_at_all_is_nobody(cli: CliRunner, store: TokenStore, nobody: str) -> None:
+def test_a_part_of_a_name_or_nothing_at_all_is_nobody(cli: CliRunner, store: Store, nobody: str) -> None:
     put(store)
     put(store, "wx2")
-    store.rename({"wx2": "shop"})
+    store.notes.rename({"wx2": "shop"})
     result = cli.invoke(main, ["get", nobody])
 
     assert ends_with_one_sentence(result)
@@ -134,7 +137,7 @@ def test_a_part_of_a_name_or_nothing_at_all_is_nobody(cli: CliRunner, store: Tok
 
 @pytest.mark.parametrize("secret", ["81_" + "a-_9Z" * 27, "c0ffee11c0ffee22c0ffee33c0ffee44"])
 def test_a_token_or_a_secret_in_the_place_of_an_account_is_not_printed(
-    cli: CliRunner, store: TokenStore, secret: str
+    cli: CliRunner, store: Store, secret: str
 ) -> None:
     put(store)
     result = cli.invoke(main, ["get", secret])
@@ -143,7 +146,7 @@ def test_a_token_or_a_secret_in_the_place_of_an_account_is_not_printed(
     assert "no account here has the appid or the name '***': there is wx1" in result.stderr
 
 
-def test_a_name_of_the_settings_here_counts_too(cli: CliRunner, store: TokenStore, tmp_path: Path) -> None:
+def test_a_name_of_the_settings_here_counts_too(cli: CliRunner, store: Store, tmp_path: Path) -> None:
     put(store, "wx2")
     file = tmp_path / "accounts.toml"
     file.write_text(f'[[account]]\nappid = "wx2"\nsecret = "{SECRET}"\nname = "shop"\n')
@@ -152,7 +155,7 @@ def test_a_name_of_the_settings_here_counts_too(cli: CliRunner, store: TokenStor
     assert cli.invoke(main, ["get", "shop"], env=environ).stdout == "token-of-wx2\n"
 
 
-def test_status_shows_the_accounts_that_are_named(cli: CliRunner, store: TokenStore) -> None:
+def test_status_shows_the_accounts_that_are_named(cli: CliRunner, store: Store) -> None:
     for appid in ("wx1", "wx2", "wx3"):
         put(store, appid)
     rows = cli.invoke(main, ["status", "--json", "wx3", "wx1"]).stdout.splitlines()
@@ -163,14 +166,14 @@ def test_status_shows_the_accounts_that_are_named(cli: CliRunner, store: TokenSt
 # Which account, and where.
 
 
-def test_one_account_in_the_settings_is_meant_whatever_else_is_kept(cli: CliRunner, store: TokenStore) -> None:
+def test_one_account_in_the_settings_is_meant_whatever_else_is_kept(cli: CliRunner, store: Store) -> None:
     put(store)
     put(store, DEMO_APPID)
 
     assert cli.invoke(main, ["get"]).stdout == "token-of-wx1\n"
 
 
-def test_settings_that_this_shell_cannot_use_are_no_hindrance(cli: CliRunner, store: TokenStore) -> None:
+def test_settings_that_this_shell_cannot_use_are_no_hindrance(cli: CliRunner, store: Store) -> None:
     put(store)
     for environ in ({"WECHAT_SECRET": None}, UNCONFIGURED | {"TOKENWORKER_ACCOUNTS": "/nowhere.toml"}):
         assert cli.invoke(main, ["get"], env=environ).stdout == "token-of-wx1\n"
@@ -199,7 +202,7 @@ def test_the_place_is_said_without_its_password(cli: CliRunner, server: RedisSer
 
 
 def test_who_may_only_read_a_token_gets_it_by_its_appid(
-    cli: CliRunner, store: TokenStore, server: RedisServer, client: redis.Redis
+    cli: CliRunner, store: Store, server: RedisServer, client: redis.Redis
 ) -> None:
     put(store)
     rights = ["+get", "+pttl", "+time"]
@@ -224,7 +227,7 @@ def test_in_the_wrong_folder_it_is_said_what_to_do(cli: CliRunner, command: str)
 # The state of all.
 
 
-def test_status_shows_every_account_and_no_token(cli: CliRunner, store: TokenStore) -> None:
+def test_status_shows_every_account_and_no_token(cli: CliRunner, store: Store) -> None:
     put(store)
     result = cli.invoke(main, ["status"])
 
@@ -234,7 +237,7 @@ def test_status_shows_every_account_and_no_token(cli: CliRunner, store: TokenSto
     assert "token-of" not in result.stdout
 
 
-def test_status_as_json_is_one_object_an_account(cli: CliRunner, store: TokenStore) -> None:
+def test_status_as_json_is_one_object_an_account(cli: CliRunner, store: Store) -> None:
     put(store)
     put(store, "wx2")
     rows = [json.loads(line) for line in cli.invoke(main, ["status", "--json"]).stdout.splitlines()]
@@ -244,9 +247,9 @@ def test_status_as_json_is_one_object_an_account(cli: CliRunner, store: TokenSto
     assert "token-of" not in repr(rows)
 
 
-def test_status_fails_when_an_account_has_no_token(cli: CliRunner, store: TokenStore) -> None:
+def test_status_fails_when_an_account_has_no_token(cli: CliRunner, store: Store) -> None:
     put(store)
-    store.enroll(["wx2"])
+    store.schedule.add([CredentialId(each) for each in ["wx2"]])
     result = cli.invoke(main, ["status"])
 
     assert result.exit_code == 1
@@ -254,14 +257,14 @@ def test_status_fails_when_an_account_has_no_token(cli: CliRunner, store: TokenS
 
 
 def test_status_shows_what_is_wrong_with_the_accounts_file_until_it_is_put_right(
-    make_stack: Callable[..., Stack], server: RedisServer, sandbox: Sandbox, store: TokenStore, tmp_path: Path
+    make_stack: Callable[..., Stack], server: RedisServer, sandbox: Sandbox, store: Store, tmp_path: Path
 ) -> None:
     file = tmp_path / "accounts.toml"
     account = f'[[account]]\nappid = "{DEMO_APPID}"\nsecret = "{DEMO_SECRET}"\n'
     file.write_text(account)
     stack = make_stack(server, sandbox, WECHAT_APPID="", WECHAT_SECRET="", TOKENWORKER_ACCOUNTS=str(file))
     stack.worker()
-    wait_for(lambda: DEMO_APPID in store.appids() and store.look(DEMO_APPID).token)
+    wait_for(lambda: DEMO_APPID in [id_.account for id_ in store.schedule.ids()] and look(store, DEMO_APPID).credential)
     assert run_in(stack, "status").returncode == 0
     file.write_text(account + "[[account]\n")
     wait_for(store.accounts_error)
@@ -272,7 +275,7 @@ def test_status_shows_what_is_wrong_with_the_accounts_file_until_it_is_put_right
     assert str(file) in table.stdout.splitlines()[-1]
     assert str(file) in json.loads(lines.stdout)["accounts_error"]
     file.write_text(account)
-    wait_for(lambda: not store.accounts_error())
+    wait_for(lambda: not store.notes.accounts_error())
     assert run_in(stack, "status").returncode == 0
 
 
@@ -303,7 +306,7 @@ def test_without_redis_every_command_ends_with_one_sentence(cli: CliRunner, comm
     ],
 )
 def test_refresh_without_a_worker_or_a_queue_says_so(
-    server: RedisServer, store: TokenStore, environ: dict[str, str], sentence: str
+    server: RedisServer, store: Store, environ: dict[str, str], sentence: str
 ) -> None:
     put(store)
     command = [sys.executable, "-m", "tokenworker.cli", "refresh", "wx1", "--timeout", "0.5"]
@@ -320,11 +323,11 @@ def test_refresh_without_a_worker_or_a_queue_says_so(
 
 @pytest.mark.parametrize("command", ["refresh", "leak"])
 def test_what_keeps_an_account_from_being_refreshed_is_said(
-    stack: Stack, sandbox: Sandbox, store: TokenStore, command: str
+    stack: Stack, sandbox: Sandbox, store: Store, command: str
 ) -> None:
     sandbox.add_account(DEMO_APPID, frozen=True)
     stack.worker()
-    wait_for(lambda: DEMO_APPID in store.appids() and store.look(DEMO_APPID).error)
+    wait_for(lambda: DEMO_APPID in [id_.account for id_ in store.schedule.ids()] and look(store, DEMO_APPID).error)
     run = run_in(stack, command)
 
     assert run.returncode == 1
@@ -333,9 +336,9 @@ def test_what_keeps_an_account_from_being_refreshed_is_said(
     assert "AppSecret" in run.stderr
 
 
-def test_a_failure_that_is_tried_again_is_said_too(stack: Stack, sandbox: Sandbox, store: TokenStore) -> None:
+def test_a_failure_that_is_tried_again_is_said_too(stack: Stack, sandbox: Sandbox, store: Store) -> None:
     stack.worker()
-    wait_for(lambda: DEMO_APPID in store.appids() and store.look(DEMO_APPID).token)
+    wait_for(lambda: DEMO_APPID in [id_.account for id_ in store.schedule.ids()] and look(store, DEMO_APPID).credential)
     time.sleep(5)  # sooner a third token could kill the first
     sandbox.fault("status", times=50, status=502)
     run = run_in(stack, "refresh", "--timeout", "0.5")
@@ -345,9 +348,9 @@ def test_a_failure_that_is_tried_again_is_said_too(stack: Stack, sandbox: Sandbo
     assert "502" in run.stderr
 
 
-def test_a_refresh_too_early_says_so_and_is_no_failure(stack: Stack, store: TokenStore) -> None:
+def test_a_refresh_too_early_says_so_and_is_no_failure(stack: Stack, store: Store) -> None:
     stack.worker()
-    wait_for(lambda: DEMO_APPID in store.appids() and store.look(DEMO_APPID).token)
+    wait_for(lambda: DEMO_APPID in [id_.account for id_ in store.schedule.ids()] and look(store, DEMO_APPID).credential)
     run = run_in(stack, "refresh")
 
     assert run.returncode == 0

@@ -13,12 +13,13 @@ from pathlib import Path
 import pytest
 from support.clock import ClockedServer, WallClock
 from support.processes import RedisServer
+from support.targets import lease_of, look, token_of
 
 from tokenworker.credential import Credential
 from tokenworker.durations import Durations
 from tokenworker.sandbox import DEMO_APPID, DEMO_SECRET, Sandbox
 from tokenworker.settings.config import Config
-from tokenworker.store.records import TokenStore
+from tokenworker.store.store import Store
 from tokenworker.worker.runtime import Runtime
 from tokenworker.worker.watchdog import Watchdog
 
@@ -48,9 +49,9 @@ def held(clocked: ClockedServer, sandbox: Sandbox, tmp_path: Path) -> Runtime:
 
 
 def life_of(held: Runtime) -> float:
-    snapshot = held.store.look(DEMO_APPID)
-    assert snapshot.token
-    return snapshot.token.expires_in(snapshot.now)
+    snapshot = look(held.store, DEMO_APPID)
+    assert snapshot.credential
+    return snapshot.credential.expires_in(snapshot.now)
 
 
 def test_a_clock_that_went_back_does_not_lengthen_the_life_of_a_token(
@@ -91,9 +92,9 @@ def test_a_clock_that_goes_on_costs_one_fetch_at_most(held: Runtime, step: Step,
 
 
 def test_a_lease_that_a_clock_lengthened_blocks_nobody(held: Runtime, step: Step) -> None:
-    assert held.store.take_lease(DEMO_APPID, 2)
+    assert lease_of(held.store, DEMO_APPID, 2)
     step(-3600)
-    token, now = held.keeper.get(held.registry.account())
+    token, now = held.keeper.get(token_of(held.registry.account()))
 
     assert token.expires_in(now) > 0
 
@@ -161,10 +162,10 @@ def host_clock(tmp_path: Path) -> WallClock:
 def put(server: RedisServer, life: float) -> None:
     """Put a token into Redis that a reader may hand out for `life` seconds after Redis is gone."""
     with server.client() as client:
-        store = TokenStore(client)
-        lease = store.take_lease("wx1", 5)
+        store = Store(client)
+        lease = lease_of(store, "wx1", 5)
         assert lease
-        store.commit(lease, Credential("the-token", lease.taken_at + life + 30), refresh_at=lease.taken_at)
+        store.records.commit(lease, Credential("the-token", lease.taken_at + life + 30), refresh_at=lease.taken_at)
 
 
 def test_a_copy_does_not_die_when_the_wall_clock_goes_ahead(

@@ -14,6 +14,7 @@ import pytest
 import redis
 from rich.console import Console
 from support.processes import RedisServer
+from support.targets import lease_of, look, token_of
 
 from tokenworker.accounts.account import Account
 from tokenworker.cli.terminal import Terminal
@@ -25,7 +26,7 @@ from tokenworker.refresh.causes import Demand
 from tokenworker.sandbox import DEMO_APPID, DEMO_SECRET, Sandbox
 from tokenworker.secret import Secret
 from tokenworker.settings.config import Config
-from tokenworker.store.records import TokenStore, connect
+from tokenworker.store.store import Store, connect
 from tokenworker.worker.runtime import Runtime
 from tokenworker.worker.watchdog import Watchdog
 
@@ -245,7 +246,7 @@ def accounts(tmp_path: Path) -> Path:
 
 
 def runtime_for(url: str, sandbox: Sandbox, accounts: Path) -> Runtime:
-    durations = replace(Durations(), stable_leeway=4.9, overlap=5.0, fetch_timeout=1.0)
+    durations = replace(Durations(), second=1 / 60, overlap=5.0, fetch_timeout=1.0)
     return Runtime.from_config(
         Config(redis_url=url, api_urls=(sandbox.url,), durations=durations, accounts_file=accounts)
     )
@@ -257,7 +258,7 @@ def held(server: RedisServer, sandbox: Sandbox, accounts: Path) -> Runtime:
 
 
 def refresh(held: Runtime, *, force: bool = False) -> None:
-    held.keeper.refresh(held.registry.account(), Demand(force=force))
+    held.keeper.refresh(token_of(held.registry.account()), Demand(force=force))
 
 
 def others_keys(client: redis.Redis) -> set[str]:
@@ -291,7 +292,7 @@ def test_every_copy_is_written_with_the_token_and_lives_exactly_as_long(held: Ru
 
     assert others_keys(client) == expected_keys(held)
     assert len(others_keys(client)) == 1 + len(OF_TOKENS) + 3
-    assert held.store.look(DEMO_APPID).publish_digest == held.registry.account().publish_digest
+    assert look(held.store, DEMO_APPID).publish_digest == held.registry.account().publish_digest
     assert_same_end(client)
     assert 19_000 < life(client, OURS) <= 20_000
     token = value_of(client, OURS)
@@ -309,11 +310,11 @@ def test_a_new_token_replaces_every_copy(held: Runtime, client: redis.Redis) -> 
 
 def test_copies_of_a_token_found_dead_go_with_it(held: Runtime, client: redis.Redis, sandbox: Sandbox) -> None:
     refresh(held)
-    dead = held.store.look(DEMO_APPID).fingerprint
+    dead = look(held.store, DEMO_APPID).fingerprint
     sandbox.fault("reset", path="stable_token")
     sandbox.revoke()
     with pytest.raises(NetworkError):
-        held.keeper.refresh(held.registry.account(), Demand(rejected=dead))
+        held.keeper.refresh(token_of(held.registry.account()), Demand(rejected=dead))
 
     assert not client.exists(OURS)
     assert not others_keys(client)
@@ -377,13 +378,13 @@ def test_a_changed_list_takes_effect_while_an_account_rests(
     assert others_keys(client) == {"NEW"}
 
 
-def test_a_key_that_moves_to_another_account_keeps_its_new_token(store: TokenStore, client: redis.Redis) -> None:
+def test_a_key_that_moves_to_another_account_keeps_its_new_token(store: Store, client: redis.Redis) -> None:
     def commit(appid: str, text: str, *publish: str) -> None:
         account = Account(appid, Secret(SECRET), publish=publish)
-        lease = store.take_lease(appid, 5)
+        lease = lease_of(store, appid, 5)
         assert lease
         token = Credential(text, lease.taken_at + 60)
-        store.commit(lease, token, refresh_at=0, copies=account.copies(token, lease.taken_at))
+        store.records.commit(lease, token, refresh_at=0, copies=account.copies(token, lease.taken_at))
 
     commit("wx1", "a", "KEY")
     commit("wx2", "b", "KEY")
@@ -530,21 +531,21 @@ def test_an_account_goes_though_its_copies_may_not_be_touched(
         assert client.keys(f"tokenworker:*{DEMO_APPID}*") == [f"tokenworker:{{{DEMO_APPID}}}:state".encode()]
 
 
-def test_a_copy_of_any_type_is_overwritten(store: TokenStore, client: redis.Redis) -> None:
+def test_a_copy_of_any_type_is_overwritten(store: Store, client: redis.Redis) -> None:
     client.rpush("KEY", "a list")
-    lease = store.take_lease(APPID, 5)
+    lease = lease_of(store, APPID, 5)
     assert lease
     token = Credential("token", lease.taken_at + 60)
     copies = replace(ACCOUNT, publish=("KEY",)).copies(token, lease.taken_at)
 
-    assert store.commit(lease, token, refresh_at=0, copies=copies) == ("committed", "")
+    assert store.records.commit(lease, token, refresh_at=0, copies=copies) == ("committed", "")
     assert client.get("KEY") == b"token"
 
 
-def test_a_copy_made_of_another_token_is_not_written(store: TokenStore, client: redis.Redis) -> None:
-    lease = store.take_lease(APPID, 5)
+def test_a_copy_made_of_another_token_is_not_written(store: Store, client: redis.Redis) -> None:
+    lease = lease_of(store, APPID, 5)
     assert lease
-    store.commit(lease, Credential("new", lease.taken_at + 60), refresh_at=0)
+    store.records.commit(lease, Credential("new", lease.taken_at + 60), refresh_at=0)
     old = Credential("old", lease.taken_at + 60)
 
     assert store.publish(APPID, old, replace(ACCOUNT, publish=("KEY",)).copies(old, 0), "x") == ""
@@ -554,6 +555,6 @@ def test_a_copy_made_of_another_token_is_not_written(store: TokenStore, client: 
 def test_a_store_without_rights_to_anything_still_says_so(own_server: RedisServer) -> None:
     with own_server.client() as client:
         client.execute_command("ACL", "SETUSER", "nobody", "on", ">pw", "+@all")
-    store = TokenStore(connect(own_server.url.replace("//", "//nobody:pw@")))
+    store = Store(connect(own_server.url.replace("//", "//nobody:pw@")))
 
     assert store.without_copies({APPID: ["KEY"]}) == [APPID]

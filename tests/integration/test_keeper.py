@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 import redis
 from support.processes import RedisServer
+from support.targets import lease_of, look, token_of
+from tokenworker.wechat.api import Source, WeChat
 
 from tokenworker.accounts.account import Account
 from tokenworker.credential import Issued, fingerprint
@@ -31,8 +33,7 @@ from tokenworker.refresh.fetcher import Fetcher, Limits
 from tokenworker.refresh.keeper import Keeper
 from tokenworker.sandbox import DEMO_APPID, DEMO_SECRET, Rules, Sandbox
 from tokenworker.secret import Secret
-from tokenworker.store.records import TokenStore, connect
-from tokenworker.wechat.api import Source, WeChat
+from tokenworker.store.store import Store, connect
 from tokenworker.wechat.transport import Transport
 from tokenworker.worker.runtime import describe
 
@@ -45,7 +46,7 @@ STATE = f"tokenworker:{{{DEMO_APPID}}}:state"
 DURATIONS = replace(
     Durations(),
     tick=0.2,
-    stable_leeway=4.9,
+    second=1 / 60,
     overlap=5.0,
     fetch_timeout=1.0,
     transient_wait=0.15,
@@ -57,12 +58,12 @@ DURATIONS = replace(
 )
 
 
-def refresher_for(store: TokenStore, source: Source, durations: Durations, limits: Limits | None = None) -> Keeper:
+def refresher_for(store: Store, source: Source, durations: Durations, limits: Limits | None = None) -> Keeper:
     return Keeper(store, Fetcher(store, source, durations, limits=limits), durations)
 
 
 @pytest.fixture
-def make_refresher(store: TokenStore, sandbox: Sandbox) -> Callable[..., Keeper]:
+def make_refresher(store: Store, sandbox: Sandbox) -> Callable[..., Keeper]:
     def make(**changes: float) -> Keeper:
         durations = replace(DURATIONS, **changes)
         wechat = WeChat(Transport(), (sandbox.url,), durations.fetch_timeout)
@@ -82,37 +83,37 @@ def token_of(client: redis.Redis) -> str:
     return value.decode()
 
 
-def planned_in(store: TokenStore, client: redis.Redis) -> float:
+def planned_in(store: Store, client: redis.Redis) -> float:
     score = client.zscore("tokenworker:due", DEMO_APPID)
     assert isinstance(score, float)
     return score - store.now()
 
 
 def test_a_cold_account_gets_a_token(keeper: Keeper, sandbox: Sandbox, client: redis.Redis) -> None:
-    outcome = keeper.refresh(ACCOUNT)
+    outcome = keeper.refresh(token_of(ACCOUNT))
 
-    assert outcome.outcome == "refreshed"
+    assert outcome.result == "refreshed"
     assert outcome.expires_in == pytest.approx(20, abs=0.5)
     assert sandbox.verdict(token_of(client)).verdict == "current"
 
 
 @pytest.mark.parametrize("account", [ACCOUNT, CLASSIC], ids=["stable", "classic"])
 def test_a_fresh_token_is_left_alone(keeper: Keeper, sandbox: Sandbox, account: Account) -> None:
-    keeper.refresh(account)
+    keeper.refresh(token_of(account))
 
-    assert [keeper.refresh(account).outcome for _ in range(5)] == ["fresh"] * 5
+    assert [keeper.refresh(token_of(account)).result for _ in range(5)] == ["fresh"] * 5
     assert sandbox.counts().fetches == 1
 
 
-def test_a_stale_token_is_replaced_while_it_still_works(store: TokenStore, client: redis.Redis) -> None:
+def test_a_stale_token_is_replaced_while_it_still_works(store: Store, client: redis.Redis) -> None:
     with Sandbox(Rules(life=1, overlap=0.6)) as quick:
-        durations = replace(DURATIONS, stable_leeway=0.55)
+        durations = replace(DURATIONS, second=0.55 / 295)
         keeper = refresher_for(store, WeChat(Transport(), (quick.url,), 1), durations)
-        keeper.refresh(ACCOUNT)
+        keeper.refresh(token_of(ACCOUNT))
         old = token_of(client)
         time.sleep(0.47)
 
-        assert keeper.refresh(ACCOUNT).outcome == "refreshed"
+        assert keeper.refresh(token_of(ACCOUNT)).result == "refreshed"
         assert token_of(client) != old
         assert quick.verdict(old).verdict == "overlap"
 
@@ -124,7 +125,7 @@ def test_thirty_two_at_once_make_one_fetch(
 ) -> None:
     refreshers = [make_refresher() for _ in range(32)]
     with ThreadPoolExecutor(32) as pool:
-        outcomes = list(pool.map(lambda keeper: keeper.refresh(account, demand).outcome, refreshers))
+        outcomes = list(pool.map(lambda keeper: keeper.refresh(token_of(account), demand).result, refreshers))
 
     assert sandbox.counts().fetches == 1
     assert outcomes.count("refreshed") >= 1
@@ -137,7 +138,7 @@ def test_all_who_ask_for_a_missing_token_get_the_same_one(
     sandbox.fault("delay", seconds=0.3)
     refreshers = [make_refresher() for _ in range(16)]
     with ThreadPoolExecutor(16) as pool:
-        tokens = {token.access_token for token, _ in pool.map(lambda keeper: keeper.get(CLASSIC), refreshers)}
+        tokens = {token.access_token for token, _ in pool.map(lambda keeper: keeper.get(token_of(CLASSIC)), refreshers)}
 
     assert len(tokens) == 1
     assert sandbox.counts().fetches == 1
@@ -164,35 +165,35 @@ def test_a_failure_of_any_kind_leaves_a_working_token_alone(
     make_refresher: Callable[..., Keeper],
     sandbox: Sandbox,
     client: redis.Redis,
-    store: TokenStore,
+    store: Store,
     fault: dict[str, object],
     error: type[Exception],
 ) -> None:
     keeper = make_refresher(overlap=0.0, fetch_timeout=0.3)
-    keeper.refresh(ACCOUNT)
+    keeper.refresh(token_of(ACCOUNT))
     before, left = token_of(client), int(client.pttl(TOKEN))
     sandbox.fault(**fault)  # type: ignore[arg-type]
     with pytest.raises(error) as caught:
-        keeper.refresh(ACCOUNT, Demand(early=True))
+        keeper.refresh(token_of(ACCOUNT), Demand(early=True))
 
     assert token_of(client) == before
     assert int(client.pttl(TOKEN)) > left - 1500
     assert caught.value.retry_in > 0  # type: ignore[attr-defined]
-    assert store.look(DEMO_APPID).error
+    assert look(store, DEMO_APPID).error
     assert DEMO_SECRET not in str(caught.value)
 
 
-def test_a_failing_account_rests_and_then_recovers(keeper: Keeper, sandbox: Sandbox, store: TokenStore) -> None:
+def test_a_failing_account_rests_and_then_recovers(keeper: Keeper, sandbox: Sandbox, store: Store) -> None:
     sandbox.fault("errcode", errcode=-1, times=2)
     for _ in range(2):
         with pytest.raises(TransientError) as caught:
-            keeper.refresh(ACCOUNT)
-        assert keeper.refresh(ACCOUNT).outcome == "waiting"
+            keeper.refresh(token_of(ACCOUNT))
+        assert keeper.refresh(token_of(ACCOUNT)).result == "waiting"
         time.sleep(caught.value.retry_in or 0)
 
-    assert keeper.refresh(ACCOUNT).outcome == "refreshed"
+    assert keeper.refresh(token_of(ACCOUNT)).result == "refreshed"
     assert sandbox.counts().fetches == 3
-    assert store.look(DEMO_APPID).failures == 0
+    assert look(store, DEMO_APPID).failures == 0
 
 
 def test_a_new_secret_ends_the_rest_at_once(keeper: Keeper) -> None:
@@ -200,15 +201,15 @@ def test_a_new_secret_ends_the_rest_at_once(keeper: Keeper) -> None:
     with pytest.raises(OperatorError, match="40125"):
         keeper.refresh(wrong)
 
-    assert keeper.refresh(wrong).outcome == "waiting"
-    assert keeper.refresh(ACCOUNT).outcome == "refreshed"
+    assert keeper.refresh(wrong).result == "waiting"
+    assert keeper.refresh(token_of(ACCOUNT)).result == "refreshed"
 
 
 def test_who_asks_while_an_account_rests_hears_why_and_what_to_do(keeper: Keeper, sandbox: Sandbox) -> None:
     sandbox.add_account(DEMO_APPID, whitelist=["203.0.113.9"])
     for _ in range(3):
         with pytest.raises(TokenUnavailable, match=r"add 127\.0\.0\.1 to the IP whitelist") as caught:
-            keeper.get(ACCOUNT)
+            keeper.get(token_of(ACCOUNT))
 
     assert caught.value.errcode == 40164
     assert caught.value.retry_in
@@ -232,32 +233,32 @@ def test_a_rejected_token_that_is_dead_is_replaced_once(
 
 
 def test_a_rejected_token_that_works_is_kept(keeper: Keeper, sandbox: Sandbox, client: redis.Redis) -> None:
-    keeper.refresh(CLASSIC)
+    keeper.refresh(token_of(CLASSIC))
     good = token_of(client)
-    tokens = {keeper.get(CLASSIC, fingerprint(good))[0].access_token for _ in range(5)}
+    tokens = {keeper.get(token_of(CLASSIC), fingerprint(good))[0].access_token for _ in range(5)}
 
     assert tokens == {good}
     assert sandbox.counts().fetches == 1
 
 
 def test_a_report_of_an_older_token_does_nothing(keeper: Keeper, sandbox: Sandbox) -> None:
-    keeper.refresh(CLASSIC)
+    keeper.refresh(token_of(CLASSIC))
 
-    assert keeper.refresh(CLASSIC, Demand(rejected=fingerprint("older"))).outcome == "fresh"
+    assert keeper.refresh(token_of(CLASSIC), Demand(rejected=fingerprint("older"))).result == "fresh"
     assert sandbox.counts().fetches == 1
 
 
 def test_a_dead_token_that_wechat_hands_out_again_is_forced_out(
     keeper: Keeper, sandbox: Sandbox, client: redis.Redis
 ) -> None:
-    keeper.refresh(ACCOUNT)
+    keeper.refresh(token_of(ACCOUNT))
     dead = token_of(client)
     sandbox.revoke(still_handed_out=True)
     with pytest.raises(TransientError, match="hands out again") as caught:
-        keeper.refresh(ACCOUNT, Demand(rejected=fingerprint(dead)))
+        keeper.refresh(token_of(ACCOUNT), Demand(rejected=fingerprint(dead)))
     time.sleep(caught.value.retry_in or 0)
 
-    assert keeper.refresh(ACCOUNT).outcome == "refreshed"
+    assert keeper.refresh(token_of(ACCOUNT)).result == "refreshed"
     assert sandbox.verdict(token_of(client)).verdict == "current"
     assert sandbox.counts().forced == 1
 
@@ -265,15 +266,15 @@ def test_a_dead_token_that_wechat_hands_out_again_is_forced_out(
 def test_a_token_that_somebody_else_wrote_is_replaced_and_not_handed_out(
     keeper: Keeper, client: redis.Redis, sandbox: Sandbox
 ) -> None:
-    keeper.refresh(ACCOUNT)
+    keeper.refresh(token_of(ACCOUNT))
     client.set(TOKEN, "theirs", px=60_000)
 
-    assert sandbox.verdict(keeper.get(ACCOUNT)[0].access_token).verdict == "current"
+    assert sandbox.verdict(keeper.get(token_of(ACCOUNT))[0].access_token).verdict == "current"
     assert token_of(client) != "theirs"
 
 
 def test_the_old_token_stays_readable_during_a_fetch(keeper: Keeper, client: redis.Redis, sandbox: Sandbox) -> None:
-    keeper.refresh(ACCOUNT)
+    keeper.refresh(token_of(ACCOUNT))
     old = token_of(client)
     sandbox.fault("delay", seconds=0.3)
     thread = threading.Thread(target=keeper.refresh, args=(ACCOUNT, Demand(force=True)))
@@ -286,7 +287,7 @@ def test_the_old_token_stays_readable_during_a_fetch(keeper: Keeper, client: red
     assert token_of(client) != old
 
 
-def test_a_fetch_whose_commit_is_refused_is_healed_by_another(store: TokenStore, client: redis.Redis) -> None:
+def test_a_fetch_whose_commit_is_refused_is_healed_by_another(store: Store, client: redis.Redis) -> None:
     """The holder freezes before it sends; meanwhile somebody else refreshes; then it sends and comes back late."""
 
     class Frozen:
@@ -308,19 +309,19 @@ def test_a_fetch_whose_commit_is_refused_is_healed_by_another(store: TokenStore,
     source, durations = Frozen(issued), replace(DURATIONS, overlap=0.0)
     source.rival = refresher_for(store, Frozen(issued), durations)
     late = refresher_for(store, source, durations)
-    assert late.refresh(CLASSIC).outcome == "busy"
+    assert late.refresh(CLASSIC).result == "busy"
     assert planned_in(store, client) < 0
-    assert late.refresh(CLASSIC).outcome == "refreshed"
+    assert late.refresh(CLASSIC).result == "refreshed"
 
     assert token_of(client) == "healing"
-    assert store.look(DEMO_APPID).in_doubt is None
+    assert look(store, DEMO_APPID).in_doubt is None
     assert next(issued, None) is None
 
 
 def lose_answer(keeper: Keeper) -> float:
     """Have a fetch end nobody knows how; return when the next try is due."""
     with pytest.raises((NetworkError, MalformedAnswer)) as caught:
-        keeper.refresh(CLASSIC, Demand(force=True))
+        keeper.refresh(token_of(CLASSIC), Demand(force=True))
     assert caught.value.ambiguous
     return caught.value.retry_in or 0.0
 
@@ -331,38 +332,38 @@ LOST = [{"kind": "reset"}, {"kind": "reset", "before": True}, {"kind": "status",
 
 @pytest.mark.parametrize("fault", LOST, ids=str)
 def test_while_an_answer_of_the_classic_endpoint_is_lost_the_old_token_is_tested_and_stays(
-    make_refresher: Callable[..., Keeper], client: redis.Redis, store: TokenStore, sandbox: Sandbox, fault: Any
+    make_refresher: Callable[..., Keeper], client: redis.Redis, store: Store, sandbox: Sandbox, fault: Any
 ) -> None:
     keeper = make_refresher(overlap=4.0)
-    keeper.refresh(CLASSIC)
+    keeper.refresh(token_of(CLASSIC))
     before = token_of(client)
     sandbox.fault(**fault)
     time.sleep(lose_answer(keeper))
 
-    assert [keeper.refresh(CLASSIC).outcome for _ in range(3)] == ["fresh"] * 3
+    assert [keeper.refresh(token_of(CLASSIC)).result for _ in range(3)] == ["fresh"] * 3
     assert token_of(client) == before
     assert int(client.pttl(TOKEN)) > 18_000
     assert sandbox.verdict(before).works
     assert sandbox.counts().fetches == 2
-    found = store.look(DEMO_APPID)
+    found = look(store, DEMO_APPID)
     assert found.probed_alive == found.probed == fingerprint(before)
     assert found.error
 
 
 def test_after_the_overlap_of_a_lost_answer_one_fetch_heals(
-    make_refresher: Callable[..., Keeper], client: redis.Redis, store: TokenStore, sandbox: Sandbox
+    make_refresher: Callable[..., Keeper], client: redis.Redis, store: Store, sandbox: Sandbox
 ) -> None:
     keeper = make_refresher(overlap=3.5, report_interval=30.0)
-    keeper.refresh(CLASSIC)
+    keeper.refresh(token_of(CLASSIC))
     sandbox.fault("reset")
     time.sleep(lose_answer(keeper))
-    assert keeper.refresh(CLASSIC).outcome == "fresh"
+    assert keeper.refresh(token_of(CLASSIC)).result == "fresh"
     assert planned_in(store, client) == pytest.approx(3.5 - 1.875 - 0.2 - 0.15, abs=0.3)
     time.sleep(planned_in(store, client) + 0.01)
 
-    assert keeper.refresh(CLASSIC).outcome == "refreshed"
+    assert keeper.refresh(token_of(CLASSIC)).result == "refreshed"
     assert sandbox.verdict(token_of(client)).verdict == "current"
-    assert store.look(DEMO_APPID).in_doubt is None
+    assert look(store, DEMO_APPID).in_doubt is None
     assert sandbox.counts().fetches == 3
 
 
@@ -370,49 +371,49 @@ def test_when_the_old_token_is_found_dead_after_a_lost_answer_another_is_fetched
     make_refresher: Callable[..., Keeper], client: redis.Redis, sandbox: Sandbox
 ) -> None:
     keeper = make_refresher(overlap=4.0)
-    keeper.refresh(CLASSIC)
+    keeper.refresh(token_of(CLASSIC))
     sandbox.fault("reset")
     time.sleep(lose_answer(keeper))
     sandbox.revoke()
 
-    assert keeper.refresh(CLASSIC).outcome == "refreshed"
+    assert keeper.refresh(token_of(CLASSIC)).result == "refreshed"
     assert sandbox.verdict(token_of(client)).verdict == "current"
 
 
 def test_when_a_test_of_the_old_token_brings_nothing_it_stays_and_no_fetch_follows_yet(
-    make_refresher: Callable[..., Keeper], client: redis.Redis, store: TokenStore, sandbox: Sandbox
+    make_refresher: Callable[..., Keeper], client: redis.Redis, store: Store, sandbox: Sandbox
 ) -> None:
     keeper = make_refresher(overlap=4.0)
-    keeper.refresh(CLASSIC)
+    keeper.refresh(token_of(CLASSIC))
     before = token_of(client)
     sandbox.fault("reset")
     sandbox.fault("status", status=502, path="get_api_domain_ip")
     time.sleep(lose_answer(keeper))
     with pytest.raises(MalformedAnswer):
-        keeper.refresh(CLASSIC)
+        keeper.refresh(token_of(CLASSIC))
 
-    assert [keeper.refresh(CLASSIC).outcome for _ in range(3)] == ["fresh"] * 3
+    assert [keeper.refresh(token_of(CLASSIC)).result for _ in range(3)] == ["fresh"] * 3
     assert token_of(client) == before
-    assert store.look(DEMO_APPID).probe_error
+    assert look(store, DEMO_APPID).probe_error
     assert sandbox.counts().fetches == 2
 
 
 def test_a_token_found_dead_is_withheld_while_no_other_can_be_had(
-    keeper: Keeper, client: redis.Redis, store: TokenStore, sandbox: Sandbox
+    keeper: Keeper, client: redis.Redis, store: Store, sandbox: Sandbox
 ) -> None:
     account = replace(CLASSIC, publish=("mine",))
-    keeper.refresh(account)
+    keeper.refresh(token_of(account))
     sandbox.fault("errcode", errcode=40125, times=9, path="token")
     dead = fingerprint(token_of(client))
     sandbox.revoke()
     with pytest.raises(OperatorError):
-        keeper.refresh(account, Demand(rejected=dead))
+        keeper.refresh(token_of(account), Demand(rejected=dead))
 
     assert client.get(TOKEN) is None
     assert client.get("mine") is None
-    assert describe(store.look(DEMO_APPID), DURATIONS)["state"] == "no token"
+    assert describe(look(store, DEMO_APPID), DURATIONS)["state"] == "no token"
     with pytest.raises(TokenUnavailable, match="check the AppSecret") as caught:
-        keeper.get(account)
+        keeper.get(token_of(account))
     assert caught.value.errcode == 40125
 
 
@@ -422,79 +423,77 @@ def test_a_limit_of_wechats_can_not_be_asked_away(
     make_refresher: Callable[..., Keeper], sandbox: Sandbox, errcode: int, error: type[Exception], demand: Demand
 ) -> None:
     keeper = make_refresher(overlap=0.0, retry_gap=0.0, minute=60.0, day_probe=60.0, force_interval=0.0)
-    keeper.refresh(ACCOUNT)
+    keeper.refresh(token_of(ACCOUNT))
     sandbox.fault("errcode", errcode=errcode, times=9)
     with pytest.raises(error):
-        keeper.refresh(ACCOUNT, demand)
+        keeper.refresh(token_of(ACCOUNT), demand)
 
-    assert [keeper.refresh(ACCOUNT, demand).outcome for _ in range(5)] == ["waiting"] * 5
+    assert [keeper.refresh(token_of(ACCOUNT), demand).result for _ in range(5)] == ["waiting"] * 5
     assert sandbox.counts().fetches == 2
 
 
 def test_once_more_when_wechat_can_no_longer_act_on_a_fetch_whose_answer_was_lost(
-    make_refresher: Callable[..., Keeper], store: TokenStore, client: redis.Redis, sandbox: Sandbox
+    make_refresher: Callable[..., Keeper], store: Store, client: redis.Redis, sandbox: Sandbox
 ) -> None:
     keeper = make_refresher(fetch_timeout=0.5, stray=0.0, overlap=0.0)
     sandbox.fault("reset")
     with pytest.raises(NetworkError) as caught:
-        keeper.refresh(CLASSIC)
+        keeper.refresh(token_of(CLASSIC))
     time.sleep(caught.value.retry_in or 0)
-    assert keeper.refresh(CLASSIC).outcome == "refreshed"
-    assert keeper.refresh(CLASSIC).outcome == "fresh"
+    assert keeper.refresh(token_of(CLASSIC)).result == "refreshed"
+    assert keeper.refresh(token_of(CLASSIC)).result == "fresh"
     healed = client.get(TOKEN)
 
     time.sleep(planned_in(store, client) + 0.01)
-    assert keeper.refresh(CLASSIC).outcome == "refreshed"
+    assert keeper.refresh(token_of(CLASSIC)).result == "refreshed"
     assert client.get(TOKEN) != healed
-    assert keeper.refresh(CLASSIC).outcome == "fresh"
+    assert keeper.refresh(token_of(CLASSIC)).result == "fresh"
     assert planned_in(store, client) > 5
 
 
 def test_a_lost_answer_of_stable_token_is_simply_repeated(
-    make_refresher: Callable[..., Keeper], store: TokenStore, client: redis.Redis, sandbox: Sandbox
+    make_refresher: Callable[..., Keeper], store: Store, client: redis.Redis, sandbox: Sandbox
 ) -> None:
     keeper = make_refresher(overlap=0.0)
-    keeper.refresh(ACCOUNT)
+    keeper.refresh(token_of(ACCOUNT))
     sandbox.fault("reset")
     with pytest.raises(NetworkError) as caught:
-        keeper.refresh(ACCOUNT, Demand(early=True))
+        keeper.refresh(token_of(ACCOUNT), Demand(early=True))
 
     assert int(client.pttl(TOKEN)) > 10_000
     time.sleep(caught.value.retry_in or 0)
-    keeper.refresh(ACCOUNT, Demand(early=True))
+    keeper.refresh(token_of(ACCOUNT), Demand(early=True))
     assert planned_in(store, client) > 5
 
 
 def test_a_fetch_that_died_with_its_process_is_made_up_for(
-    make_refresher: Callable[..., Keeper], store: TokenStore, sandbox: Sandbox
+    make_refresher: Callable[..., Keeper], store: Store, sandbox: Sandbox
 ) -> None:
     keeper = make_refresher(overlap=0.0)
-    keeper.refresh(CLASSIC)
-    assert store.take_lease(DEMO_APPID, 0.05)
+    keeper.refresh(token_of(CLASSIC))
+    assert lease_of(store, DEMO_APPID, 0.05)
     time.sleep(0.08)
 
-    assert keeper.refresh(CLASSIC).outcome == "refreshed"
-    assert keeper.refresh(CLASSIC).outcome == "fresh"
+    assert keeper.refresh(token_of(CLASSIC)).result == "refreshed"
+    assert keeper.refresh(token_of(CLASSIC)).result == "fresh"
     assert sandbox.counts().fetches == 2
 
 
 def test_a_token_that_we_may_have_ended_ourselves_is_no_sign_of_another_program(
-    make_refresher: Callable[..., Keeper], store: TokenStore, sandbox: Sandbox, client: redis.Redis
+    make_refresher: Callable[..., Keeper], store: Store, sandbox: Sandbox, client: redis.Redis
 ) -> None:
     keeper = make_refresher(overlap=4.0)
-    keeper.refresh(CLASSIC)
-    assert store.take_lease(DEMO_APPID, 0.05), "its holder dies"
+    keeper.refresh(token_of(CLASSIC))
+    assert lease_of(store, DEMO_APPID, 0.05), "its holder dies"
     time.sleep(0.08)
     sandbox.revoke()
 
-    assert keeper.refresh(CLASSIC, Demand(rejected=fingerprint(token_of(client)))).outcome == "refreshed"
-    assert store.look(DEMO_APPID).early_deaths == 0
+    assert keeper.refresh(token_of(CLASSIC), Demand(rejected=fingerprint(token_of(client)))).result == "refreshed"
+    assert look(store, DEMO_APPID).early_deaths == 0
 
 
-def test_a_waiter_does_not_queue_up_behind_a_dead_holder(
-    make_refresher: Callable[..., Keeper], store: TokenStore
-) -> None:
-    assert store.take_lease(DEMO_APPID, 0.4)
+def test_a_waiter_does_not_queue_up_behind_a_dead_holder(make_refresher: Callable[..., Keeper], store: Store) -> None:
+    assert lease_of(store, DEMO_APPID, 0.4)
     began = time.monotonic()
     token, now = make_refresher().get(ACCOUNT)
 
@@ -502,12 +501,12 @@ def test_a_waiter_does_not_queue_up_behind_a_dead_holder(
     assert time.monotonic() - began < 1
 
 
-def test_a_waiter_gives_up_in_time_with_a_reason(make_refresher: Callable[..., Keeper], store: TokenStore) -> None:
+def test_a_waiter_gives_up_in_time_with_a_reason(make_refresher: Callable[..., Keeper], store: Store) -> None:
     over = threading.Event()
 
     def hog() -> None:
         while not over.is_set():
-            store.take_lease(DEMO_APPID, 1)
+            lease_of(store, DEMO_APPID, 1)
 
     thread = threading.Thread(target=hog)
     thread.start()
@@ -520,14 +519,14 @@ def test_a_waiter_gives_up_in_time_with_a_reason(make_refresher: Callable[..., K
     assert time.monotonic() - began < 1
 
 
-def test_the_ledger_counts_each_fetch(keeper: Keeper, store: TokenStore, sandbox: Sandbox) -> None:
+def test_the_ledger_counts_each_fetch(keeper: Keeper, store: Store, sandbox: Sandbox) -> None:
     sandbox.fault("errcode", errcode=-1)
     with pytest.raises(TransientError) as caught:
-        keeper.refresh(CLASSIC)
+        keeper.refresh(token_of(CLASSIC))
     time.sleep(caught.value.retry_in or 0)
-    keeper.refresh(CLASSIC)
+    keeper.refresh(token_of(CLASSIC))
 
-    assert store.look(DEMO_APPID).fetches_today == sandbox.counts().fetches == 2
+    assert look(store, DEMO_APPID).fetches_today == sandbox.counts().fetches == 2
 
 
 def test_the_ledger_stops_before_the_quota_is_gone(
@@ -545,18 +544,18 @@ def test_the_ledger_stops_before_the_quota_is_gone(
     assert token_of(client) == before
     time.sleep(caught.value.retry_in or 0)
     client.hset(STATE, "day", "19000")
-    assert keeper.refresh(small, Demand(force=True)).outcome == "refreshed"
+    assert keeper.refresh(small, Demand(force=True)).result == "refreshed"
 
 
 def test_forced_refreshes_keep_their_distance_and_their_number(
     make_refresher: Callable[..., Keeper], sandbox: Sandbox, client: redis.Redis
 ) -> None:
     keeper = make_refresher()
-    outcomes = [keeper.refresh(ACCOUNT, Demand(force=True)).outcome for _ in range(50)]
+    outcomes = [keeper.refresh(token_of(ACCOUNT), Demand(force=True)).result for _ in range(50)]
     assert outcomes == ["refreshed"] + ["fresh"] * 49
     client.hset(STATE, mapping={"forced_today": "20", "forced_at": "0"})
     with pytest.raises(DayLimit, match="no forced refreshes left"):
-        keeper.refresh(ACCOUNT, Demand(force=True))
+        keeper.refresh(token_of(ACCOUNT), Demand(force=True))
 
     assert sandbox.counts().forced == 1
 
@@ -566,11 +565,11 @@ def test_a_hostile_reporter_causes_one_test_in_a_while_and_no_fetch(
 ) -> None:
     caplog.set_level("WARNING")
     keeper = make_refresher(report_interval=0.4)
-    keeper.refresh(CLASSIC)
+    keeper.refresh(token_of(CLASSIC))
     live = Demand(rejected=fingerprint(token_of(client)))
     began = time.monotonic()
     while time.monotonic() - began < 1:
-        assert keeper.refresh(CLASSIC, live).outcome == "fresh"
+        assert keeper.refresh(token_of(CLASSIC), live).result == "fresh"
 
     assert 2 <= sum("was tested" in record.message for record in caplog.records) <= 3
     assert sandbox.counts().fetches == 1
@@ -581,11 +580,11 @@ def test_a_token_that_was_never_tested_is_tested_at_once_however_lately_another_
     make_refresher: Callable[..., Keeper], sandbox: Sandbox, client: redis.Redis, storms: int
 ) -> None:
     keeper = make_refresher(report_interval=60)
-    keeper.refresh(CLASSIC)
+    keeper.refresh(token_of(CLASSIC))
     for _ in range(storms):
         dead = token_of(client)
         sandbox.revoke()
-        token, _ = keeper.get(CLASSIC, fingerprint(dead))
+        token, _ = keeper.get(token_of(CLASSIC), fingerprint(dead))
         assert sandbox.verdict(token.access_token).works
 
     assert sandbox.counts().fetches == storms + 1
@@ -595,17 +594,17 @@ def test_a_death_of_a_contested_account_is_looked_at_when_the_interval_is_over(
     make_refresher: Callable[..., Keeper], sandbox: Sandbox, client: redis.Redis
 ) -> None:
     keeper = make_refresher(report_interval=0.0, contested_interval=0.5)
-    keeper.refresh(CLASSIC)
+    keeper.refresh(token_of(CLASSIC))
     for outcome in ("refreshed", "refreshed", "refreshed", "refreshed", "waiting"):
         dead = token_of(client)
         sandbox.revoke()
-        assert keeper.refresh(CLASSIC, Demand(rejected=fingerprint(dead))).outcome == outcome
+        assert keeper.refresh(token_of(CLASSIC), Demand(rejected=fingerprint(dead))).result == outcome
     with pytest.raises(TokenUnavailable, match="too early to test it again"):
         make_refresher(contested_interval=60, fetch_timeout=0.1).get(CLASSIC, fingerprint(dead))
     time.sleep(0.5)
 
     # The report was noted: nobody need repeat it.
-    assert keeper.refresh(CLASSIC).outcome == "refreshed"
+    assert keeper.refresh(token_of(CLASSIC)).result == "refreshed"
     assert sandbox.verdict(token_of(client)).works
 
 
@@ -613,36 +612,36 @@ def test_tokens_that_keep_dying_early_make_an_account_contested(
     make_refresher: Callable[..., Keeper],
     sandbox: Sandbox,
     client: redis.Redis,
-    store: TokenStore,
+    store: Store,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     keeper = make_refresher(report_interval=0.0, contested_interval=1.5)
-    keeper.refresh(CLASSIC)
+    keeper.refresh(token_of(CLASSIC))
     for number in range(1, 5):
         sandbox.revoke()
-        keeper.refresh(CLASSIC, Demand(rejected=fingerprint(token_of(client))))
-        assert store.look(DEMO_APPID).early_deaths == number
+        keeper.refresh(token_of(CLASSIC), Demand(rejected=fingerprint(token_of(client))))
+        assert look(store, DEMO_APPID).early_deaths == number
     assert f"another program fetches tokens for {DEMO_APPID}" in caplog.text
-    assert describe(store.look(DEMO_APPID), DURATIONS)["state"] == "contested"
+    assert describe(look(store, DEMO_APPID), DURATIONS)["state"] == "contested"
     sandbox.revoke()
     report = Demand(rejected=fingerprint(token_of(client)))
 
-    assert keeper.refresh(CLASSIC, report).outcome == "waiting"
+    assert keeper.refresh(token_of(CLASSIC), report).result == "waiting"
     assert sandbox.counts().fetches == 5
     time.sleep(1.5)
-    assert keeper.refresh(CLASSIC, report).outcome == "refreshed"
+    assert keeper.refresh(token_of(CLASSIC), report).result == "refreshed"
 
 
 def test_a_check_that_finds_another_stable_token_tells_of_somebody_elses_force(
-    make_refresher: Callable[..., Keeper], sandbox: Sandbox, store: TokenStore
+    make_refresher: Callable[..., Keeper], sandbox: Sandbox, store: Store
 ) -> None:
     keeper = make_refresher(overlap=0.05)
-    keeper.refresh(ACCOUNT)
+    keeper.refresh(token_of(ACCOUNT))
     time.sleep(0.1)
     sandbox.platform.mint_stable(DEMO_APPID, DEMO_SECRET, "client_credential", "127.0.0.1", force_refresh=True)
-    keeper.refresh(ACCOUNT, Demand(early=True))
+    keeper.refresh(token_of(ACCOUNT), Demand(early=True))
 
-    assert store.look(DEMO_APPID).early_deaths == 1
+    assert look(store, DEMO_APPID).early_deaths == 1
 
 
 def test_a_token_that_redis_was_not_there_to_take_is_kept_until_it_is_back(
@@ -650,9 +649,9 @@ def test_a_token_that_redis_was_not_there_to_take_is_kept_until_it_is_back(
 ) -> None:
     durations = replace(DURATIONS, fetch_timeout=2.0)
     with connect(own_server.url, timeout=0.2, retries=0) as client:
-        store = TokenStore(client)
+        store = Store(client)
         keeper = refresher_for(store, WeChat(Transport(), (sandbox.url,), 2.0), durations)
-        keeper.refresh(CLASSIC)
+        keeper.refresh(token_of(CLASSIC))
         sandbox.fault("delay", seconds=0.6)
         with ThreadPoolExecutor(1) as pool:
             outcome = pool.submit(keeper.refresh, CLASSIC, Demand(force=True))
@@ -660,14 +659,14 @@ def test_a_token_that_redis_was_not_there_to_take_is_kept_until_it_is_back(
             own_server.kill()
             time.sleep(1.2)
             own_server.start()
-            assert outcome.result().outcome == "refreshed"
+            assert outcome.result().result == "refreshed"
 
         assert len(sandbox.mints(DEMO_APPID)) == 2
-        assert store.look(DEMO_APPID).fingerprint == sandbox.mints(DEMO_APPID)[-1].fingerprint
-        assert keeper.refresh(CLASSIC).outcome == "fresh"
+        assert look(store, DEMO_APPID).fingerprint == sandbox.mints(DEMO_APPID)[-1].fingerprint
+        assert keeper.refresh(token_of(CLASSIC)).result == "fresh"
 
 
-def test_a_herd_is_let_in_at_a_limited_rate(store: TokenStore, sandbox: Sandbox) -> None:
+def test_a_herd_is_let_in_at_a_limited_rate(store: Store, sandbox: Sandbox) -> None:
     accounts = [Account(f"wx{number:016x}", Secret(DEMO_SECRET)) for number in range(20)]
     for account in accounts:
         sandbox.add_account(account.appid, DEMO_SECRET)
@@ -675,7 +674,7 @@ def test_a_herd_is_let_in_at_a_limited_rate(store: TokenStore, sandbox: Sandbox)
     keeper = refresher_for(store, WeChat(Transport(), (sandbox.url,), 1), DURATIONS, limits)
     began = time.monotonic()
     with ThreadPoolExecutor(20) as pool:
-        tokens = list(pool.map(lambda account: keeper.get(account)[0].access_token, accounts))
+        tokens = list(pool.map(lambda account: keeper.get(token_of(account))[0].access_token, accounts))
     spent = time.monotonic() - began
 
     assert len(set(tokens)) == 20

@@ -12,10 +12,11 @@ import pytest
 from support.old_redis import BEFORE_6_0, RESP2_ONLY, proxy, replace_url
 from support.processes import RedisServer, Stack, wait_for
 from support.readers import put_named as put
+from support.targets import look
 
 from tokenworker import AsyncTokenReader, TokenReader
 from tokenworker.sandbox import Sandbox
-from tokenworker.store.records import TokenStore, connect
+from tokenworker.store.store import Store, connect
 
 
 @pytest.mark.parametrize("refused", [BEFORE_6_0, RESP2_ONLY])
@@ -25,12 +26,12 @@ def test_store_and_readers_need_no_more_than_an_old_server_knows(server: RedisSe
             return (await reader.get_token("wx1")).access_token
 
     with proxy(server, refused) as url, closing(connect(url)) as client, TokenReader(url) as reader:
-        put(TokenStore(client))
+        put(Store(client))
 
         assert reader.get_token("wx1").access_token == "token-of-wx1"
         assert asyncio.run(read(url)) == "token-of-wx1"
         reader.reject("wx1", "token-of-wx1")
-        assert TokenStore(client).look("wx1").rejected
+        assert look(Store(client), "wx1").rejected
 
 
 def test_the_queue_works_through_a_proxy_that_speaks_resp2_alone(

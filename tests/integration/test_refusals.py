@@ -13,13 +13,14 @@ from kombu import Connection
 from kombu.transport import TRANSPORT_ALIASES
 from support.old_redis import RESP2_ONLY, proxy, replace_url
 from support.processes import RedisServer, Stack, free_port, wait_for
+from support.targets import lease_of
 
 from tokenworker import TokenReader
 from tokenworker.errors import StoreUnavailable, TokenUnavailable
 from tokenworker.reading.steps import SendTask
 from tokenworker.reading.tasks import Tasks
 from tokenworker.sandbox import Sandbox
-from tokenworker.store.records import TokenStore, connect
+from tokenworker.store.store import Store, connect
 from tokenworker.worker import redisbroker
 
 CANARY = "canary-password"
@@ -34,7 +35,7 @@ def admin(own_server: RedisServer) -> Iterator[redis.Redis]:
 def refused(url: str) -> str:
     """Do what needs a right to write and a script, and return what the store says."""
     with closing(connect(url, retries=0)) as client, pytest.raises(StoreUnavailable) as caught:
-        TokenStore(client).take_lease("wx1", 5)
+        lease_of(Store(client), "wx1", 5)
     assert CANARY not in "".join(format_exception(caught.value))
     return str(caught.value)
 

@@ -9,29 +9,33 @@ from traceback import format_exception
 import pytest
 import redis
 from support.processes import RedisServer
+from support.targets import lease_of, look
 
-from tokenworker.credential import Credential, fingerprint
+from tokenworker.credential import Credential, CredentialId, fingerprint
 from tokenworker.errors import StoreUnavailable
 from tokenworker.publish.formats import Copy
-from tokenworker.store.records import Lease, TokenStore, connect
+from tokenworker.store.state import Lease
+from tokenworker.store.store import Store, connect
 
 TOKEN, STATE, LEASE = (f"tokenworker:{{wx1}}:{name}" for name in ("access_token", "state", "lease"))
 
 
-def lease_of(store: TokenStore, seconds: float = 5) -> Lease:
-    lease = store.take_lease("wx1", seconds)
+def lease_of(store: Store, seconds: float = 5) -> Lease:
+    lease = lease_of(store, "wx1", seconds)
     assert lease
     return lease
 
 
-def commit(store: TokenStore, text: str = "token", life: float = 60, lease: Lease | None = None) -> str:
+def commit(store: Store, text: str = "token", life: float = 60, lease: Lease | None = None) -> str:
     lease = lease or lease_of(store)
     token = Credential(text, lease.taken_at + life)
     copy = Copy("YG-WECHAT-TOKEN", "YG-WECHAT-TOKEN", text)
-    return store.commit(lease, token, refresh_at=lease.taken_at + life / 2, copies=[copy], settings_tried="r")[0]
+    return store.records.commit(lease, token, refresh_at=lease.taken_at + life / 2, copies=[copy], settings_tried="r")[
+        0
+    ]
 
 
-def test_a_commit_writes_the_public_keys(store: TokenStore, client: redis.Redis) -> None:
+def test_a_commit_writes_the_public_keys(store: Store, client: redis.Redis) -> None:
     lease = lease_of(store)
 
     assert commit(store, lease=lease) == "committed"
@@ -50,7 +54,7 @@ def test_a_commit_writes_the_public_keys(store: TokenStore, client: redis.Redis)
     assert client.zscore("tokenworker:due", "wx1") == pytest.approx(lease.taken_at + 30, abs=0.01)
 
 
-def test_the_life_of_a_token_counts_from_before_the_request(store: TokenStore, client: redis.Redis) -> None:
+def test_the_life_of_a_token_counts_from_before_the_request(store: Store, client: redis.Redis) -> None:
     lease = lease_of(store)
     time.sleep(0.3)
     commit(store, life=1, lease=lease)
@@ -58,15 +62,15 @@ def test_the_life_of_a_token_counts_from_before_the_request(store: TokenStore, c
     assert int(client.pttl(TOKEN)) <= 700
 
 
-def test_only_one_process_gets_the_lease(store: TokenStore) -> None:
-    first = store.take_lease("wx1", 5)
+def test_only_one_process_gets_the_lease(store: Store) -> None:
+    first = lease_of(store, "wx1", 5)
 
     assert first
-    assert store.take_lease("wx1", 5) is None
-    assert store.take_lease("wx2", 5)
+    assert lease_of(store, "wx1", 5) is None
+    assert lease_of(store, "wx2", 5)
 
 
-def test_a_lease_ends_by_itself_and_the_next_has_a_higher_number(store: TokenStore) -> None:
+def test_a_lease_ends_by_itself_and_the_next_has_a_higher_number(store: Store) -> None:
     first = lease_of(store, 0.05)
     time.sleep(0.08)
     second = lease_of(store)
@@ -75,39 +79,39 @@ def test_a_lease_ends_by_itself_and_the_next_has_a_higher_number(store: TokenSto
     assert second.owner != first.owner
 
 
-def test_an_account_is_looked_at_when_its_lease_ends_for_the_holder_may_be_dead(store: TokenStore) -> None:
-    store.plan("wx1", 9e9)
-    assert store.take_lease("wx1", 0.05)
-    assert store.take_due(10, 60) == []
+def test_an_account_is_looked_at_when_its_lease_ends_for_the_holder_may_be_dead(store: Store) -> None:
+    store.schedule.set(CredentialId("wx1"), 9e9)
+    assert lease_of(store, "wx1", 0.05)
+    assert [id_.account for id_ in store.schedule.claim(10, 60)] == []
     time.sleep(0.08)
 
-    assert store.take_due(10, 60) == ["wx1"]
+    assert [id_.account for id_ in store.schedule.claim(10, 60)] == ["wx1"]
 
 
-def test_a_fetch_is_known_to_stray_only_while_its_end_is_not_known(store: TokenStore) -> None:
+def test_a_fetch_is_known_to_stray_only_while_its_end_is_not_known(store: Store) -> None:
     lease = lease_of(store)
-    store.begin(lease, forced=False, budget=10, forced_budget=2, stray=60)
-    assert store.look("wx1").in_doubt_until == pytest.approx(store.now() + 60, abs=1)
-    store.release(lease, in_doubt_until=0)
+    store.records.begin(lease, forced=False, budget=10, forced_budget=2, stray=60)
+    assert look(store, "wx1").in_doubt_until == pytest.approx(store.now() + 60, abs=1)
+    store.records.release(lease, in_doubt_until=0)
 
-    assert not store.look("wx1").in_doubt_until
+    assert not look(store, "wx1").in_doubt_until
 
 
 def test_a_lease_longer_than_any_we_set_is_the_work_of_a_clock_and_does_not_count(
-    store: TokenStore, client: redis.Redis
+    store: Store, client: redis.Redis
 ) -> None:
     client.set(LEASE, "somebody", px=86_400_000)
 
-    assert store.take_lease("wx1", 5)
+    assert lease_of(store, "wx1", 5)
 
 
-def test_a_lease_counts_though_a_clock_that_ran_ahead_set_it(store: TokenStore, client: redis.Redis) -> None:
+def test_a_lease_counts_though_a_clock_that_ran_ahead_set_it(store: Store, client: redis.Redis) -> None:
     client.set(LEASE, "somebody", px=5_500)
 
-    assert store.take_lease("wx1", 5) is None
+    assert lease_of(store, "wx1", 5) is None
 
 
-def test_a_commit_without_the_lease_is_refused_and_leaves_a_mark(store: TokenStore, client: redis.Redis) -> None:
+def test_a_commit_without_the_lease_is_refused_and_leaves_a_mark(store: Store, client: redis.Redis) -> None:
     late = lease_of(store, 0.05)
     time.sleep(0.08)
     commit(store, "newer")
@@ -115,27 +119,27 @@ def test_a_commit_without_the_lease_is_refused_and_leaves_a_mark(store: TokenSto
     assert commit(store, "older", lease=late) == "refused"
     assert client.get(TOKEN) == b"newer"
     assert client.get("YG-WECHAT-TOKEN") == b"newer"
-    assert store.look("wx1").in_doubt == 2
+    assert look(store, "wx1").in_doubt == 2
     assert client.zscore("tokenworker:due", "wx1") == 0
 
 
-def test_a_commit_that_overlapped_a_refused_one_does_not_clear_its_mark(store: TokenStore) -> None:
+def test_a_commit_that_overlapped_a_refused_one_does_not_clear_its_mark(store: Store) -> None:
     frozen = lease_of(store, 0.05)
     time.sleep(0.08)
     second = lease_of(store)
 
     assert commit(store, "a", lease=frozen) == "refused"
     assert commit(store, "b", lease=second) == "in_doubt"
-    assert store.look("wx1").in_doubt == 2
+    assert look(store, "wx1").in_doubt == 2
     assert commit(store, "c") == "committed"
-    assert store.look("wx1").in_doubt is None
+    assert look(store, "wx1").in_doubt is None
 
 
-def test_a_failure_keeps_the_token_and_says_what_happened(store: TokenStore, client: redis.Redis) -> None:
+def test_a_failure_keeps_the_token_and_says_what_happened(store: Store, client: redis.Redis) -> None:
     commit(store)
     lease = lease_of(store)
-    store.fail(lease, retry_at=9e9, failures=1, error="no", errcode=40164, hint="do")
-    snapshot = store.look("wx1")
+    store.records.fail(lease, retry_at=9e9, failures=1, error="no", errcode=40164, hint="do")
+    snapshot = look(store, "wx1")
 
     assert client.get(TOKEN) == b"token"
     assert (snapshot.failures, snapshot.error, snapshot.errcode, snapshot.hint) == (1, "no", 40164, "do")
@@ -143,26 +147,26 @@ def test_a_failure_keeps_the_token_and_says_what_happened(store: TokenStore, cli
     assert snapshot.resolved == snapshot.fencing == 2
     assert snapshot.lease_left is None
     commit(store, "next")
-    assert (store.look("wx1").failures, store.look("wx1").error, store.look("wx1").errcode) == (0, "", None)
+    assert (look(store, "wx1").failures, look(store, "wx1").error, look(store, "wx1").errcode) == (0, "", None)
 
 
-def test_a_lost_answer_leaves_the_token_and_a_mark(store: TokenStore, client: redis.Redis) -> None:
+def test_a_lost_answer_leaves_the_token_and_a_mark(store: Store, client: redis.Redis) -> None:
     commit(store, life=60)
-    store.fail(lease_of(store), retry_at=0, lost=True, error="lost")
+    store.records.fail(lease_of(store), retry_at=0, lost=True, error="lost")
 
     assert int(client.pttl(TOKEN)) > 59_000
-    assert store.look("wx1").in_doubt == 2
+    assert look(store, "wx1").in_doubt == 2
 
 
-def test_a_commit_of_which_nobody_knows_whether_it_was_done_may_be_repeated(store: TokenStore) -> None:
+def test_a_commit_of_which_nobody_knows_whether_it_was_done_may_be_repeated(store: Store) -> None:
     lease = lease_of(store)
 
     assert [commit(store, lease=lease) for _ in range(2)] == ["committed", "committed"]
-    assert store.look("wx1").in_doubt is None
+    assert look(store, "wx1").in_doubt is None
 
 
 def test_a_commit_after_the_end_of_the_lease_is_good_while_nobody_else_took_one(
-    store: TokenStore, client: redis.Redis
+    store: Store, client: redis.Redis
 ) -> None:
     late, later = lease_of(store, 0.02), None
     time.sleep(0.04)
@@ -174,32 +178,32 @@ def test_a_commit_after_the_end_of_the_lease_is_good_while_nobody_else_took_one(
     assert commit(store, "late", lease=late) == "refused"
     assert commit(store, "later", lease=later) == "in_doubt"
     assert client.get(TOKEN) == b"later"
-    assert store.look("wx1").in_doubt_since == pytest.approx(time.time(), abs=2)
+    assert look(store, "wx1").in_doubt_since == pytest.approx(time.time(), abs=2)
 
 
-def test_a_token_found_dead_goes_with_its_copies(store: TokenStore, client: redis.Redis) -> None:
+def test_a_token_found_dead_goes_with_its_copies(store: Store, client: redis.Redis) -> None:
     commit(store)
-    store.withhold(lease_of(store), Credential("token", 0), probed="x")
+    store.records.withhold(lease_of(store), Credential("token", 0), probed="x")
 
     assert client.get(TOKEN) is client.get("YG-WECHAT-TOKEN") is None
-    assert store.look("wx1").probed_dead == fingerprint("token")
+    assert look(store, "wx1").probed_dead == fingerprint("token")
     assert client.zscore("tokenworker:due", "wx1") == 0
 
 
-def test_a_token_that_took_the_place_of_a_dead_one_stays(store: TokenStore, client: redis.Redis) -> None:
+def test_a_token_that_took_the_place_of_a_dead_one_stays(store: Store, client: redis.Redis) -> None:
     commit(store)
     late = lease_of(store, 0.02)
     time.sleep(0.04)
     commit(store, "another")
-    store.withhold(late, Credential("token", 0))
+    store.records.withhold(late, Credential("token", 0))
 
     assert client.get(TOKEN) == client.get("YG-WECHAT-TOKEN") == b"another"
-    assert store.look("wx1").probed_dead == ""
+    assert look(store, "wx1").probed_dead == ""
 
 
 @pytest.mark.parametrize("kind", ["string", "list", "hash"])
-@pytest.mark.parametrize("number", range(len(TokenStore(connect("redis://localhost")).keys_of("wx1"))))
-def test_a_key_of_a_wrong_type_stops_nobody(store: TokenStore, client: redis.Redis, number: int, kind: str) -> None:
+@pytest.mark.parametrize("number", range(len(Store(connect("redis://localhost")).keys_of("wx1"))))
+def test_a_key_of_a_wrong_type_stops_nobody(store: Store, client: redis.Redis, number: int, kind: str) -> None:
     key = store.keys_of("wx1")[number]
     commit(store)
     client.delete(key)
@@ -207,15 +211,15 @@ def test_a_key_of_a_wrong_type_stops_nobody(store: TokenStore, client: redis.Red
     client.execute_command(*commands[kind])  # type: ignore[no-untyped-call]
 
     def live() -> str:
-        store.enroll(["wx1", "wx2"])
-        store.rename({"wx1": "one", "wx2": ""})
+        store.schedule.add([CredentialId(each) for each in ["wx1", "wx2"]])
+        store.notes.rename({"wx1": "one", "wx2": ""})
         store.doubt(["wx1"], 60)
-        store.note_tick()
-        store.note_accounts_error("fault", 60)
-        store.take_due(10, 1)
+        store.notes.set_ticked()
+        store.notes.set_accounts_error("fault", 60)
+        [id_.account for id_ in store.schedule.claim(10, 1)]
         lease = lease_of(store)
         assert store.admit("wx1", rate=100, concurrency=8, seconds=5) == 0
-        assert store.begin(lease, forced=False, budget=100, forced_budget=20) == "ok"
+        assert store.records.begin(lease, forced=False, budget=100, forced_budget=20) == "ok"
         store.leave("wx1")
         return commit(store, lease=lease)
 
@@ -225,69 +229,69 @@ def test_a_key_of_a_wrong_type_stops_nobody(store: TokenStore, client: redis.Red
     assert live() in ("committed", "in_doubt")
     assert live() == "committed"
     assert client.get(TOKEN) == client.get("YG-WECHAT-TOKEN") == b"token"
-    assert store.names()["wx1"] == "one"
-    assert store.accounts_error() == "fault"
-    assert store.enrolled() == 2
+    assert store.notes.names()["wx1"] == "one"
+    assert store.notes.accounts_error() == "fault"
+    assert len(store.schedule) == 2
 
 
-def test_a_failure_without_the_lease_changes_nothing(store: TokenStore) -> None:
+def test_a_failure_without_the_lease_changes_nothing(store: Store) -> None:
     late = lease_of(store, 0.05)
     time.sleep(0.08)
     commit(store)
-    store.fail(late, retry_at=9e9, failures=1, error="no")
+    store.records.fail(late, retry_at=9e9, failures=1, error="no")
 
-    assert store.look("wx1").error == ""
-
-
-def begin(store: TokenStore, lease: Lease, budget: int = 10, forced_budget: int = 2, *, forced: bool = False) -> str:
-    return store.begin(lease, forced=forced, budget=budget, forced_budget=forced_budget)
+    assert look(store, "wx1").error == ""
 
 
-def test_the_ledger_counts_what_begins_and_ends_with_the_budget(store: TokenStore) -> None:
+def begin(store: Store, lease: Lease, budget: int = 10, forced_budget: int = 2, *, forced: bool = False) -> str:
+    return store.records.begin(lease, forced=forced, budget=budget, forced_budget=forced_budget)
+
+
+def test_the_ledger_counts_what_begins_and_ends_with_the_budget(store: Store) -> None:
     lease = lease_of(store)
 
     assert [begin(store, lease, 3) for _ in range(5)] == ["ok"] * 3 + ["no fetches left"] * 2
-    assert store.look("wx1").fetches_today == 3
+    assert look(store, "wx1").fetches_today == 3
 
 
-def test_forced_refreshes_have_a_budget_of_their_own(store: TokenStore) -> None:
+def test_forced_refreshes_have_a_budget_of_their_own(store: Store) -> None:
     lease = lease_of(store)
 
     assert [begin(store, lease, forced=True) for _ in range(3)] == ["ok", "ok", "no forced refreshes left"]
     assert begin(store, lease) == "ok"
-    snapshot = store.look("wx1")
+    snapshot = look(store, "wx1")
     assert (snapshot.fetches_today, snapshot.forced_today) == (3, 2)
     assert snapshot.forced_at == pytest.approx(snapshot.now, abs=1)
 
 
-def test_the_ledger_begins_anew_each_day(store: TokenStore, client: redis.Redis) -> None:
+def test_the_ledger_begins_anew_each_day(store: Store, client: redis.Redis) -> None:
     lease = lease_of(store)
     begin(store, lease, 1)
     client.hset(STATE, "day", "19000")
 
     assert begin(store, lease, 1) == "ok"
-    assert store.look("wx1").fetches_today == 1
+    assert look(store, "wx1").fetches_today == 1
 
 
-def test_nothing_begins_without_the_lease(store: TokenStore) -> None:
+def test_nothing_begins_without_the_lease(store: Store) -> None:
     late = lease_of(store, 0.05)
     time.sleep(0.08)
     assert begin(store, late) == "lost"
     lease_of(store)
 
     assert begin(store, late) == "lost"
-    assert store.look("wx1").fetches_today == 0
+    assert look(store, "wx1").fetches_today == 0
 
 
-def test_a_settled_lease_is_over(store: TokenStore) -> None:
-    store.release(lease_of(store), rejected="")
-    snapshot = store.look("wx1")
+def test_a_settled_lease_is_over(store: Store) -> None:
+    store.records.release(lease_of(store), rejected="")
+    snapshot = look(store, "wx1")
 
     assert snapshot.lease_left is None
     assert snapshot.resolved == snapshot.fencing == 1
 
 
-def test_only_so_many_calls_are_under_way_at_once(store: TokenStore) -> None:
+def test_only_so_many_calls_are_under_way_at_once(store: Store) -> None:
     waits = [store.admit(f"wx{n}", rate=1e6, concurrency=3, seconds=60) for n in range(4)]
 
     assert waits[:3] == [0, 0, 0]
@@ -296,14 +300,14 @@ def test_only_so_many_calls_are_under_way_at_once(store: TokenStore) -> None:
     assert store.admit("wx3", rate=1e6, concurrency=3, seconds=60) == 0
 
 
-def test_a_call_that_never_ended_counts_no_longer_than_a_lease(store: TokenStore) -> None:
+def test_a_call_that_never_ended_counts_no_longer_than_a_lease(store: Store) -> None:
     assert store.admit("wx0", rate=1e6, concurrency=1, seconds=0.1) == 0
     time.sleep(0.12)
 
     assert store.admit("wx1", rate=1e6, concurrency=1, seconds=0.1) == 0
 
 
-def test_a_call_counts_though_a_clock_that_ran_ahead_admitted_it(store: TokenStore, client: redis.Redis) -> None:
+def test_a_call_counts_though_a_clock_that_ran_ahead_admitted_it(store: Store, client: redis.Redis) -> None:
     ends = (store.now() + 5.5) * 1000
     client.zadd("tokenworker:running", {"wx1": ends})
     assert store.admit("wx2", rate=100, concurrency=1, seconds=5) > 0
@@ -312,7 +316,7 @@ def test_a_call_counts_though_a_clock_that_ran_ahead_admitted_it(store: TokenSto
     assert store.admit("wx2", rate=100, concurrency=1, seconds=5) == 0
 
 
-def test_calls_begin_at_a_limited_rate_after_a_burst(store: TokenStore) -> None:
+def test_calls_begin_at_a_limited_rate_after_a_burst(store: Store) -> None:
     began = time.monotonic()
     admitted = 0
     while (spent := time.monotonic() - began) < 0.5:
@@ -324,16 +328,16 @@ def test_calls_begin_at_a_limited_rate_after_a_burst(store: TokenStore) -> None:
     assert 5 + 50 * spent * 0.6 <= admitted <= 6 + 50 * spent
 
 
-def test_every_account_can_be_had_fetched_again_once(store: TokenStore) -> None:
+def test_every_account_can_be_had_fetched_again_once(store: Store) -> None:
     commit(store)
 
     assert store.doubt(["wx1"], 60)
     assert not store.doubt(["wx1"], 60)
-    assert store.look("wx1").in_doubt == 1
-    assert store.take_due(1, 60) == ["wx1"]
+    assert look(store, "wx1").in_doubt == 1
+    assert [id_.account for id_ in store.schedule.claim(1, 60)] == ["wx1"]
 
 
-def test_it_counts_as_asked_for_though_a_clock_that_ran_ahead_noted_it(store: TokenStore, client: redis.Redis) -> None:
+def test_it_counts_as_asked_for_though_a_clock_that_ran_ahead_noted_it(store: Store, client: redis.Redis) -> None:
     client.set("tokenworker:suspected", "1", px=60_500)
     assert not store.doubt(["wx1"], 60)
 
@@ -341,40 +345,38 @@ def test_it_counts_as_asked_for_though_a_clock_that_ran_ahead_noted_it(store: To
     assert store.doubt(["wx1"], 60)
 
 
-def test_nobody_ends_the_lease_of_another(store: TokenStore) -> None:
+def test_nobody_ends_the_lease_of_another(store: Store) -> None:
     held = lease_of(store)
-    store.release(replace(held, owner="thief"))
+    store.records.release(replace(held, owner="thief"))
 
-    assert store.take_lease("wx1", 5) is None
+    assert lease_of(store, "wx1", 5) is None
 
 
-def test_the_published_key_may_be_of_any_type_and_never_blocks_the_token(
-    store: TokenStore, client: redis.Redis
-) -> None:
+def test_the_published_key_may_be_of_any_type_and_never_blocks_the_token(store: Store, client: redis.Redis) -> None:
     client.rpush("YG-WECHAT-TOKEN", "a list")
 
     assert commit(store) == "committed"
     assert client.get("YG-WECHAT-TOKEN") == b"token"
 
 
-def test_a_wrong_type_under_the_token_key_counts_as_no_token(store: TokenStore, client: redis.Redis) -> None:
+def test_a_wrong_type_under_the_token_key_counts_as_no_token(store: Store, client: redis.Redis) -> None:
     client.rpush(TOKEN, "a list")
 
-    assert store.look("wx1").token is None
+    assert look(store, "wx1").credential is None
     commit(store)
     assert client.get(TOKEN) == b"token"
 
 
-def test_a_token_key_that_never_expires_is_none_of_ours(store: TokenStore, client: redis.Redis) -> None:
+def test_a_token_key_that_never_expires_is_none_of_ours(store: Store, client: redis.Redis) -> None:
     client.set(TOKEN, "left behind")
 
-    assert store.look("wx1").token is None
+    assert look(store, "wx1").credential is None
     assert store.read("wx1")[0] is None
 
 
-def test_a_state_of_another_version_is_read_as_far_as_it_makes_sense(store: TokenStore, client: redis.Redis) -> None:
+def test_a_state_of_another_version_is_read_as_far_as_it_makes_sense(store: Store, client: redis.Redis) -> None:
     client.hset(STATE, mapping={"new_field": "x", "refresh_at": "soon", "fencing": "7", "errcode": "", "now": "1"})
-    snapshot = store.look("wx1")
+    snapshot = look(store, "wx1")
 
     assert snapshot.fencing == 7
     assert snapshot.refresh_at == 0.0
@@ -382,36 +384,36 @@ def test_a_state_of_another_version_is_read_as_far_as_it_makes_sense(store: Toke
     assert snapshot.now > 1e9
 
 
-def test_due_accounts_are_taken_once_and_come_back_after_the_grace(store: TokenStore) -> None:
-    store.enroll(["wx1", "wx2", "wx3"])
-    store.plan("wx3", 9e9)
+def test_due_accounts_are_taken_once_and_come_back_after_the_grace(store: Store) -> None:
+    store.schedule.add([CredentialId(each) for each in ["wx1", "wx2", "wx3"]])
+    store.schedule.set(CredentialId("wx3"), 9e9)
 
-    assert sorted(store.take_due(10, 0.1)) == ["wx1", "wx2"]
-    assert store.take_due(10, 0.1) == []
+    assert sorted([id_.account for id_ in store.schedule.claim(10, 0.1)]) == ["wx1", "wx2"]
+    assert [id_.account for id_ in store.schedule.claim(10, 0.1)] == []
     time.sleep(0.12)
-    assert len(store.take_due(1, 60)) == 1
+    assert len([id_.account for id_ in store.schedule.claim(1, 60)]) == 1
     assert store.due_within(0) != []
-    assert store.enrolled() == 3
+    assert len(store.schedule) == 3
 
 
-def test_enrolling_again_does_not_change_plans(store: TokenStore, client: redis.Redis) -> None:
-    store.plan("wx1", 9e9)
-    store.enroll(["wx1"])
+def test_enrolling_again_does_not_change_plans(store: Store, client: redis.Redis) -> None:
+    store.schedule.set(CredentialId("wx1"), 9e9)
+    store.schedule.add([CredentialId(each) for each in ["wx1"]])
 
     assert client.zscore("tokenworker:due", "wx1") == 9e9
 
 
-def test_accounts_without_a_token_are_found(store: TokenStore) -> None:
+def test_accounts_without_a_token_are_found(store: Store) -> None:
     commit(store)
 
-    assert store.without_token(["wx1"]) == []
-    assert store.without_token(["wx1", "wx2"]) == ["wx2"]
-    assert store.without_token([]) == []
+    assert [id_.account for id_ in store.records.missing([CredentialId(each) for each in ["wx1"]])] == []
+    assert [id_.account for id_ in store.records.missing([CredentialId(each) for each in ["wx1", "wx2"]])] == ["wx2"]
+    assert [id_.account for id_ in store.records.missing([CredentialId(each) for each in []])] == []
 
 
-def test_a_cleared_account_leaves_nothing_but_a_note_that_it_went(store: TokenStore, client: redis.Redis) -> None:
+def test_a_cleared_account_leaves_nothing_but_a_note_that_it_went(store: Store, client: redis.Redis) -> None:
     commit(store)
-    store.clear("wx1", 0.1)
+    store.records.clear(CredentialId("wx1"), 0.1)
 
     assert client.keys("*") == [STATE.encode()]
     assert client.hgetall(STATE) == {b"fencing": b"1", b"resolved": b"1", b"removed": b"1"}
@@ -419,53 +421,53 @@ def test_a_cleared_account_leaves_nothing_but_a_note_that_it_went(store: TokenSt
     assert client.keys("*") == []
 
 
-def test_a_fetch_under_way_does_not_bring_a_cleared_account_back(store: TokenStore, client: redis.Redis) -> None:
+def test_a_fetch_under_way_does_not_bring_a_cleared_account_back(store: Store, client: redis.Redis) -> None:
     commit(store)
     lease = lease_of(store)
-    store.clear("wx1")
+    store.records.clear(CredentialId("wx1"))
 
     assert commit(store, lease=lease) == "refused"
-    assert store.take_lease("wx1", 5) is None
+    assert lease_of(store, "wx1", 5) is None
     assert client.get(TOKEN) is None
-    assert store.look("wx1").in_doubt is None
+    assert look(store, "wx1").in_doubt is None
 
 
-def test_an_account_that_comes_back_goes_on_counting(store: TokenStore, client: redis.Redis) -> None:
+def test_an_account_that_comes_back_goes_on_counting(store: Store, client: redis.Redis) -> None:
     commit(store)
-    store.clear("wx1", 0.1)
-    store.announce({"wx1": "r"})
+    store.records.clear(CredentialId("wx1"), 0.1)
+    store.records.announce({"wx1": "r"})
 
     assert lease_of(store).fencing == 2
     assert client.pttl(STATE) == -1
 
 
-def test_looking_at_an_unknown_account_makes_no_key(store: TokenStore, client: redis.Redis) -> None:
-    assert store.look("wx9").token is None
+def test_looking_at_an_unknown_account_makes_no_key(store: Store, client: redis.Redis) -> None:
+    assert look(store, "wx9").credential is None
     assert store.read("wx9")[0] is None
-    assert not store.reject("wx9", fingerprint("x"))
+    assert not store.records.reject(CredentialId("wx9"), fingerprint("x"))
     assert client.keys("*") == []
 
 
-def test_a_snapshot_shows_no_token(store: TokenStore) -> None:
+def test_a_snapshot_shows_no_token(store: Store) -> None:
     commit(store, "precious")
 
-    assert "precious" not in repr(store.look("wx1"))
+    assert "precious" not in repr(look(store, "wx1"))
 
 
 def test_redis_that_refuses_is_an_error_with_a_reason_within_a_second(own_server: RedisServer) -> None:
     own_server.kill()
-    store = TokenStore(connect(own_server.url))
+    store = Store(connect(own_server.url))
     began = time.monotonic()
     with pytest.raises(StoreUnavailable, match=f"refused|{own_server.port}"):
-        store.look("wx1")
+        look(store, "wx1")
 
     assert time.monotonic() - began < 1
 
 
 def test_a_password_is_never_part_of_an_error(server: RedisServer) -> None:
-    store = TokenStore(connect(server.url.replace("//", "//nobody:canary-password@")))
+    store = Store(connect(server.url.replace("//", "//nobody:canary-password@")))
     with pytest.raises(StoreUnavailable) as caught:
-        store.look("wx1")
+        look(store, "wx1")
 
     assert "canary-password" not in "".join(format_exception(caught.value))
 
@@ -473,22 +475,22 @@ def test_a_password_is_never_part_of_an_error(server: RedisServer) -> None:
 # Names.
 
 
-def test_names_are_kept_by_appid_until_they_change_or_go(store: TokenStore, client: redis.Redis) -> None:
-    store.rename({"wx1": "shop", "wx2": "官方旗舰店", "wx3": ""})
-    assert store.names() == {"wx1": "shop", "wx2": "官方旗舰店"}
+def test_names_are_kept_by_appid_until_they_change_or_go(store: Store, client: redis.Redis) -> None:
+    store.notes.rename({"wx1": "shop", "wx2": "官方旗舰店", "wx3": ""})
+    assert store.notes.names() == {"wx1": "shop", "wx2": "官方旗舰店"}
     assert client.hget("tokenworker:names", "wx2") == "官方旗舰店".encode()
 
-    store.rename({"wx1": "mall", "wx2": ""})
-    assert store.names() == {"wx1": "mall"}
+    store.notes.rename({"wx1": "mall", "wx2": ""})
+    assert store.notes.names() == {"wx1": "mall"}
 
-    store.rename({})
-    store.clear("wx1")
-    assert store.names() == {}
+    store.notes.rename({})
+    store.records.clear(CredentialId("wx1"))
+    assert store.notes.names() == {}
 
 
-def test_others_names_stay(store: TokenStore) -> None:
-    store.rename({"wx1": "shop"})
-    store.rename({"wx2": "mall"})
-    store.clear("wx2")
+def test_others_names_stay(store: Store) -> None:
+    store.notes.rename({"wx1": "shop"})
+    store.notes.rename({"wx2": "mall"})
+    store.records.clear(CredentialId("wx2"))
 
-    assert store.names() == {"wx1": "shop"}
+    assert store.notes.names() == {"wx1": "shop"}

@@ -20,12 +20,13 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 from support.processes import RedisServer
+from support.targets import lease_of
 
 from tokenworker.cli.table import Row, duration, frame
 from tokenworker.cli.terminal import Terminal, shown
 from tokenworker.credential import Credential
 from tokenworker.errors import StoreUnavailable
-from tokenworker.store.records import TokenStore
+from tokenworker.store.store import Store
 
 #: As long as WeChat's longest, with nothing in it at which one could break a line but the words.
 LONG = " ".join(["WeChat refused (40164): the IP 203.0.113.9 is not on the whitelist of this account."] * 4)
@@ -218,20 +219,20 @@ def test_a_terminal_that_can_do_nothing_gets_a_line_for_each_change(monkeypatch:
 
 
 @pytest.fixture
-def kept(store: TokenStore) -> list[str]:
+def kept(store: Store) -> list[str]:
     """Two accounts, one with a token, and one with a long error in Chinese; both with names."""
     put(store, "wx1")
-    lease = store.take_lease("wx2", 5)
+    lease = lease_of(store, "wx2", 5)
     assert lease
-    store.fail(lease, retry_at=lease.taken_at + 60, error=CHINESE, hint="请检查")
-    store.rename({"wx1": "官方旗舰店", "wx2": "服务号"})
+    store.records.fail(lease, retry_at=lease.taken_at + 60, error=CHINESE, hint="请检查")
+    store.notes.rename({"wx1": "官方旗舰店", "wx2": "服务号"})
     return ["wx1", "wx2"]
 
 
-def put(store: TokenStore, appid: str) -> None:
-    lease = store.take_lease(appid, 5)
+def put(store: Store, appid: str) -> None:
+    lease = lease_of(store, appid, 5)
     assert lease
-    store.commit(lease, Credential(f"token-of-{appid}", lease.taken_at + 100), refresh_at=lease.taken_at + 50)
+    store.records.commit(lease, Credential(f"token-of-{appid}", lease.taken_at + 100), refresh_at=lease.taken_at + 50)
 
 
 def environ(server: RedisServer, **variables: str) -> dict[str, str]:
@@ -342,7 +343,7 @@ def test_a_pipe_stays_one_whatever_is_forced(server: RedisServer, kept: list[str
     assert text.count("\n") == 1 + len(kept)
 
 
-def test_whoever_reads_but_the_first_line_gets_no_traceback(server: RedisServer, store: TokenStore) -> None:
+def test_whoever_reads_but_the_first_line_gets_no_traceback(server: RedisServer, store: Store) -> None:
     for number in range(300):
         put(store, f"wx{number}")
     for arguments in ("status", "status --json", "get wx1"):
@@ -366,7 +367,7 @@ def test_where_the_output_cannot_go_is_one_sentence(
     assert kept
 
 
-def test_a_thousand_accounts_are_shown_within_seconds(server: RedisServer, store: TokenStore, tmp_path: Path) -> None:
+def test_a_thousand_accounts_are_shown_within_seconds(server: RedisServer, store: Store, tmp_path: Path) -> None:
     for number in range(1000):
         put(store, f"wx{number}")
     began = time.monotonic()

@@ -10,8 +10,9 @@ from typing import cast
 import pytest
 import redis
 from support.processes import RedisServer
+from support.targets import lease_of, look
 
-from tokenworker.credential import Credential
+from tokenworker.credential import Credential, CredentialId
 from tokenworker.durations import Durations
 from tokenworker.sandbox import DEMO_APPID, DEMO_SECRET, Sandbox
 from tokenworker.settings.config import Config
@@ -35,7 +36,7 @@ def accounts(tmp_path: Path) -> Path:
 def config(server: RedisServer, sandbox: Sandbox, accounts: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
     for name in ("WECHAT_APPID", "WECHAT_SECRET"):
         monkeypatch.delenv(name, raising=False)
-    durations = replace(Durations(), stable_leeway=4.9, watchdog_overdue=0.2, grace=1.0, fetch_timeout=1.0, pulse=0.1)
+    durations = replace(Durations(), second=1 / 60, watchdog_overdue=0.2, grace=1.0, fetch_timeout=1.0, pulse=0.1)
     return Config(redis_url=server.url, api_urls=(sandbox.url,), durations=durations, accounts_file=accounts)
 
 
@@ -68,10 +69,10 @@ def test_it_leaves_alone_what_is_fresh(watchdog: Watchdog, sandbox: Sandbox) -> 
 
 
 def test_it_gives_the_others_a_while_to_do_it(held: Runtime, watchdog: Watchdog) -> None:
-    lease = held.store.take_lease(DEMO_APPID, 1)
+    lease = lease_of(held.store, DEMO_APPID, 1)
     assert lease
     token = Credential("token", lease.taken_at + 60)
-    held.store.commit(
+    held.store.records.commit(
         lease, token, refresh_at=lease.taken_at + 0.1, settings_tried=held.registry.account().settings_digest
     )
     time.sleep(0.2)
@@ -83,10 +84,10 @@ def test_it_gives_the_others_a_while_to_do_it(held: Runtime, watchdog: Watchdog)
 
 def test_with_a_short_leeway_it_waits_for_a_quarter_of_it(config: Config) -> None:
     held = Runtime.from_config(replace(config, durations=replace(config.durations, watchdog_overdue=30.0)))
-    lease = held.store.take_lease(DEMO_APPID, 1)
+    lease = lease_of(held.store, DEMO_APPID, 1)
     assert lease
     token, revision = Credential("token", lease.taken_at + 2), held.registry.account().settings_digest
-    held.store.commit(lease, token, refresh_at=lease.taken_at, settings_tried=revision)
+    held.store.records.commit(lease, token, refresh_at=lease.taken_at, settings_tried=revision)
     watchdog = Watchdog(held)
     assert watchdog.look() == []
     time.sleep(0.55)
@@ -96,7 +97,7 @@ def test_with_a_short_leeway_it_waits_for_a_quarter_of_it(config: Config) -> Non
 
 def test_it_refreshes_what_the_tick_sent_and_nobody_did(watchdog: Watchdog, held: Runtime) -> None:
     held.reconcile()
-    assert held.store.take_due(10, held.durations.grace) == [DEMO_APPID]
+    assert [id_.account for id_ in held.store.schedule.claim(10, held.durations.grace)] == [DEMO_APPID]
 
     assert watchdog.look() == [DEMO_APPID]
 
@@ -213,7 +214,7 @@ def test_the_status_shows_no_token_and_no_secret(watchdog: Watchdog, held: Runti
 def test_an_account_that_was_exchanged_while_nobody_ran_gets_its_token_at_the_first_look(
     held: Runtime,
 ) -> None:
-    held.store.plan("wx00000000000000bb", time.time() + 3600)
+    held.store.schedule.set(CredentialId("wx00000000000000bb"), time.time() + 3600)
     held.reconcile()
 
     assert held.take_due() == [DEMO_APPID]
@@ -223,17 +224,17 @@ def test_an_account_that_nobody_knows_is_forgotten_when_its_token_has_run_out(
     held: Runtime, client: redis.Redis
 ) -> None:
     held.reconcile()
-    lease = held.store.take_lease("wx00000000000000bb", 1)
+    lease = lease_of(held.store, "wx00000000000000bb", 1)
     assert lease
-    held.store.commit(lease, Credential("token", lease.taken_at + 0.2), refresh_at=0)
+    held.store.records.commit(lease, Credential("token", lease.taken_at + 0.2), refresh_at=0)
     assert held.take_due() == [DEMO_APPID]
-    assert held.store.appids() == [DEMO_APPID, "wx00000000000000bb"][::-1]
+    assert [id_.account for id_ in held.store.schedule.ids()] == [DEMO_APPID, "wx00000000000000bb"][::-1]
     time.sleep(0.25)
-    held.store.plan("wx00000000000000bb", 0)
+    held.store.schedule.set(CredentialId("wx00000000000000bb"), 0)
     held.take_due()
 
     assert keys_of(client, "wx00000000000000bb") == []
-    assert held.store.appids() == [DEMO_APPID]
+    assert [id_.account for id_ in held.store.schedule.ids()] == [DEMO_APPID]
 
 
 # Names, and the sandbox's account.
@@ -245,21 +246,21 @@ def named(appid: str, name: str) -> str:
 
 def test_the_names_of_the_accounts_are_there_for_all_and_follow_their_file(held: Runtime, accounts: Path) -> None:
     held.reconcile()
-    assert held.store.names() == {}
+    assert held.store.notes.names() == {}
 
     accounts.write_text(named(DEMO_APPID, "shop") + SECOND)
     held.reconcile()
-    assert held.store.names() == {DEMO_APPID: "shop"}
+    assert held.store.notes.names() == {DEMO_APPID: "shop"}
     assert [row["name"] for row in survey(held.store, held.durations)] == ["", "shop"]
 
     accounts.write_text(named(DEMO_APPID, "官方旗舰店"))
     held.reconcile()
     held.reconcile()
-    assert held.store.names() == {DEMO_APPID: "官方旗舰店"}
+    assert held.store.notes.names() == {DEMO_APPID: "官方旗舰店"}
 
     accounts.write_text(ACCOUNT)
     held.reconcile()
-    assert held.store.names() == {}
+    assert held.store.notes.names() == {}
 
 
 def test_after_flushall_the_names_come_back(held: Runtime, accounts: Path, client: redis.Redis) -> None:
@@ -268,23 +269,23 @@ def test_after_flushall_the_names_come_back(held: Runtime, accounts: Path, clien
     client.flushall()
     held.reconcile()
 
-    assert held.store.names() == {DEMO_APPID: "shop"}
+    assert held.store.notes.names() == {DEMO_APPID: "shop"}
 
 
 def test_a_real_account_takes_the_place_of_the_sandboxs_at_once_and_of_no_other(
     held: Runtime, accounts: Path, client: redis.Redis
 ) -> None:
     for appid in (DEMO_APPID, "wx00000000000000cc"):
-        lease = held.store.take_lease(appid, 1)
+        lease = lease_of(held.store, appid, 1)
         assert lease
-        held.store.commit(lease, Credential("token", lease.taken_at + 7000), refresh_at=lease.taken_at + 6700)
-        held.store.rename({appid: "a name"})
+        held.store.records.commit(lease, Credential("token", lease.taken_at + 7000), refresh_at=lease.taken_at + 6700)
+        held.store.notes.rename({appid: "a name"})
     accounts.write_text(SECOND)
     held.reconcile()
 
-    assert held.store.appids() == ["wx00000000000000bb", "wx00000000000000cc"]
+    assert [id_.account for id_ in held.store.schedule.ids()] == ["wx00000000000000bb", "wx00000000000000cc"]
     assert keys_of(client, DEMO_APPID) == []
-    assert held.store.names() == {"wx00000000000000cc": "a name"}
+    assert held.store.notes.names() == {"wx00000000000000cc": "a name"}
 
 
 def test_the_sandboxs_account_stays_where_it_is_configured(watchdog: Watchdog, held: Runtime) -> None:
@@ -314,7 +315,7 @@ def test_an_account_that_comes_back_gets_its_token_at_once(
     watchdog: Watchdog, held: Runtime, config: Config, client: redis.Redis
 ) -> None:
     watchdog.look()
-    held.store.clear(DEMO_APPID, 60)
+    held.store.records.clear(CredentialId(DEMO_APPID), 60)
 
     # A worker that starts now knows the account, and does not know that it was away.
     again = Watchdog(Runtime.from_config(config))
@@ -331,7 +332,7 @@ def test_a_new_secret_is_tried_within_one_look_though_the_token_is_fresh(
 
     assert watchdog.look() == [DEMO_APPID]
     assert sandbox.counts().fetches == 2
-    assert held.store.look(DEMO_APPID).error == ""
+    assert look(held.store, DEMO_APPID).error == ""
     assert watchdog.look() == []
 
 
@@ -343,7 +344,7 @@ def test_a_new_secret_that_is_wrong_is_seen_at_once_and_costs_nobody_the_token(
     accounts.write_text(ACCOUNT.replace(DEMO_SECRET, "f" * 32))
     watchdog.look()
 
-    assert "40125" in held.store.look(DEMO_APPID).error
+    assert "40125" in look(held.store, DEMO_APPID).error
     assert client.get(KEY) == before
 
 
@@ -375,7 +376,7 @@ def test_workers_with_different_settings_do_not_take_turns_at_fetching(
         other.look()
 
     assert sandbox.counts().fetches == 2
-    assert held.store.look(DEMO_APPID).settings_accepted == held.registry.account().settings_digest
+    assert look(held.store, DEMO_APPID).settings_accepted == held.registry.account().settings_digest
 
 
 def test_redis_that_went_back_in_time_is_noticed_and_its_tokens_are_not_trusted(
@@ -392,7 +393,7 @@ def test_redis_that_went_back_in_time_is_noticed_and_its_tokens_are_not_trusted(
     watchdog.check_memory()
 
     assert "went back in time" in caplog.text
-    assert held.store.look(DEMO_APPID).in_doubt is not None
+    assert look(held.store, DEMO_APPID).in_doubt is not None
     assert watchdog.look() == [DEMO_APPID]
     assert sandbox.verdict(cast("bytes", client.get(KEY)).decode()).verdict == "current"
 
@@ -420,14 +421,14 @@ def test_a_beat_that_is_silent_is_named_once_and_so_is_its_return(
     watchdog = Watchdog(held)
     watchdog.look()
     assert "no tick" not in caplog.text, "beat may be about to start"
-    held.store.note_tick()
+    held.store.notes.set_ticked()
     watchdog.look()
     time.sleep(0.35)
     for _ in range(3):
         watchdog.look()
     assert caplog.text.count("no tick for") == 1
 
-    held.store.note_tick()
+    held.store.notes.set_ticked()
     for _ in range(3):
         watchdog.look()
     assert caplog.text.count("beat ticks again") == 1

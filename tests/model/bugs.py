@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from support.targets import lease_of, look
+
 from model import stories
 from model.process import Bug, SteppingStore
 from model.record import DURATIONS, Promise
@@ -14,7 +16,8 @@ from tokenworker.credential import Issued
 from tokenworker.refresh.causes import Cause, Demand
 from tokenworker.refresh.decide import Fetch, Probe
 from tokenworker.refresh.fetcher import Fetcher
-from tokenworker.store.records import Begin, Commit, Lease, Snapshot
+from tokenworker.store.records import Begin, Commit
+from tokenworker.store.state import Lease, Snapshot
 
 
 class Trusting(SteppingStore):
@@ -82,8 +85,8 @@ class Hasty(Fetcher):
     """Does not look again after it took the lease."""
 
     def make(self, account: Account, demand: Demand) -> float | None:
-        before = self._store.look(account.appid)
-        lease = self._store.take_lease(account.appid, self._durations.lease)
+        before = look(self._store, account.appid)
+        lease = lease_of(self._store, account.appid, self._durations.lease)
         return self._act(lease, account, before, Fetch(Cause.STALE)) if lease else None
 
 

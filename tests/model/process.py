@@ -17,7 +17,7 @@ from tokenworker.durations import Durations
 from tokenworker.refresh.fetcher import Fetcher, Limits
 from tokenworker.refresh.keeper import Keeper
 from tokenworker.secret import Secret
-from tokenworker.store.records import TokenStore
+from tokenworker.store.store import Store
 
 
 @dataclass
@@ -45,7 +45,7 @@ class Observer(Protocol):
     def issued(self, process: Process, issue: Issue) -> None: ...
 
 
-class SteppingStore(TokenStore):
+class SteppingStore(Store):
     """A worker's way to Redis; the worker can be stopped before each step, and dies there."""
 
     def __init__(self, process: Process, client: redis.Redis) -> None:

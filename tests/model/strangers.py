@@ -8,16 +8,17 @@ import redis
 
 from model.record import DURATIONS, Record
 from model.upstream import Upstream
+from tokenworker.credential import CredentialId
 from tokenworker.errors import FetchError
 from tokenworker.refresh.fetcher import Limits
 from tokenworker.sandbox import DEMO_APPID
-from tokenworker.store.records import TokenStore
+from tokenworker.store.store import Store
 
 
 class Strangers:
     """Programs that write to our Redis, or have our AppSecret, and people at WeChat's console."""
 
-    def __init__(self, store: TokenStore, client: redis.Redis, upstream: Upstream, record: Record) -> None:
+    def __init__(self, store: Store, client: redis.Redis, upstream: Upstream, record: Record) -> None:
         self._store = store
         self._client = client
         self._upstream = upstream
@@ -25,7 +26,7 @@ class Strangers:
 
     def overwrite(self) -> None:
         """Write under the token's key."""
-        self._client.set(self._store.token_key(DEMO_APPID), "theirs", px=7_000_000)
+        self._client.set(self._store.keys.value(CredentialId(DEMO_APPID)), "theirs", px=7_000_000)
         self._record.causes.append("the token was overwritten")
 
     def crowd(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 import redis
+from support.targets import look
 
 from model.process import Held, Process
 from model.record import DURATIONS, TOLERANCE, BrokenPromiseError, Issue, Promise, Record
@@ -12,7 +13,9 @@ from model.upstream import Upstream
 from tokenworker.credential import Credential, fingerprint
 from tokenworker.refresh.causes import SLACK
 from tokenworker.sandbox import DEMO_APPID
-from tokenworker.store.records import BEIJING, Snapshot, TokenStore
+from tokenworker.store.records import BEIJING
+from tokenworker.store.state import Snapshot
+from tokenworker.store.store import Store
 
 _LEASE = f"tokenworker:{{{DEMO_APPID}}}:lease"
 
@@ -22,7 +25,7 @@ class Witness:
 
     def __init__(self, client: redis.Redis, upstream: Upstream, record: Record) -> None:
         self._client = client
-        self._store = TokenStore(client)
+        self._store = Store(client)
         self._upstream = upstream
         self._record = record
         #: Redis's clock, or what it holds, went back, and no watchdog has seen that yet.
@@ -49,23 +52,23 @@ class Witness:
             raise BrokenPromiseError(Promise.LEDGER, f"{snapshot.fetches_today} instead of {self._record.today}")
         if snapshot.fencing < self._fencing:
             raise BrokenPromiseError(Promise.FENCING)
-        if snapshot.token and snapshot.token.fingerprint == snapshot.probed_dead:
+        if snapshot.credential and snapshot.credential.fingerprint == snapshot.probed_dead:
             raise BrokenPromiseError(Promise.WITHHELD)
-        if snapshot.token and self.gone and self._upstream.is_ours(snapshot.token.access_token):
+        if snapshot.credential and self.gone and self._upstream.is_ours(snapshot.credential.access_token):
             raise BrokenPromiseError(Promise.GONE)
-        if snapshot.token and self._says_well(snapshot, snapshot.token):
+        if snapshot.credential and self._says_well(snapshot, snapshot.credential):
             self._check_life(snapshot)
 
     def observe(self) -> Snapshot:
         """Note what gives cause for a fetch: a token that is gone or stale, a lease that ended by itself."""
-        snapshot = self._store.look(DEMO_APPID)
+        snapshot = look(self._store, DEMO_APPID)
         self._compare(self._last, snapshot)
         if (self.gone or self._was_removed) and snapshot.fencing == 0:
             self._fencing = 0  # by now nobody remembers that it was there
         self._was_removed = snapshot.removed
         self._note_once("it is stale", snapshot.now, snapshot.refresh_at, snapshot.fetched_at)
         self._note_once("WeChat may have acted late", snapshot.now, snapshot.in_doubt_until, 0)
-        self._last = snapshot.token
+        self._last = snapshot.credential
         if self._holder and not self._is_held(self._holder):
             self._holder = None
             self._record.causes.append("a lease ended before its holder's work")
@@ -73,7 +76,7 @@ class Witness:
         return snapshot
 
     def _compare(self, last: Credential | None, snapshot: Snapshot) -> None:
-        if last and snapshot.token is None:
+        if last and snapshot.credential is None:
             if snapshot.now < last.expires_at - TOLERANCE:
                 raise BrokenPromiseError(Promise.KEPT)
             self._record.causes.append("there is no token")
@@ -84,7 +87,7 @@ class Witness:
             self._seen.add((cause, moment, other))
 
     def _check_life(self, snapshot: Snapshot) -> None:
-        token = snapshot.token
+        token = snapshot.credential
         if token and not self._record.excuses(token.fingerprint):
             left, said = self._upstream.left(token.access_token), token.expires_in(snapshot.now)
             if said > left + TOLERANCE:
@@ -100,8 +103,8 @@ class Witness:
 
     def in_doubt(self) -> bool:
         """Say whether Redis holds a token of ours, and a sign that something may be wrong with it."""
-        snapshot = self._store.look(DEMO_APPID)
-        token = snapshot.token
+        snapshot = look(self._store, DEMO_APPID)
+        token = snapshot.credential
         if token is None or token.fingerprint != snapshot.fingerprint or self._died_at_once(snapshot):
             return False
         return not self._says_well(snapshot, token)
@@ -115,7 +118,7 @@ class Witness:
 
     def token(self) -> Credential:
         """Return the stored token; at rest there is one."""
-        token = self._store.look(DEMO_APPID).token
+        token = look(self._store, DEMO_APPID).credential
         if token is None:
             raise BrokenPromiseError(Promise.WORKS, "there is none")
         return token
@@ -126,8 +129,8 @@ class Witness:
 
     def check_tested(self) -> None:
         """Look, after a refresh, whether a token that WeChat may have replaced was tested."""
-        snapshot = self._store.look(DEMO_APPID)
-        token = snapshot.token
+        snapshot = look(self._store, DEMO_APPID)
+        token = snapshot.credential
         free = snapshot.lease_left is None and not self.stepped_clock
         ours = token is not None and token.fingerprint == snapshot.fingerprint
         if self._upstream.account.endpoint != "token" or not free or not ours or snapshot.in_doubt is None:
@@ -140,17 +143,17 @@ class Witness:
 
     def is_right(self, rejected: str | None) -> bool:
         """Say whether a report names the stored token, and it is dead."""
-        token = self._store.look(DEMO_APPID).token
+        token = look(self._store, DEMO_APPID).credential
         return token is not None and token.fingerprint == rejected and not self._upstream.left(token.access_token)
 
     def hands_out(self, token: Credential, *, refused: bool) -> None:
         """Look at what a reader hands out, which was `refused` just now or not."""
-        snapshot = self._store.look(DEMO_APPID)
+        snapshot = look(self._store, DEMO_APPID)
         if self._upstream.left(token.access_token):
             return
         if token.fingerprint == snapshot.probed_dead:
             raise BrokenPromiseError(Promise.WITHHELD, "by a reader")
-        held = snapshot.token
+        held = snapshot.credential
         if held and held.access_token != token.access_token and self._upstream.left(held.access_token):
             raise BrokenPromiseError(Promise.READ, "there is another")
         if refused and snapshot.probed_alive != token.fingerprint:
@@ -172,7 +175,7 @@ class Witness:
         """Know that the account is about to be taken out of the settings."""
         self._last = None
         self.gone = True
-        self._forget(fencing=self._store.look(DEMO_APPID).fencing)
+        self._forget(fencing=look(self._store, DEMO_APPID).fencing)
 
     def expect_return(self) -> None:
         """Know that the account is about to come back."""
@@ -188,8 +191,8 @@ class Witness:
 
     def see_what_is_restored(self) -> None:
         """Take what Redis holds now for what it is."""
-        snapshot = self._store.look(DEMO_APPID)
-        self._fencing, self._last = snapshot.fencing, snapshot.token
+        snapshot = look(self._store, DEMO_APPID)
+        self._fencing, self._last = snapshot.fencing, snapshot.credential
         self._record.today = snapshot.fetches_today
         day = cast("bytes | None", self._client.hget(f"tokenworker:{{{DEMO_APPID}}}:state", "day"))
         self._record.day = int(day or 0)
@@ -230,9 +233,9 @@ class Witness:
         assert process.held
         process.held.begun_at = self._upstream.now()
         self._record.fetch(int((self._store.now() + BEIJING) // 86_400))
-        snapshot = self._store.look(DEMO_APPID)
-        if snapshot.token and not (process.forced or self.stepped_clock or self.restored):
-            self._check_spared(snapshot, snapshot.token)
+        snapshot = look(self._store, DEMO_APPID)
+        if snapshot.credential and not (process.forced or self.stepped_clock or self.restored):
+            self._check_spared(snapshot, snapshot.credential)
 
     def _check_spared(self, snapshot: Snapshot, token: Credential) -> None:
         """Look whether WeChat replaced the token by one that we never saw; one more ends it before its time."""
@@ -253,8 +256,8 @@ class Witness:
         assert process.held
         if not alive:
             self._record.causes.append("a token is dead")
-        snapshot = self._store.look(DEMO_APPID)
-        doubtful = snapshot.token is None or not self._says_well(snapshot, snapshot.token, held=True)
+        snapshot = look(self._store, DEMO_APPID)
+        doubtful = snapshot.credential is None or not self._says_well(snapshot, snapshot.credential, held=True)
         name = fingerprint(access_token)
         if snapshot.in_doubt_since > self._record.tests.get(name, (0.0, True))[0]:
             self._record.tests.pop(name, None)  # another reason to doubt has come since
@@ -282,7 +285,7 @@ class Witness:
         if step == "commit" and result[0] == b"refused":
             self._record.causes.append("a refused commit")
         if step == "withhold":
-            self._last = self._store.look(DEMO_APPID).token
+            self._last = look(self._store, DEMO_APPID).credential
         if held.issue:
             held.issue.known = True
         if held is self._holder:

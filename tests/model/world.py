@@ -9,6 +9,7 @@ from typing import Any
 
 import redis
 from support.clock import ClockedServer
+from support.targets import look, token_of
 
 from model.clock import Clock
 from model.process import Bug, Process
@@ -19,11 +20,11 @@ from model.upstream import Upstream
 from model.witness import Witness
 from model.workers import END
 from tokenworker.accounts.account import Endpoint
-from tokenworker.credential import fingerprint
+from tokenworker.credential import CredentialId, fingerprint
 from tokenworker.errors import StoreUnavailable, TokenUnavailable, TransientError, UnknownAccount
 from tokenworker.refresh.causes import Demand
 from tokenworker.sandbox import DEMO_APPID, Rules
-from tokenworker.store.records import TokenStore
+from tokenworker.store.store import Store
 
 #: The watchdogs of all workers see a step of the clock within that time; the key says that one has.
 _MINUTE = 6 * DURATIONS.watchdog_interval
@@ -59,9 +60,9 @@ class World:
         self._faulty.edit = bug.lua
         self._clock = Clock(server)
         self._record = Record()
-        self._store = TokenStore(self._client)
+        self._store = Store(self._client)
         #: What the watchdog and the settings have to do with Redis; they have the product's faults, too.
-        self._faulty_store = TokenStore(self._faulty)
+        self._faulty_store = Store(self._faulty)
         self._reader = PatientReader(server.url, self._clock.now, bug.reader_copy)
         self.upstream = Upstream(self._clock.now, self._record, endpoint, Rules(**rules))
         self.strangers = Strangers(self._store, self._client, self.upstream, self._record)
@@ -97,7 +98,7 @@ class World:
         """Refresh as the task does: what passes by itself is tried again with the same message."""
         right = self._witness.is_right(demand.rejected)
         try:
-            outcome = process.keeper.refresh(self.upstream.account, demand)
+            outcome = process.keeper.refresh(token_of(self.upstream.account), demand)
         except UnknownAccount:
             return
         except StoreUnavailable as error:
@@ -105,7 +106,7 @@ class World:
         except TransientError:
             self.messages.append(demand)
             raise
-        if outcome.outcome in ("fresh", "refreshed"):
+        if outcome.result in ("fresh", "refreshed"):
             self._witness.check_tested()
         if right and demand.rejected:
             self._record.owed.add(demand.rejected)
@@ -125,15 +126,18 @@ class World:
         """Look for what is due, as beat and the watchdog do, and send the messages."""
         if self._witness.gone:
             return
-        if not self._store.enrolled():
-            self._store.enroll([DEMO_APPID])
+        if not len(self._store.schedule):
+            self._store.schedule.add([CredentialId(each) for each in [DEMO_APPID]])
         if self._witness.unwatched:
             self._faulty_store.doubt([DEMO_APPID], _MINUTE)
             self._witness.unwatched = False
         if self._witness.restored:
             self._faulty_store.doubt([DEMO_APPID], 0.001, replaced=True)
             self._witness.restored = False
-        due = {*self._store.take_due(8, DURATIONS.grace), *self._store.without_token([DEMO_APPID])}
+        due = {
+            *[id_.account for id_ in self._store.schedule.claim(8, DURATIONS.grace)],
+            *[id_.account for id_ in self._store.records.missing([CredentialId(each) for each in [DEMO_APPID]])],
+        }
         self.messages += [Demand()] * len(due)
 
     def lose_message(self) -> None:
@@ -170,7 +174,7 @@ class World:
     def lose_token(self) -> None:
         """Delete the token's key."""
         self._witness.expect_loss()
-        self._client.delete(self._store.token_key(DEMO_APPID))
+        self._client.delete(self._store.keys.value(CredentialId(DEMO_APPID)))
 
     def lose_lease(self) -> None:
         """Delete the lease's key."""
@@ -216,15 +220,15 @@ class World:
     def remove(self) -> None:
         """Take the account out of the settings."""
         self._witness.expect_removal()
-        self._faulty_store.clear(DEMO_APPID, 600.0)
+        self._faulty_store.records.clear(CredentialId(DEMO_APPID), 600.0)
         self._witness.observe()
 
     def add(self) -> None:
         """Put the account back into the settings."""
         if self._witness.gone:
             self._witness.expect_return()
-            self._faulty_store.announce({DEMO_APPID: self.upstream.account.settings_digest})
-            self._store.enroll([DEMO_APPID])
+            self._faulty_store.records.announce({DEMO_APPID: self.upstream.account.settings_digest})
+            self._store.schedule.add([CredentialId(each) for each in [DEMO_APPID]])
 
     def lose_everything(self) -> None:
         """Flush Redis."""
@@ -300,10 +304,10 @@ class World:
         raise BrokenPromiseError(Promise.REST)
 
     def _is_at_rest(self) -> bool:
-        snapshot = self._store.look(DEMO_APPID)
+        snapshot = look(self._store, DEMO_APPID)
         planned = snapshot.now + self._next_look()
         # A token in doubt heals when the overlap is nearly over, which may be after it is stale.
-        fresh = snapshot.token is not None and snapshot.now < snapshot.refresh_at <= planned + TOLERANCE
+        fresh = snapshot.credential is not None and snapshot.now < snapshot.refresh_at <= planned + TOLERANCE
         return fresh and snapshot.in_doubt is None
 
     def _next_look(self) -> float:

@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from support.processes import RedisServer, free_port
-from tokenworker.store.records import connect
+from tokenworker.store.store import connect
 
 PROXY = Path(__file__).with_name("old_proxy.py")
 

@@ -12,17 +12,18 @@ from dataclasses import replace
 from typing import Self
 
 import redis
+from tokenworker.wechat.api import WeChat
 
+from support.targets import lease_of
 from tokenworker.accounts.account import Account
-from tokenworker.credential import Credential
+from tokenworker.credential import Credential, CredentialId
 from tokenworker.durations import Durations
 from tokenworker.errors import TokenWorkerError
 from tokenworker.refresh.fetcher import Fetcher
 from tokenworker.refresh.keeper import Keeper
 from tokenworker.sandbox import DEMO_APPID, DEMO_SECRET, Sandbox
 from tokenworker.secret import Secret
-from tokenworker.store.records import TokenStore
-from tokenworker.wechat.api import WeChat
+from tokenworker.store.store import Store
 from tokenworker.wechat.transport import Transport
 
 #: An account for which nobody fetches: its tokens are put there by the test.
@@ -31,13 +32,13 @@ TOKEN = f"tokenworker:{{{APPID}}}:access_token"
 STATE = f"tokenworker:{{{APPID}}}:state"
 
 
-def put(store: TokenStore, text: str = "token", life: float = 100, appid: str = APPID) -> None:
-    lease = store.take_lease(appid, 5)
+def put(store: Store, text: str = "token", life: float = 100, appid: str = APPID) -> None:
+    lease = lease_of(store, appid, 5)
     assert lease
-    store.commit(lease, Credential(text, lease.taken_at + life), refresh_at=lease.taken_at + life / 2)
+    store.records.commit(lease, Credential(text, lease.taken_at + life), refresh_at=lease.taken_at + life / 2)
 
 
-def put_named(store: TokenStore, appid: str = APPID) -> None:
+def put_named(store: Store, appid: str = APPID) -> None:
     """Put a token there that says whose it is."""
     put(store, f"token-of-{appid}", appid=appid)
 
@@ -98,8 +99,8 @@ class Firewall:
 class BusyWorker:
     """Does what a worker does when beat ticks, twenty times a second, in a thread."""
 
-    def __init__(self, store: TokenStore, sandbox: Sandbox) -> None:
-        durations = replace(Durations(), stable_leeway=4.9, overlap=5.0, fetch_timeout=2.0)
+    def __init__(self, store: Store, sandbox: Sandbox) -> None:
+        durations = replace(Durations(), second=1 / 60, overlap=5.0, fetch_timeout=2.0)
         wechat = WeChat(Transport(), (sandbox.url,), durations.fetch_timeout)
         self.keeper = Keeper(store, Fetcher(store, wechat, durations), durations)
         self.store = store
@@ -107,7 +108,7 @@ class BusyWorker:
         self._thread = threading.Thread(target=self._run, name="keeper")
 
     def __enter__(self) -> Self:
-        self.store.enroll([DEMO_APPID])
+        self.store.schedule.add([CredentialId(each) for each in [DEMO_APPID]])
         self._thread.start()
         return self
 
@@ -117,7 +118,7 @@ class BusyWorker:
 
     def _run(self) -> None:
         while not self._stopped.wait(0.05):
-            for _ in self.store.take_due(1, 0.5):
+            for _ in [id_.account for id_ in self.store.schedule.claim(1, 0.5)]:
                 # It is recorded, and there for the reader to see.
                 with suppress(TokenWorkerError):
                     self.keeper.refresh(Account(DEMO_APPID, Secret(DEMO_SECRET)))

@@ -110,7 +110,7 @@ VARIABLES = [
         ("proxy", None),
         ("prefix", "tokenworker"),
         ("leeway", None),
-        ("durations", Durations(tick=5, fetch_timeout=8, stable_leeway=295)),
+        ("durations", Durations(tick=5, fetch_timeout=8)),
         ("fetch_rate", 20),
         ("fetch_concurrency", 8),
         ("accounts_file", None),

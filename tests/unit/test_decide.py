@@ -28,7 +28,7 @@ from tokenworker.refresh.decide import (
     wait_after,
 )
 from tokenworker.secret import Secret
-from tokenworker.store.records import Lease, Snapshot
+from tokenworker.store.state import Lease, Snapshot
 
 DURATIONS = Durations()
 ACCOUNT = Account("wx1", Secret("s"))

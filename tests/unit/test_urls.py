@@ -13,7 +13,7 @@ from tokenworker import AsyncTokenReader, TokenReader
 from tokenworker.errors import ConfigError
 from tokenworker.settings.urls import backend_url, celery_url, check_celery, check_redis
 from tokenworker.store.connect import options
-from tokenworker.store.records import TokenStore
+from tokenworker.store.store import Store
 
 CANARY = "canary"
 
@@ -90,7 +90,7 @@ def test_a_faulty_url_is_one_sentence_that_shows_no_password(url: str) -> None:
 def test_options_for_other_programs_in_the_same_url_change_nothing(server: RedisServer, option: str) -> None:
     url = f"{server.url}?{option}"
     with server.client() as client, TokenReader(url) as reader:
-        put(TokenStore(client))
+        put(Store(client))
 
         assert reader.get_token("wx1").access_token == "token-of-wx1"
     assert options(url, timeout=1) == options(server.url, timeout=1)
