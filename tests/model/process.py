@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -13,10 +13,13 @@ from model.upstream import Fault, Stray, Upstream
 from model.workers import Worker
 from tokenworker.accounts.account import Account
 from tokenworker.credential import Issued
+from tokenworker.credentials.kind import Kind
 from tokenworker.durations import Durations
 from tokenworker.refresh.fetcher import Fetcher, Limits
 from tokenworker.refresh.keeper import Keeper
 from tokenworker.secret import Secret
+from tokenworker.store.records import Records
+from tokenworker.store.scripts import Call, Command, Scripts
 from tokenworker.store.store import Store
 
 
@@ -45,26 +48,31 @@ class Observer(Protocol):
     def issued(self, process: Process, issue: Issue) -> None: ...
 
 
-class SteppingStore(Store):
+class SteppingScripts(Scripts):
     """A worker's way to Redis; the worker can be stopped before each step, and dies there."""
 
-    def __init__(self, process: Process, client: redis.Redis) -> None:
+    def __init__(self, process: Process, client: redis.Redis, edit: tuple[str, str]) -> None:
         super().__init__(client)
         self._process = process
+        self._edit = edit
 
-    def plan(self, appid: str, at: float) -> None:
-        self._process.worker.reaches("plan")
-        super().plan(appid, at)
+    def source(self, name: str) -> str:
+        return edited(super().source(name), self._edit)
 
-    def leave(self, appid: str) -> None:
-        self._process.worker.reaches("leave")
-        super().leave(appid)
+    def together(self, *steps: Call | Command) -> list[Any]:
+        called = steps[0] if isinstance(steps[0], Call) else None
+        # What is not done by a script is the setting of the schedule.
+        self._process.worker.reaches(called.script if called else "plan")
+        results = super().together(*steps)
+        if called:
+            self._process.observer.stepped(self._process, called.script, tuple(called.args), results[0])
+        return results
 
-    def _run(self, name: str, keys: Iterable[str], *args: object) -> Any:
-        self._process.worker.reaches(name)
-        result = super()._run(name, keys, *args)
-        self._process.observer.stepped(self._process, name, args, result)
-        return result
+
+def edited(source: str, edit: tuple[str, str]) -> str:
+    """Return a script with a text in it replaced."""
+    old, new = edit
+    return source.replace(old, new) if old else source
 
 
 class SteppingSource:
@@ -74,7 +82,7 @@ class SteppingSource:
         self._process = process
         self._upstream = upstream
 
-    def fetch(self, account: Account, *, force: bool = False) -> Issued:
+    def fetch(self, kind: Kind, account: Account, inputs: Mapping[str, Secret], *, force: bool = False) -> Issued:
         self._process.observer.fetches(self._process)
         self._process.worker.reaches("send")
         fault = self._upstream.next_fault()
@@ -85,8 +93,8 @@ class SteppingSource:
         assert fetched
         return fetched
 
-    def is_alive(self, access_token: Secret) -> bool:
-        token = access_token.reveal()
+    def is_alive(self, kind: Kind, value: Secret) -> bool:
+        token = value.reveal()
         self._process.worker.reaches("send")
         fault = self._upstream.next_fault()
         alive = self._upstream.left(token) > 0
@@ -115,7 +123,7 @@ class Bug:
 
     #: A text in a Lua script, and what stands there instead.
     lua: tuple[str, str] = ("", "")
-    store: type[SteppingStore] = SteppingStore
+    records: type[Records] = Records
     durations: Durations = DURATIONS
     fetcher: type[Fetcher] = Fetcher
     reader_copy: float = 0.0
@@ -130,5 +138,7 @@ class Process:
         self.held: Held | None = None
         #: Whether somebody asked it to end the token that we have.
         self.forced = False
-        store, source = bug.store(self, client), SteppingSource(self, upstream)
+        store = Store(client, scripts=SteppingScripts(self, client, bug.lua))
+        store.records.__class__ = bug.records
+        source = SteppingSource(self, upstream)
         self.keeper = Keeper(store, bug.fetcher(store, source, bug.durations, limits=Limits(patience=0)), bug.durations)

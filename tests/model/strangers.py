@@ -32,7 +32,9 @@ class Strangers:
     def crowd(self) -> None:
         """Take all the room for calls to WeChat, for other accounts."""
         for number in range(Limits().concurrency):
-            self._store.admit(f"wx{number}", rate=1000, concurrency=1000, seconds=DURATIONS.lease)
+            self._store.limiter.acquire(
+                CredentialId(f"wx{number}"), rate=1000, concurrency=1000, seconds=DURATIONS.lease
+            )
 
     def fetch(self) -> None:
         """Fetch a token."""

@@ -73,6 +73,6 @@ def test_the_model_finds_a_fault(clocked: ClockedServer, name: str) -> None:
 
 @pytest.mark.parametrize("text", [seed.bug.lua[0] for seed in BUGS.values() if seed.bug.lua[0]])
 def test_each_fault_changes_one_script(text: str) -> None:
-    scripts = [path.read_text(encoding="utf-8") for path in (ROOT / "tokenworker" / "lua").glob("*.lua")]
+    scripts = [path.read_text(encoding="utf-8") for path in (ROOT / "tokenworker" / "store" / "lua").glob("*.lua")]
 
     assert sum(text in script for script in scripts) == 1

@@ -17,7 +17,7 @@ from tokenworker.store.records import BEIJING
 from tokenworker.store.state import Snapshot
 from tokenworker.store.store import Store
 
-_LEASE = f"tokenworker:{{{DEMO_APPID}}}:lease"
+_LEASE = f"tokenworker:{{{DEMO_APPID}}}:access_token:lease"
 
 
 class Witness:
@@ -135,7 +135,7 @@ class Witness:
         ours = token is not None and token.fingerprint == snapshot.fingerprint
         if self._upstream.account.endpoint != "token" or not free or not ours or snapshot.in_doubt is None:
             return
-        due = self._client.zscore("tokenworker:due", DEMO_APPID)
+        due = self._client.zscore("tokenworker:due", f"{DEMO_APPID}:access_token")
         if isinstance(due, float) and due <= snapshot.now:
             return  # the doubt came after the refresh had looked, and is next
         if snapshot.probed != snapshot.fingerprint or snapshot.probed_at < snapshot.in_doubt_since - SLACK:
@@ -194,7 +194,7 @@ class Witness:
         snapshot = look(self._store, DEMO_APPID)
         self._fencing, self._last = snapshot.fencing, snapshot.credential
         self._record.today = snapshot.fetches_today
-        day = cast("bytes | None", self._client.hget(f"tokenworker:{{{DEMO_APPID}}}:state", "day"))
+        day = cast("bytes | None", self._client.hget(f"tokenworker:{{{DEMO_APPID}}}:access_token:state", "day"))
         self._record.day = int(day or 0)
 
     def _forget(self, *, fencing: int) -> None:
@@ -223,7 +223,7 @@ class Witness:
     def stepped(self, process: Process, step: str, args: tuple[Any, ...], result: Any) -> None:
         """Follow the leases, and what the store is told under them."""
         if step == "take_lease" and result:
-            self._taken(process, args[0], *result)
+            self._taken(process, args[0], result[0], result[1][0])
         elif step in ("commit", "fail", "release", "withhold") and process.held:
             self._ended(process.held, step, result)
             process.held = None

@@ -12,7 +12,7 @@ from threading import Semaphore, Thread
 from tokenworker.errors import FetchError
 
 #: Where a worker can stop: before a step of that name, or after WeChat's part and before its own next step (`answer`).
-STOPS = ("take_lease", "look", "admit", "begin", "send", "answer", "commit", "fail", "release", "withhold", "plan")
+STOPS = ("take_lease", "look", "acquire", "begin", "send", "answer", "commit", "fail", "release", "withhold", "plan")
 END = "end"
 
 

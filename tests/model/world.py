@@ -12,7 +12,7 @@ from support.clock import ClockedServer
 from support.targets import look, token_of
 
 from model.clock import Clock
-from model.process import Bug, Process
+from model.process import Bug, Process, edited
 from model.reader import PatientReader
 from model.record import DURATIONS, TOLERANCE, BrokenPromiseError, Promise, Record
 from model.strangers import Strangers
@@ -24,27 +24,31 @@ from tokenworker.credential import CredentialId, fingerprint
 from tokenworker.errors import StoreUnavailable, TokenUnavailable, TransientError, UnknownAccount
 from tokenworker.refresh.causes import Demand
 from tokenworker.sandbox import DEMO_APPID, Rules
+from tokenworker.store.scripts import Scripts
 from tokenworker.store.store import Store
+
+TOKEN = CredentialId(DEMO_APPID)
 
 #: The watchdogs of all workers see a step of the clock within that time; the key says that one has.
 _MINUTE = 6 * DURATIONS.watchdog_interval
-_SEEN = "tokenworker:suspected"
+_SEEN = "tokenworker:in_doubt"
 
 #: The keys that each account has of its own.
-ACCOUNT_KEYS = ("access_token", "state", "lease", "copies")
+ACCOUNT_KEYS = ("access_token", "access_token:state", "access_token:lease", "access_token:copies")
 
 #: The way to rest takes no longer: a rest after a failure, and some more fetches.
-_LONGEST = 2 * DURATIONS.longest_rest
+_LONGEST = 2 * DURATIONS.longest_cooldown
 
 
-class FaultyRedis(redis.Redis):
-    """Redis with another script than the product's: `edit` is a text in it, and what stands there instead."""
+class FaultyScripts(Scripts):
+    """Scripts of which one is not the product's."""
 
-    edit = ("", "")
+    def __init__(self, client: redis.Redis, edit: tuple[str, str]) -> None:
+        super().__init__(client)
+        self._edit = edit
 
-    def register_script(self, script: Any) -> Any:
-        old, new = self.edit
-        return super().register_script(script.replace(old, new) if old else script)
+    def source(self, name: str) -> str:
+        return edited(super().source(name), self._edit)
 
 
 class World:
@@ -56,18 +60,16 @@ class World:
         bug = bug or Bug()
         self._client = server.client()
         self._client.flushall()
-        self._faulty = FaultyRedis(port=server.port)
-        self._faulty.edit = bug.lua
         self._clock = Clock(server)
         self._record = Record()
         self._store = Store(self._client)
         #: What the watchdog and the settings have to do with Redis; they have the product's faults, too.
-        self._faulty_store = Store(self._faulty)
+        self._faulty_store = Store(self._client, scripts=FaultyScripts(self._client, bug.lua))
         self._reader = PatientReader(server.url, self._clock.now, bug.reader_copy)
         self.upstream = Upstream(self._clock.now, self._record, endpoint, Rules(**rules))
         self.strangers = Strangers(self._store, self._client, self.upstream, self._record)
         self._witness = Witness(self._client, self.upstream, self._record)
-        self.processes = [Process(self._witness, self._faulty, self.upstream, bug) for _ in range(3)]
+        self.processes = [Process(self._witness, self._client, self.upstream, bug) for _ in range(3)]
         #: Messages under way to the workers, and tokens that the reader was handed, oldest first.
         self.messages: list[Demand] = []
         self.handed: list[str] = []
@@ -80,7 +82,6 @@ class World:
                 process.worker.die()
         self._reader.close()
         self._client.close()
-        self._faulty.close()
 
     # Workers and messages
 
@@ -129,10 +130,11 @@ class World:
         if not len(self._store.schedule):
             self._store.schedule.add([CredentialId(each) for each in [DEMO_APPID]])
         if self._witness.unwatched:
-            self._faulty_store.doubt([DEMO_APPID], _MINUTE)
+            if self._faulty_store.notes.mark("in_doubt", _MINUTE):
+                self._faulty_store.records.doubt([TOKEN])
             self._witness.unwatched = False
         if self._witness.restored:
-            self._faulty_store.doubt([DEMO_APPID], 0.001, replaced=True)
+            self._faulty_store.records.doubt([TOKEN], replaced=True)
             self._witness.restored = False
         due = {
             *[id_.account for id_ in self._store.schedule.claim(8, DURATIONS.grace)],
@@ -178,12 +180,12 @@ class World:
 
     def lose_lease(self) -> None:
         """Delete the lease's key."""
-        self._client.delete(f"tokenworker:{{{DEMO_APPID}}}:lease")
+        self._client.delete(f"tokenworker:{{{DEMO_APPID}}}:access_token:lease")
         self._witness.observe()
 
     def scramble(self, name: str) -> None:
         """Have somebody else write what makes no sense to us under a key of the account."""
-        if name == "state":
+        if name == "access_token:state":
             self._witness.expect_flush()
         if name == "access_token":
             self._witness.expect_loss()
@@ -227,7 +229,7 @@ class World:
         """Put the account back into the settings."""
         if self._witness.gone:
             self._witness.expect_return()
-            self._faulty_store.records.announce({DEMO_APPID: self.upstream.account.settings_digest})
+            self._faulty_store.records.announce({TOKEN: self.upstream.account.settings_digest})
             self._store.schedule.add([CredentialId(each) for each in [DEMO_APPID]])
 
     def lose_everything(self) -> None:
@@ -311,7 +313,7 @@ class World:
         return fresh and snapshot.in_doubt is None
 
     def _next_look(self) -> float:
-        score = self._client.zscore("tokenworker:due", DEMO_APPID)
+        score = self._client.zscore("tokenworker:due", str(TOKEN))
         return float(score or 0.0) - self._store.now()
 
     def _let_readers_find_out(self) -> None:
