@@ -15,7 +15,7 @@ from support.processes import RedisServer, Stack
 
 from tokenworker.sandbox import DEMO_APPID, DEMO_SECRET, Rules, Sandbox
 from tokenworker.settings import config
-from tokenworker.store.records import TokenStore
+from tokenworker.store.store import Store
 
 # For `make prove`: more examples than there is time for in each run of the tests, and others each time.
 settings.register_profile("long", max_examples=2000, derandomize=False, database=None, print_blob=True)
@@ -58,8 +58,8 @@ def client(server: RedisServer) -> Iterator[redis.Redis]:
 
 
 @pytest.fixture
-def store(client: redis.Redis) -> TokenStore:
-    return TokenStore(client)
+def store(client: redis.Redis) -> Store:
+    return Store(client)
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import signal
 import threading
 import time
@@ -12,16 +11,18 @@ from contextlib import asynccontextmanager
 
 import pytest
 import redis
+from support.credentials import put
 from support.processes import RedisServer, Stack, wait_for
-from support.readers import APPID, STATE, Clock, calls, put
+from support.readers import APPID, STATE, Clock, calls
 
 from tokenworker import AsyncTokenReader, Credential, Durations, StoreUnavailable, TokenUnavailable
-from tokenworker.credential import fingerprint
+from tokenworker.credential import CredentialId, fingerprint
 from tokenworker.sandbox import DEMO_APPID, Sandbox
-from tokenworker.store.records import TokenStore
+from tokenworker.store.store import Store
 
 LONGEST = 0.6
 TASKS = 8
+ID = CredentialId(APPID)
 
 
 @asynccontextmanager
@@ -44,7 +45,7 @@ async def at_once(work: Callable[[], Awaitable[list[tuple[float, str]]]]) -> lis
     return [read for reads in await asyncio.gather(*(work() for _ in range(TASKS))) for read in reads]
 
 
-def test_a_reader_gets_the_live_token_and_keeps_it_for_a_second(store: TokenStore, server: RedisServer) -> None:
+def test_a_reader_gets_the_live_token_and_keeps_it_for_a_second(store: Store, server: RedisServer) -> None:
     async def read() -> None:
         clock = Clock()
         async with AsyncTokenReader(server.url, clock=clock) as reader:
@@ -90,7 +91,7 @@ def test_a_frozen_redis_holds_up_no_task_for_long(own_server: RedisServer) -> No
         assert 1 <= len([took for took, _ in reads if took > 0.2]) <= 2 / 0.7 + 2
 
     with own_server.client() as client:
-        put(TokenStore(client))
+        put(Store(client))
     asyncio.run(read())
 
 
@@ -108,7 +109,7 @@ def test_without_redis_and_without_a_copy_it_says_so_quickly(own_server: RedisSe
 
 
 def test_tasks_without_a_copy_wait_for_the_one_that_asks(
-    store: TokenStore, server: RedisServer, client: redis.Redis
+    store: Store, server: RedisServer, client: redis.Redis
 ) -> None:
     async def read() -> None:
         async with AsyncTokenReader(server.url) as reader:
@@ -133,36 +134,42 @@ def test_a_task_that_is_cancelled_leaves_its_turn_to_others(own_server: RedisSer
         assert took < 0.2
 
     with own_server.client() as client:
-        put(TokenStore(client))
+        put(Store(client))
     asyncio.run(read())
 
 
-def test_an_event_loop_may_end_and_another_begin(store: TokenStore, server: RedisServer, client: redis.Redis) -> None:
+def test_an_event_loop_may_end_and_another_begin(store: Store, server: RedisServer, client: redis.Redis) -> None:
     reader = AsyncTokenReader(server.url, durations=Durations(reader_copy=0))
     put(store)
     before = client.info("clients")["connected_clients"]
     for _ in range(3):
         assert asyncio.run(reader.get_token(APPID)).access_token == "token"
+    assert not reader._flights
+    asyncio.run(reader.aclose())
 
     wait_for(lambda: client.info("clients")["connected_clients"] == before)
-    assert not reader._loops
 
 
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
-def test_a_loop_that_is_closed_with_all_it_holds_does_no_harm(store: TokenStore, server: RedisServer) -> None:
-    reader = AsyncTokenReader(server.url, durations=Durations(reader_copy=0))
-    put(store)
+def test_a_loop_that_is_closed_while_it_reads_does_no_harm(own_server: RedisServer) -> None:
+    reader = AsyncTokenReader(own_server.url, durations=Durations(reader_copy=0))
+    with own_server.client() as client:
+        put(client)
+    own_server.send_signal(signal.SIGSTOP)
     loop = asyncio.new_event_loop()
-    loop.run_until_complete(reader.get_token(APPID))
+    read = loop.create_task(reader.get_token(APPID))
+    loop.run_until_complete(asyncio.sleep(0.1))
+    read.cancel()
+    loop.run_until_complete(asyncio.gather(read, return_exceptions=True))
+    # Its thread reads on, and finds no loop to tell.
     loop.close()
+    own_server.send_signal(signal.SIGCONT)
 
     assert asyncio.run(reader.get_token(APPID)).access_token == "token"
-    assert not reader._loops
-    # What the loop left open is closed here, and not in another test.
-    gc.collect()
+    assert not reader._flights
+    asyncio.run(reader.aclose())
 
 
-def test_two_event_loops_share_a_reader(store: TokenStore, server: RedisServer) -> None:
+def test_two_event_loops_share_a_reader(store: Store, server: RedisServer) -> None:
     reader = AsyncTokenReader(server.url, durations=Durations(reader_copy=0))
     found: list[str] = []
 
@@ -179,12 +186,12 @@ def test_two_event_loops_share_a_reader(store: TokenStore, server: RedisServer) 
     assert found == ["token"] * 400
 
 
-def test_after_a_report_it_waits_for_another_token(store: TokenStore, server: RedisServer) -> None:
+def test_after_a_report_it_waits_for_another_token(store: Store, server: RedisServer) -> None:
     async def report() -> tuple[float, str]:
         async with AsyncTokenReader(server.url) as reader:
             token = await reader.get_token(APPID)
             await reader.reject(APPID, token.access_token)
-            assert store.look(APPID).rejected == fingerprint("token")
+            assert store.records.look(ID).rejected == fingerprint("token")
             timer = threading.Timer(0.3, put, (store, "newer"))
             timer.start()
             outcome = await timed(reader.get_token(APPID))

@@ -19,8 +19,9 @@ from typing import Any
 import httpx
 import pytest
 import requests
+from support.credentials import put
 from support.processes import RedisServer, wait_for
-from support.readers import APPID, BusyWorker, Clock, put
+from support.readers import APPID, BusyWorker, Clock
 from support.wire import NOWHERE, Server, http, json_answer, refusing_url
 
 from tokenworker import AsyncTokenReader, Durations, TokenReader, TokenUnavailable
@@ -28,15 +29,16 @@ from tokenworker.auth.calls import WECHAT_HOSTS, carries_token, with_token
 from tokenworker.auth.httpx import WeChatAuth as HttpxAuth
 from tokenworker.auth.repeats import Repeats
 from tokenworker.auth.requests import WeChatAuth
-from tokenworker.credential import fingerprint
+from tokenworker.credential import CredentialId, fingerprint
 from tokenworker.sandbox import DEMO_APPID, Sandbox
-from tokenworker.store.records import TokenStore
+from tokenworker.store.store import Store
 
 SEND = "/cgi-bin/message/custom/send"
 OK = json_answer({"errcode": 0, "errmsg": "ok"})
 REFUSED = json_answer({"errcode": 40001, "errmsg": "invalid credential"})
 TOKEN = "t" * 136
 OTHER = "n" * 136
+ID = CredentialId(APPID)
 #: Whoever waits for a token in vain waits for so long.
 PATIENCE = 0.4
 
@@ -107,26 +109,26 @@ def caller(request: pytest.FixtureRequest, server: RedisServer) -> Caller:
 
 
 @pytest.fixture
-def live(store: TokenStore) -> TokenStore:
+def live(store: Store) -> Store:
     put(store, TOKEN)
     return store
 
 
 @pytest.fixture
-def keeper(store: TokenStore, sandbox: Sandbox) -> Iterator[None]:
+def keeper(store: Store, sandbox: Sandbox) -> Iterator[None]:
     with BusyWorker(store, sandbox):
-        wait_for(lambda: store.look(DEMO_APPID).token)
+        wait_for(lambda: store.records.look(CredentialId(DEMO_APPID)).credential)
         yield
 
 
 @pytest.fixture
-def replaced(live: TokenStore) -> Iterator[None]:
+def replaced(live: Store) -> Iterator[None]:
     """The token is replaced as soon as somebody reports it."""
     stopped = threading.Event()
 
     def replace() -> None:
         while not stopped.wait(0.01):
-            if live.look(APPID).rejected:
+            if live.records.look(ID).rejected:
                 put(live, OTHER)
 
     thread = threading.Thread(target=replace)
@@ -185,14 +187,14 @@ def test_a_host_that_is_not_wechats_sees_no_token(caller: Caller) -> None:
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_takes_no_token_along(live: TokenStore, caller: Caller, status: int) -> None:
+def test_a_redirect_takes_no_token_along(live: Store, caller: Caller, status: int) -> None:
     with Server(REFUSED) as elsewhere, Server(http(b"", status, Location=elsewhere.url + "/there")) as wechat:
         assert caller.call("POST", wechat.url + SEND, json={}).errcode == 40001
 
     assert tokens(wechat) == [TOKEN]
     assert [request.target for request in elsewhere.requests] == ["/there"]
     # It is not WeChat that refused it.
-    assert live.look(APPID).rejected == ""
+    assert live.records.look(ID).rejected == ""
 
 
 @pytest.mark.parametrize(
@@ -337,22 +339,22 @@ def test_it_is_made_once_more_and_not_twice(caller: Caller) -> None:
         http(b'{"errcode": 40001, "x": "' + b"x" * 70_000 + b'"}', Content_Type="application/json"),
     ],
 )
-def test_other_answers_are_left_alone(live: TokenStore, caller: Caller, answer: bytes) -> None:
+def test_other_answers_are_left_alone(live: Store, caller: Caller, answer: bytes) -> None:
     with Server(answer) as wechat:
         caller.call("GET", wechat.url + "/cgi-bin/user/get")
 
     assert tokens(wechat) == [TOKEN]
-    assert live.look(APPID).rejected == ""
+    assert live.records.look(ID).rejected == ""
 
 
 def test_when_there_is_no_other_token_the_answer_is_wechats(
-    live: TokenStore, caller: Caller, caplog: pytest.LogCaptureFixture
+    live: Store, caller: Caller, caplog: pytest.LogCaptureFixture
 ) -> None:
     with Server(REFUSED) as wechat:
         assert caller.call("GET", wechat.url + "/cgi-bin/user/get").errcode == 40001
 
     assert tokens(wechat) == [TOKEN]
-    assert live.look(APPID).rejected == fingerprint(TOKEN)
+    assert live.records.look(ID).rejected == fingerprint(TOKEN)
     assert "no worker has tested or replaced it" in caplog.text
 
 
@@ -434,7 +436,7 @@ class ReadOnce(io.BytesIO):
 
 @pytest.mark.parametrize("body", [Pipe(b"{}"), ReadOnce(b"{}"), (b"{%d}" % number for number in range(2))])
 def test_requests_makes_a_call_with_a_stream_once(
-    live: TokenStore, server: RedisServer, caplog: pytest.LogCaptureFixture, body: object
+    live: Store, server: RedisServer, caplog: pytest.LogCaptureFixture, body: object
 ) -> None:
     timer = threading.Timer(0.1, put, (live, OTHER))
     timer.start()
@@ -444,7 +446,7 @@ def test_requests_makes_a_call_with_a_stream_once(
     timer.join()
 
     assert tokens(wechat) == [TOKEN]
-    assert live.look(APPID).fingerprint == fingerprint(OTHER)
+    assert live.records.look(ID).fingerprint == fingerprint(OTHER)
     assert "a stream without a way back" in caplog.text
 
 

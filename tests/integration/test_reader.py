@@ -17,19 +17,21 @@ import pytest
 import redis
 from celery import Celery
 from support.clock import WallClock
+from support.credentials import put
 from support.processes import RedisServer, Stack, wait_for
-from support.readers import APPID, STATE, TOKEN, Clock, Firewall, calls, in_a_child, put
+from support.readers import APPID, STATE, TOKEN, Clock, Firewall, calls, in_a_child
 
 from tokenworker import Credential, Durations, StoreUnavailable, TokenReader, TokenUnavailable
-from tokenworker.credential import fingerprint
-from tokenworker.reading.answers import short_question
+from tokenworker.credential import CredentialId, fingerprint
+from tokenworker.reading.questions import glance_at
 from tokenworker.sandbox import DEMO_APPID, Sandbox
 from tokenworker.store.keys import Keys
-from tokenworker.store.records import TokenStore
+from tokenworker.store.store import Store
 
 #: No read may take longer, whatever Redis does.
 LONGEST = 0.6
 THREADS = 8
+ID = CredentialId(APPID)
 
 
 @contextmanager
@@ -63,7 +65,7 @@ def user_url(server: RedisServer, *rights: str) -> str:
 # Reading
 
 
-def test_a_reader_gets_the_live_token(store: TokenStore, server: RedisServer) -> None:
+def test_a_reader_gets_the_live_token(store: Store, server: RedisServer) -> None:
     put(store)
     with TokenReader(server.url) as reader:
         token = reader.get_token(APPID)
@@ -73,7 +75,7 @@ def test_a_reader_gets_the_live_token(store: TokenStore, server: RedisServer) ->
 
 
 @pytest.mark.parametrize("options", ["", "?protocol=2", "?protocol=3", "?decode_responses=True"])
-def test_a_token_comes_with_its_end_by_redis_clock(store: TokenStore, server: RedisServer, options: str) -> None:
+def test_a_token_comes_with_its_end_by_redis_clock(store: Store, server: RedisServer, options: str) -> None:
     put(store, life=100)
     with TokenReader(server.url + options, durations=Durations(reader_copy=0)) as reader:
         token = reader.get_token(APPID)
@@ -82,7 +84,7 @@ def test_a_token_comes_with_its_end_by_redis_clock(store: TokenStore, server: Re
         assert reader.get_token(APPID) is token
 
 
-def test_asked_again_within_a_second_it_answers_without_the_network(store: TokenStore, server: RedisServer) -> None:
+def test_asked_again_within_a_second_it_answers_without_the_network(store: Store, server: RedisServer) -> None:
     put(store)
     clock = Clock()
     with TokenReader(server.url, clock=clock) as reader:
@@ -94,7 +96,7 @@ def test_asked_again_within_a_second_it_answers_without_the_network(store: Token
         assert reader.get_token(APPID).access_token == "newer"
 
 
-def test_its_copy_ends_with_the_token(store: TokenStore, server: RedisServer) -> None:
+def test_its_copy_ends_with_the_token(store: Store, server: RedisServer) -> None:
     put(store, life=0.3)
     with TokenReader(server.url, durations=Durations(reader_copy=60)) as reader:
         reader.get_token(APPID)
@@ -105,19 +107,19 @@ def test_its_copy_ends_with_the_token(store: TokenStore, server: RedisServer) ->
 
 def test_a_token_that_changes_between_the_commands_gets_no_longer_life_than_it_has() -> None:
     """The life is that of the token before or of the same; a token is never given a later one's."""
-    question = short_question(Keys(), APPID).data
+    commands = [command[0] for command in glance_at(Keys(), ID)]
 
-    assert question.index(b"PTTL") < question.index(b"GET")
+    assert commands.index("PTTL") < commands.index("GET")
 
 
-def test_it_reads_through_a_socket_file(store: TokenStore, server: RedisServer) -> None:
+def test_it_reads_through_a_socket_file(store: Store, server: RedisServer) -> None:
     put(store)
     with TokenReader(f"unix://{server.folder}/redis.sock") as reader:
         assert reader.get_token(APPID).access_token == "token"
 
 
 def test_the_prefix_is_a_setting(server: RedisServer, client: redis.Redis) -> None:
-    put(TokenStore(client, "other"))
+    put(Store(client, "other"))
     with TokenReader(server.url, prefix="other") as reader:
         assert reader.get_token(APPID).access_token == "token"
 
@@ -145,9 +147,7 @@ def test_importing_the_package_imports_nothing_of_other_people() -> None:
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
-def test_a_wall_clock_that_is_off_by_a_day_changes_nothing(
-    store: TokenStore, server: RedisServer, tmp_path: Path
-) -> None:
+def test_a_wall_clock_that_is_off_by_a_day_changes_nothing(store: Store, server: RedisServer, tmp_path: Path) -> None:
     clock = WallClock(tmp_path)
     code = (
         "import time\n"
@@ -174,7 +174,7 @@ def test_a_wall_clock_that_is_off_by_a_day_changes_nothing(
 @pytest.mark.parametrize("fault", ["killed", "frozen"])
 def test_while_redis_is_away_it_goes_on_until_30_seconds_before_the_end(own_server: RedisServer, fault: str) -> None:
     with own_server.client() as client:
-        put(TokenStore(client))
+        put(Store(client))
     clock = Clock()
     with TokenReader(own_server.url, clock=clock) as reader:
         reader.get_token(APPID)
@@ -194,7 +194,7 @@ def test_while_redis_is_away_it_goes_on_until_30_seconds_before_the_end(own_serv
 def test_a_life_that_was_cut_is_cut_for_the_copy_too(own_server: RedisServer) -> None:
     clock = Clock()
     with own_server.client() as client, TokenReader(own_server.url, clock=clock) as reader:
-        put(TokenStore(client))
+        put(Store(client))
         before = reader.get_token(APPID)
         client.pexpire(TOKEN, 40_000)
         clock.now = 1.0
@@ -208,16 +208,16 @@ def test_a_life_that_was_cut_is_cut_for_the_copy_too(own_server: RedisServer) ->
             reader.get_token(APPID)
 
 
-def test_a_life_longer_than_any_of_wechats_tokens_is_not_believed(own_server: RedisServer) -> None:
+def test_a_life_longer_than_any_of_wechats_credentials_is_not_believed(own_server: RedisServer) -> None:
     """The clock of Redis's host went back by a day, and so all its keys live a day longer."""
     clock = Clock()
     with own_server.client() as client, TokenReader(own_server.url, clock=clock) as reader:
-        put(TokenStore(client), life=7200 + 86_400)
+        put(Store(client), life=7200 + 86_400)
         reader.get_token(APPID)
     own_server.kill()
-    clock.now = 7169.0
+    clock.now = 7469.0
     assert reader.get_token(APPID).access_token == "token"
-    clock.now = 7171.0
+    clock.now = 7471.0
     with pytest.raises(TokenUnavailable):
         reader.get_token(APPID)
 
@@ -235,7 +235,7 @@ def test_a_frozen_redis_costs_one_read_a_second_its_timeout_and_the_others_nothi
     with own_server.client() as client:
         tokens = {f"wx{number}": f"token-{number}" for number in range(4)}
         for appid, text in tokens.items():
-            put(TokenStore(client), text, appid=appid)
+            put(Store(client), text, account=appid)
     with TokenReader(own_server.url, durations=Durations(reader_copy=0.5)) as reader:
         for appid in tokens:
             reader.get_token(appid)
@@ -271,12 +271,12 @@ def test_without_a_copy_no_thread_waits_longer_than_the_timeout(own_server: Redi
 
 def test_it_asks_again_when_redis_is_back(own_server: RedisServer) -> None:
     with own_server.client() as client, TokenReader(own_server.url, durations=Durations(reader_copy=0.2)) as reader:
-        put(TokenStore(client))
+        put(Store(client))
         reader.get_token(APPID)
         with frozen(own_server):
             time.sleep(0.2)
             reader.get_token(APPID)
-        put(TokenStore(client), "newer")
+        put(Store(client), "newer")
         wait_for(lambda: reader.get_token(APPID).access_token == "newer", timeout=1)
 
 
@@ -285,7 +285,7 @@ def test_a_restart_of_redis_between_two_reads_goes_unnoticed(own_server: RedisSe
         for text in ("token", "newer"):
             with own_server.client() as client:
                 client.flushall()
-                put(TokenStore(client), text)
+                put(Store(client), text)
             assert reader.get_token(APPID).access_token == text
             own_server.kill()
             own_server.start()
@@ -298,7 +298,7 @@ def test_a_connection_that_rested_long_is_not_used_again(
     client = own_server.client()
     monkeypatch.setattr("tokenworker.store.connect.REST", 1)
     with client, TokenReader(own_server.url, durations=Durations(reader_copy=0)) as reader:
-        put(TokenStore(client))
+        put(Store(client))
 
         def connections() -> set[str]:
             reader.get_token(APPID)
@@ -313,7 +313,7 @@ def test_a_connection_that_rested_long_is_not_used_again(
 # Threads and forks
 
 
-def test_when_the_copy_runs_out_one_thread_asks(store: TokenStore, server: RedisServer, client: redis.Redis) -> None:
+def test_when_the_copy_runs_out_one_thread_asks(store: Store, server: RedisServer, client: redis.Redis) -> None:
     put(store)
     with TokenReader(server.url, durations=Durations(reader_copy=0.2)) as reader:
         before, end = calls(client, "get"), time.monotonic() + 1
@@ -333,7 +333,7 @@ def test_when_the_copy_runs_out_one_thread_asks(store: TokenStore, server: Redis
 
 
 def test_threads_without_a_copy_wait_for_the_one_that_asks(
-    store: TokenStore, server: RedisServer, client: redis.Redis
+    store: Store, server: RedisServer, client: redis.Redis
 ) -> None:
     put(store)
     before = calls(client, "get")
@@ -353,9 +353,9 @@ def test_while_another_thread_asks_an_old_copy_will_not_do(own_server: RedisServ
     """A token that was in Redis an hour ago may have been replaced, and be dead."""
     clock = Clock()
     with own_server.client() as client, TokenReader(own_server.url, clock=clock) as reader:
-        put(TokenStore(client), life=7200)
+        put(Store(client), life=7200)
         reader.get_token(APPID)
-        put(TokenStore(client), "newer", life=7200)
+        put(Store(client), "newer", life=7200)
         clock.now = 3600.0
         with ThreadPoolExecutor(THREADS) as pool, frozen(own_server):
             reads = [pool.submit(reader.get_token, APPID) for _ in range(THREADS)]
@@ -363,7 +363,7 @@ def test_while_another_thread_asks_an_old_copy_will_not_do(own_server: RedisServ
         assert {read.result().access_token for read in reads} == {"newer"}
 
 
-def test_a_child_uses_no_connection_of_its_parent(store: TokenStore, server: RedisServer) -> None:
+def test_a_child_uses_no_connection_of_its_parent(store: Store, server: RedisServer) -> None:
     put(store)
     with TokenReader(server.url, durations=Durations(reader_copy=0)) as reader:
         reader.get_token(APPID)
@@ -389,7 +389,7 @@ def test_a_child_uses_no_connection_of_its_parent(store: TokenStore, server: Red
 
 def test_a_child_does_not_wait_for_a_thread_that_it_does_not_have(own_server: RedisServer) -> None:
     with own_server.client() as client, TokenReader(own_server.url) as reader:
-        put(TokenStore(client))
+        put(Store(client))
         reader.get_token(APPID)
         time.sleep(1)
         with frozen(own_server):
@@ -401,7 +401,7 @@ def test_a_child_does_not_wait_for_a_thread_that_it_does_not_have(own_server: Re
 
             def read() -> bool:
                 os.kill(pid, signal.SIGCONT)
-                put(TokenStore(client), "newer")
+                put(Store(client), "newer")
                 return reader.get_token(APPID).access_token == "newer"
 
             in_a_child(read)
@@ -411,10 +411,11 @@ def test_a_child_does_not_wait_for_a_thread_that_it_does_not_have(own_server: Re
 # No token
 
 
-def test_it_says_why_there_is_no_token(store: TokenStore, server: RedisServer) -> None:
-    lease = store.take_lease(APPID, 5)
-    assert lease
-    store.fail(lease, retry_at=store.now() + 30, error="WeChat answered 40164", errcode=40164, hint="add it")
+def test_it_says_why_there_is_no_token(store: Store, server: RedisServer) -> None:
+    taken = store.records.lease(ID, 5)
+    assert taken
+    lease, _ = taken
+    store.records.fail(lease, retry_at=store.now() + 30, error="WeChat answered 40164", errcode=40164, hint="add it")
     with TokenReader(server.url) as reader, pytest.raises(TokenUnavailable, match="add it") as caught:
         reader.get_token(APPID)
 
@@ -440,7 +441,7 @@ def test_of_an_account_that_nobody_keeps_it_says_that(server: RedisServer, clien
 
 
 def test_a_token_that_is_gone_from_redis_works_on_for_the_overlap(
-    store: TokenStore, server: RedisServer, client: redis.Redis
+    store: Store, server: RedisServer, client: redis.Redis
 ) -> None:
     put(store, life=7200)
     clock = Clock()
@@ -480,9 +481,7 @@ def test_a_token_that_never_expires_is_not_handed_out(server: RedisServer, clien
         reader.get_token(APPID)
 
 
-def test_a_wrong_type_is_named_and_a_copy_bridges_it(
-    store: TokenStore, server: RedisServer, client: redis.Redis
-) -> None:
+def test_a_wrong_type_is_named_and_a_copy_bridges_it(store: Store, server: RedisServer, client: redis.Redis) -> None:
     put(store)
     clock = Clock()
     with TokenReader(server.url, clock=clock) as reader:
@@ -497,8 +496,8 @@ def test_a_wrong_type_is_named_and_a_copy_bridges_it(
 
 def test_a_service_needs_no_more_than_three_commands_on_its_own_account(own_server: RedisServer) -> None:
     with own_server.client() as client:
-        put(TokenStore(client))
-        put(TokenStore(client), appid="wx2")
+        put(Store(client))
+        put(Store(client), account="wx2")
     url = user_url(own_server, "+get", "+pttl", "+time", f"~tokenworker:{{{APPID}}}:*")
     with TokenReader(url) as reader:
         assert reader.get_token(APPID).access_token == "token"
@@ -518,16 +517,16 @@ def test_with_the_rights_that_the_readme_names_a_service_may_report(own_server: 
     reports = ("+hmget", "+eval", "+exists", "+hget", "+hset", "+zadd", "~tokenworker:due")
     url = user_url(own_server, "+get", "+pttl", "+time", f"~tokenworker:{{{APPID}}}:*", *reports)
     with own_server.client() as client, TokenReader(url) as reader:
-        put(TokenStore(client))
+        put(Store(client))
         reader.reject(APPID, "token")
-        assert TokenStore(client).take_due(1, 60) == [APPID]
+        assert Store(client).schedule.claim(1, 60) == [ID]
 
 
 def test_with_these_rights_it_may_also_have_the_workers_look_at_an_older_token(own_server: RedisServer) -> None:
     rights = ("+get", "+pttl", "+time", "+hget", "+hmget", "+eval", "+exists", "+hset", "+zadd", "~tokenworker:due")
     url = user_url(own_server, *rights, f"~tokenworker:{{{APPID}}}:*")
     with own_server.client() as client, TokenReader(url, durations=Durations(reader_copy=0)) as reader:
-        store = TokenStore(client)
+        store = Store(client)
         put(store, "older")
         saved = client.dump(STATE)
         assert isinstance(saved, bytes)
@@ -538,8 +537,8 @@ def test_with_these_rights_it_may_also_have_the_workers_look_at_an_older_token(o
         client.set(TOKEN, "older", px=90_000)
 
         assert reader.get_token(APPID).access_token == "newer"
-        assert store.look(APPID).in_doubt == 1
-        assert store.take_due(1, 60) == [APPID]
+        assert store.records.look(ID).in_doubt == 1
+        assert store.schedule.claim(1, 60) == [ID]
 
 
 def test_without_a_right_to_the_state_it_still_says_that_there_is_no_token(own_server: RedisServer) -> None:
@@ -551,29 +550,29 @@ def test_without_a_right_to_the_state_it_still_says_that_there_is_no_token(own_s
 # Reports
 
 
-def test_a_reported_token_is_looked_at_next(store: TokenStore, server: RedisServer) -> None:
+def test_a_reported_token_is_looked_at_next(store: Store, server: RedisServer) -> None:
     put(store)
     with TokenReader(server.url) as reader:
         reader.reject(APPID, "another")
-        assert store.look(APPID).rejected == ""
+        assert store.records.look(ID).rejected == ""
         reader.reject(APPID, "token")
 
-    assert store.look(APPID).rejected == fingerprint("token")
-    assert store.take_due(1, 60) == [APPID]
+    assert store.records.look(ID).rejected == fingerprint("token")
+    assert store.schedule.claim(1, 60) == [ID]
 
 
 def test_a_report_about_another_programs_token_is_looked_at_too(
-    store: TokenStore, server: RedisServer, client: redis.Redis
+    store: Store, server: RedisServer, client: redis.Redis
 ) -> None:
     put(store)
     client.set(TOKEN, "theirs", px=100_000)
     with TokenReader(server.url) as reader:
         reader.reject(APPID, "theirs")
 
-    assert store.take_due(1, 60) == [APPID]
+    assert store.schedule.claim(1, 60) == [ID]
 
 
-def test_after_a_report_it_waits_for_another_token(store: TokenStore, server: RedisServer) -> None:
+def test_after_a_report_it_waits_for_another_token(store: Store, server: RedisServer) -> None:
     put(store)
     with TokenReader(server.url) as reader:
         token = reader.get_token(APPID)
@@ -588,7 +587,7 @@ def test_after_a_report_it_waits_for_another_token(store: TokenStore, server: Re
 
 
 def test_after_a_report_the_old_token_is_good_again_if_the_worker_says_so(
-    store: TokenStore, server: RedisServer, client: redis.Redis
+    store: Store, server: RedisServer, client: redis.Redis
 ) -> None:
     put(store)
     with TokenReader(server.url) as reader:
@@ -601,12 +600,12 @@ def test_after_a_report_the_old_token_is_good_again_if_the_worker_says_so(
 
 
 def test_a_token_that_the_worker_found_good_is_preferred_to_another_that_was_there_just_now(
-    store: TokenStore, server: RedisServer, client: redis.Redis
+    store: Store, server: RedisServer, client: redis.Redis
 ) -> None:
     put(store)
     with TokenReader(server.url, durations=Durations(reader_copy=0)) as reader:
         reader.reject(APPID, "token")
-        client.set(store.token_key(APPID), "theirs", px=60_000)
+        client.set(TOKEN, "theirs", px=60_000)
         assert reader.get_token(APPID).access_token == "theirs"
         put(store)
         assert reader.get_token(APPID).access_token == "theirs"
@@ -615,7 +614,7 @@ def test_a_token_that_the_worker_found_good_is_preferred_to_another_that_was_the
         assert reader.get_token(APPID).access_token == "token"
 
 
-def test_a_test_of_long_ago_proves_nothing(store: TokenStore, server: RedisServer, client: redis.Redis) -> None:
+def test_a_test_of_long_ago_proves_nothing(store: Store, server: RedisServer, client: redis.Redis) -> None:
     put(store)
     with TokenReader(server.url, durations=Durations(reader_patience=0.2)) as reader:
         reader.reject(APPID, "token")
@@ -625,7 +624,7 @@ def test_a_test_of_long_ago_proves_nothing(store: TokenStore, server: RedisServe
 
 
 def test_it_does_not_wait_for_ever_nor_hold_a_report_against_a_token_for_ever(
-    store: TokenStore, server: RedisServer
+    store: Store, server: RedisServer
 ) -> None:
     put(store)
     with TokenReader(server.url, durations=Durations(reader_patience=0.3)) as reader:
@@ -636,15 +635,16 @@ def test_it_does_not_wait_for_ever_nor_hold_a_report_against_a_token_for_ever(
         assert reader.get_token(APPID).access_token == "token"
 
 
-def bury(store: TokenStore, text: str = "token") -> None:
+def bury(store: Store, text: str = "token") -> None:
     """Find a token dead, as a worker does."""
-    lease = store.take_lease(APPID, 5)
-    assert lease
+    taken = store.records.lease(ID, 5)
+    assert taken
+    lease, _ = taken
     name = fingerprint(text)
-    store.withhold(lease, Credential(text, 0), probed=name, probed_at=f"{lease.taken_at:.3f}")
+    store.records.withhold(lease, Credential(text, 0), probed=name, probed_at=lease.taken_at)
 
 
-def test_a_token_that_a_worker_found_dead_is_handed_out_to_nobody(store: TokenStore, server: RedisServer) -> None:
+def test_a_token_that_a_worker_found_dead_is_handed_out_to_nobody(store: Store, server: RedisServer) -> None:
     put(store)
     quick = Durations(reader_copy=0, reader_patience=0.3)
     with TokenReader(server.url, durations=quick) as reader:
@@ -654,9 +654,7 @@ def test_a_token_that_a_worker_found_dead_is_handed_out_to_nobody(store: TokenSt
             reader.get_token(APPID)
 
 
-def test_after_a_death_readers_wait_for_the_next_token_without_being_told(
-    store: TokenStore, server: RedisServer
-) -> None:
+def test_after_a_death_readers_wait_for_the_next_token_without_being_told(store: Store, server: RedisServer) -> None:
     put(store)
     with TokenReader(server.url, durations=Durations(reader_copy=0)) as reader, ThreadPoolExecutor(1) as pool:
         reader.get_token(APPID)
@@ -671,7 +669,7 @@ def test_after_a_death_readers_wait_for_the_next_token_without_being_told(
 
 
 def test_of_a_death_that_nobody_mends_it_says_why_at_once(
-    store: TokenStore, server: RedisServer, client: redis.Redis
+    store: Store, server: RedisServer, client: redis.Redis
 ) -> None:
     put(store)
     with TokenReader(server.url, durations=Durations(reader_copy=0)) as reader:
@@ -688,7 +686,7 @@ def test_of_a_death_that_nobody_mends_it_says_why_at_once(
 
 
 def test_while_wechat_may_replace_a_token_each_read_looks(
-    store: TokenStore, server: RedisServer, client: redis.Redis
+    store: Store, server: RedisServer, client: redis.Redis
 ) -> None:
     put(store)
     with TokenReader(server.url, clock=Clock()) as reader:
@@ -713,7 +711,7 @@ def test_while_wechat_may_replace_a_token_each_read_looks(
 
 
 def test_a_newer_copy_is_not_given_up_for_an_older_token_and_the_workers_hear_of_it(
-    store: TokenStore, server: RedisServer, client: redis.Redis
+    store: Store, server: RedisServer, client: redis.Redis
 ) -> None:
     """Redis went back in time: a failover, say, to a replica that was behind."""
     put(store, "older")
@@ -727,19 +725,19 @@ def test_a_newer_copy_is_not_given_up_for_an_older_token_and_the_workers_hear_of
             client.restore(key, 90_000 if key == TOKEN else 0, value, replace=True)
 
         assert reader.get_token(APPID).access_token == "newer"
-        since = store.look(APPID).in_doubt_since
+        since = store.records.look(ID).in_doubt_since
         time.sleep(0.01)
         assert reader.get_token(APPID).access_token == "newer"
-        assert store.look(APPID).in_doubt == 1
-        assert store.look(APPID).in_doubt_since == since, "each read would put off what follows"
-        assert client.zscore("tokenworker:due", APPID) == 0
+        assert store.records.look(ID).in_doubt == 1
+        assert store.records.look(ID).in_doubt_since == since, "each read would put off what follows"
+        assert client.zscore("tokenworker:due", str(ID)) == 0
         put(store, "newest")
         put(store, "newest")
         assert reader.get_token(APPID).access_token == "newest"
 
 
 def test_a_token_that_follows_on_an_emptied_redis_is_newer_whatever_its_number(
-    store: TokenStore, server: RedisServer, client: redis.Redis
+    store: Store, server: RedisServer, client: redis.Redis
 ) -> None:
     for text in ("first", "second", "third"):
         put(store, text)
@@ -752,10 +750,10 @@ def test_a_token_that_follows_on_an_emptied_redis_is_newer_whatever_its_number(
         assert reader.get_token(APPID).access_token == "fourth"
 
 
-def test_a_connection_that_is_reset_in_use_costs_no_read(store: TokenStore, server: RedisServer) -> None:
+def test_a_connection_that_is_reset_in_use_costs_no_read(store: Store, server: RedisServer) -> None:
     """Firewalls forget connections, and answer what comes on them with a reset."""
     put(store)
-    put(store, "another", appid="wx2")
+    put(store, "another", account="wx2")
     with Firewall(server.port) as firewall, TokenReader(firewall.url, timeout=5) as reader:
         assert reader.get_token(APPID)
         firewall.forget()
@@ -765,7 +763,7 @@ def test_a_connection_that_is_reset_in_use_costs_no_read(store: TokenStore, serv
         assert time.monotonic() - began < 1
 
 
-def test_a_late_report_about_an_older_token_costs_nobody_anything(store: TokenStore, server: RedisServer) -> None:
+def test_a_late_report_about_an_older_token_costs_nobody_anything(store: Store, server: RedisServer) -> None:
     put(store, "older")
     put(store, "token")
     with TokenReader(server.url) as reader:
@@ -776,12 +774,12 @@ def test_a_late_report_about_an_older_token_costs_nobody_anything(store: TokenSt
     assert found == "token"
     assert took < 0.2
 
-    assert store.take_due(1, 60) == []
+    assert store.schedule.claim(1, 60) == []
 
 
 def test_a_report_that_reaches_nobody_is_an_error_and_the_token_is_not_used_again(own_server: RedisServer) -> None:
     with own_server.client() as client:
-        put(TokenStore(client))
+        put(Store(client))
     with TokenReader(own_server.url) as reader:
         reader.get_token(APPID)
         own_server.kill()
@@ -901,12 +899,11 @@ def test_it_does_not_wait_for_what_it_waited_for_in_vain_just_now(server: RedisS
     assert second < 0.2
 
 
-def test_it_does_not_wait_when_the_next_fetch_is_farther_away(
-    store: TokenStore, server: RedisServer, app: Celery
-) -> None:
-    lease = store.take_lease(APPID, 5)
-    assert lease
-    store.fail(lease, retry_at=store.now() + 60, error="WeChat answered 40125", errcode=40125)
+def test_it_does_not_wait_when_the_next_fetch_is_farther_away(store: Store, server: RedisServer, app: Celery) -> None:
+    taken = store.records.lease(ID, 5)
+    assert taken
+    lease, _ = taken
+    store.records.fail(lease, retry_at=store.now() + 60, error="WeChat answered 40125", errcode=40125)
     with TokenReader(server.url, celery=app) as reader:
         began = time.monotonic()
         with pytest.raises(TokenUnavailable, match="40125"):

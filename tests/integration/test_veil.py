@@ -13,15 +13,16 @@ import pytest
 import requests
 import urllib3
 from requests.adapters import BaseAdapter
+from support.credentials import put
 from support.processes import RedisServer
-from support.readers import APPID, put
+from support.readers import APPID
 from support.wire import Server, json_answer
 
 from tokenworker import TokenReader
 from tokenworker.auth.httpx import WeChatAuth as HttpxAuth
 from tokenworker.auth.requests import WeChatAuth
 from tokenworker.secret import Secret
-from tokenworker.store.records import TokenStore
+from tokenworker.store.store import Store
 from tokenworker.wechat.transport import Transport
 from tokenworker.wechat.veil import Veil
 
@@ -69,7 +70,7 @@ def test_of_our_own_calls_only_a_stand_in_is_seen(name: str) -> None:
 
 @pytest.mark.parametrize("library", ["requests", "httpx"])
 def test_of_a_services_calls_no_token_is_seen(
-    server: RedisServer, store: TokenStore, watched: list[str], library: str
+    server: RedisServer, store: Store, watched: list[str], library: str
 ) -> None:
     put(store, SECRET)
     with Server(REFUSED, OK) as wechat, TokenReader(server.url) as reader:
@@ -108,7 +109,7 @@ class Double(BaseAdapter):
 
 
 def test_a_test_double_that_can_not_be_asked_again_is_told_of(
-    server: RedisServer, store: TokenStore, caplog: pytest.LogCaptureFixture
+    server: RedisServer, store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
     put(store, SECRET)
     caplog.set_level(logging.WARNING)
@@ -123,7 +124,7 @@ def test_a_test_double_that_can_not_be_asked_again_is_told_of(
 class Waiting(WeChatAuth):
     """Finds another token at once when the first is refused."""
 
-    def __init__(self, reader: TokenReader, store: TokenStore) -> None:
+    def __init__(self, reader: TokenReader, store: Store) -> None:
         super().__init__(reader, APPID)
         self._store = store
 

@@ -17,7 +17,7 @@ import pytest
 import redis
 
 from tokenworker.cli.up.embedded import server_command
-from tokenworker.store.records import connect
+from tokenworker.store.store import connect
 
 T = TypeVar("T")
 

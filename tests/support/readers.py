@@ -13,33 +13,27 @@ from typing import Self
 
 import redis
 
+from support.credentials import put
 from tokenworker.accounts.account import Account
-from tokenworker.credential import Credential
 from tokenworker.durations import Durations
 from tokenworker.errors import TokenWorkerError
 from tokenworker.refresh.fetcher import Fetcher
 from tokenworker.refresh.keeper import Keeper
 from tokenworker.sandbox import DEMO_APPID, DEMO_SECRET, Sandbox
 from tokenworker.secret import Secret
-from tokenworker.store.records import TokenStore
+from tokenworker.store.store import Store
 from tokenworker.wechat.api import WeChat
 from tokenworker.wechat.transport import Transport
 
 #: An account for which nobody fetches: its tokens are put there by the test.
 APPID = "wx1"
 TOKEN = f"tokenworker:{{{APPID}}}:access_token"
-STATE = f"tokenworker:{{{APPID}}}:state"
+STATE = f"{TOKEN}:state"
 
 
-def put(store: TokenStore, text: str = "token", life: float = 100, appid: str = APPID) -> None:
-    lease = store.take_lease(appid, 5)
-    assert lease
-    store.commit(lease, Credential(text, lease.taken_at + life), refresh_at=lease.taken_at + life / 2)
-
-
-def put_named(store: TokenStore, appid: str = APPID) -> None:
+def put_named(store: Store, appid: str = APPID) -> None:
     """Put a token there that says whose it is."""
-    put(store, f"token-of-{appid}", appid=appid)
+    put(store, f"token-of-{appid}", account=appid)
 
 
 def calls(client: redis.Redis, command: str) -> int:
@@ -98,7 +92,7 @@ class Firewall:
 class BusyWorker:
     """Does what a worker does when beat ticks, twenty times a second, in a thread."""
 
-    def __init__(self, store: TokenStore, sandbox: Sandbox) -> None:
+    def __init__(self, store: Store, sandbox: Sandbox) -> None:
         durations = replace(Durations(), stable_leeway=4.9, overlap=5.0, fetch_timeout=2.0)
         wechat = WeChat(Transport(), (sandbox.url,), durations.fetch_timeout)
         self.keeper = Keeper(store, Fetcher(store, wechat, durations), durations)

@@ -116,7 +116,7 @@ def status(accounts: tuple[str, ...], as_json: bool) -> None:
 @click.argument("account", required=False)
 def get(account: str | None) -> None:
     """Print the token of ACCOUNT, its appid or name, which may be left out when there is one."""
-    from tokenworker.reading.token_reader import TokenReader  # noqa: PLC0415
+    from tokenworker.reading.reader import TokenReader  # noqa: PLC0415
 
     config = Config.from_env()
     with closing(Kept()) as held, TokenReader(config.redis_url, config.prefix) as reader:
