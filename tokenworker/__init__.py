@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         WrongArgument,
     )
     from tokenworker.reading.async_reader import AsyncTokenReader
-    from tokenworker.reading.token_reader import TokenReader
+    from tokenworker.reading.reader import TokenReader
 
 __all__ = [
     "AsyncTokenReader",
@@ -57,7 +57,7 @@ _HOMES = {
     "Credential": "credential",
     "AsyncTokenReader": "reading.async_reader",
     "Durations": "durations",
-    "TokenReader": "reading.token_reader",
+    "TokenReader": "reading.reader",
     "fingerprint": "credential",
 }
 

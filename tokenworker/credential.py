@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Self
@@ -10,6 +11,19 @@ from typing import Self
 ACCESS_TOKEN = "access_token"  # noqa: S105  a name
 #: What signs the calls of a web page.
 JSAPI_TICKET = "jsapi_ticket"
+
+#: What WeChat says of an access token on a call that needs one when it is unknown or superseded, malformed, or timed
+#: out: page "global return codes".
+DEAD_TOKEN = frozenset({40001, 40014, 42001})
+
+#: What WeChat hands out is printable, and no JSON: that would be another program's, or another version's. WeChat asks
+#: to reserve 512 characters, and promises nothing.
+_ISSUED = re.compile(r"(?![{\[\"])[!-~]{1,2048}")
+
+
+def looks_issued(value: str) -> bool:
+    """Return whether WeChat may have handed out this."""
+    return _ISSUED.fullmatch(value) is not None
 
 
 def fingerprint(value: str) -> str:

@@ -14,7 +14,7 @@ from acceptance.rows import Row
 from acceptance.stage import SLACK, Prover, Stage, make_account
 from acceptance.watch import Watch, by_key, by_reader
 from tokenworker.accounts.account import Account
-from tokenworker.reading.token_reader import TokenReader
+from tokenworker.reading.reader import TokenReader
 from tokenworker.sandbox import Rules
 
 LIFE, OVERLAP = 7200.0, 300.0

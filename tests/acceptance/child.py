@@ -20,7 +20,7 @@ from tokenworker.wechat.api import WeChat
 from tokenworker.accounts.account import Account
 from tokenworker.credential import Issued, fingerprint
 from tokenworker.errors import FetchError, TokenWorkerError
-from tokenworker.reading.token_reader import TokenReader
+from tokenworker.reading.reader import TokenReader
 from tokenworker.refresh.causes import Demand
 from tokenworker.refresh.fetcher import Fetcher
 from tokenworker.refresh.keeper import Keeper

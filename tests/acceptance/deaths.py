@@ -13,7 +13,7 @@ from acceptance.counting import counted
 from acceptance.rows import Row
 from acceptance.stage import SLACK, UPSTREAM, Prover, Stage, make_account
 from tokenworker.accounts.account import ENDPOINTS
-from tokenworker.reading.token_reader import TokenReader
+from tokenworker.reading.reader import TokenReader
 from tokenworker.sandbox import Rules
 
 

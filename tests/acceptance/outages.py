@@ -13,7 +13,7 @@ from acceptance.stage import UPSTREAM, Prover, Stage, make_account
 from acceptance.upstream import Call
 from acceptance.watch import Watch, by_reader
 from tokenworker.accounts.account import ENDPOINTS
-from tokenworker.reading.token_reader import TokenReader
+from tokenworker.reading.reader import TokenReader
 from tokenworker.sandbox import Rules
 
 

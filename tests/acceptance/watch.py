@@ -12,8 +12,8 @@ import redis
 
 from acceptance.upstream import Upstream
 from tokenworker.errors import TokenUnavailable
-from tokenworker.reading.token_reader import TokenReader
-from tokenworker.store.store import connect
+from tokenworker.reading.reader import TokenReader
+from tokenworker.store.records import connect
 
 PAUSE = 0.02
 

@@ -19,9 +19,9 @@ from typing import Any
 import httpx
 import pytest
 import requests
+from support.credentials import put
 from support.processes import RedisServer, wait_for
-from support.readers import APPID, BusyWorker, Clock, put
-from support.targets import look
+from support.readers import APPID, BusyWorker, Clock
 from support.wire import NOWHERE, Server, http, json_answer, refusing_url
 
 from tokenworker import AsyncTokenReader, Durations, TokenReader, TokenUnavailable
@@ -29,7 +29,7 @@ from tokenworker.auth.calls import WECHAT_HOSTS, carries_token, with_token
 from tokenworker.auth.httpx import WeChatAuth as HttpxAuth
 from tokenworker.auth.repeats import Repeats
 from tokenworker.auth.requests import WeChatAuth
-from tokenworker.credential import fingerprint
+from tokenworker.credential import CredentialId, fingerprint
 from tokenworker.sandbox import DEMO_APPID, Sandbox
 from tokenworker.store.store import Store
 
@@ -38,6 +38,7 @@ OK = json_answer({"errcode": 0, "errmsg": "ok"})
 REFUSED = json_answer({"errcode": 40001, "errmsg": "invalid credential"})
 TOKEN = "t" * 136
 OTHER = "n" * 136
+ID = CredentialId(APPID)
 #: Whoever waits for a token in vain waits for so long.
 PATIENCE = 0.4
 
@@ -116,7 +117,7 @@ def live(store: Store) -> Store:
 @pytest.fixture
 def keeper(store: Store, sandbox: Sandbox) -> Iterator[None]:
     with BusyWorker(store, sandbox):
-        wait_for(lambda: look(store, DEMO_APPID).credential)
+        wait_for(lambda: store.records.look(CredentialId(DEMO_APPID)).credential)
         yield
 
 
@@ -127,7 +128,7 @@ def replaced(live: Store) -> Iterator[None]:
 
     def replace() -> None:
         while not stopped.wait(0.01):
-            if live.look(APPID).rejected:
+            if live.records.look(ID).rejected:
                 put(live, OTHER)
 
     thread = threading.Thread(target=replace)
@@ -193,7 +194,7 @@ def test_a_redirect_takes_no_token_along(live: Store, caller: Caller, status: in
     assert tokens(wechat) == [TOKEN]
     assert [request.target for request in elsewhere.requests] == ["/there"]
     # It is not WeChat that refused it.
-    assert live.look(APPID).rejected == ""
+    assert live.records.look(ID).rejected == ""
 
 
 @pytest.mark.parametrize(
@@ -343,7 +344,7 @@ def test_other_answers_are_left_alone(live: Store, caller: Caller, answer: bytes
         caller.call("GET", wechat.url + "/cgi-bin/user/get")
 
     assert tokens(wechat) == [TOKEN]
-    assert live.look(APPID).rejected == ""
+    assert live.records.look(ID).rejected == ""
 
 
 def test_when_there_is_no_other_token_the_answer_is_wechats(
@@ -353,7 +354,7 @@ def test_when_there_is_no_other_token_the_answer_is_wechats(
         assert caller.call("GET", wechat.url + "/cgi-bin/user/get").errcode == 40001
 
     assert tokens(wechat) == [TOKEN]
-    assert live.look(APPID).rejected == fingerprint(TOKEN)
+    assert live.records.look(ID).rejected == fingerprint(TOKEN)
     assert "no worker has tested or replaced it" in caplog.text
 
 
@@ -445,7 +446,7 @@ def test_requests_makes_a_call_with_a_stream_once(
     timer.join()
 
     assert tokens(wechat) == [TOKEN]
-    assert live.look(APPID).fingerprint == fingerprint(OTHER)
+    assert live.records.look(ID).fingerprint == fingerprint(OTHER)
     assert "a stream without a way back" in caplog.text
 
 

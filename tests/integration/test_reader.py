@@ -17,13 +17,13 @@ import pytest
 import redis
 from celery import Celery
 from support.clock import WallClock
+from support.credentials import put
 from support.processes import RedisServer, Stack, wait_for
-from support.readers import APPID, STATE, TOKEN, Clock, Firewall, calls, in_a_child, put
-from support.targets import lease_of, look
+from support.readers import APPID, STATE, TOKEN, Clock, Firewall, calls, in_a_child
 
 from tokenworker import Credential, Durations, StoreUnavailable, TokenReader, TokenUnavailable
 from tokenworker.credential import CredentialId, fingerprint
-from tokenworker.reading.answers import short_question
+from tokenworker.reading.questions import glance_at
 from tokenworker.sandbox import DEMO_APPID, Sandbox
 from tokenworker.store.keys import Keys
 from tokenworker.store.store import Store
@@ -31,6 +31,7 @@ from tokenworker.store.store import Store
 #: No read may take longer, whatever Redis does.
 LONGEST = 0.6
 THREADS = 8
+ID = CredentialId(APPID)
 
 
 @contextmanager
@@ -106,9 +107,9 @@ def test_its_copy_ends_with_the_token(store: Store, server: RedisServer) -> None
 
 def test_a_token_that_changes_between_the_commands_gets_no_longer_life_than_it_has() -> None:
     """The life is that of the token before or of the same; a token is never given a later one's."""
-    question = short_question(Keys(), APPID).data
+    commands = [command[0] for command in glance_at(Keys(), ID)]
 
-    assert question.index(b"PTTL") < question.index(b"GET")
+    assert commands.index("PTTL") < commands.index("GET")
 
 
 def test_it_reads_through_a_socket_file(store: Store, server: RedisServer) -> None:
@@ -207,16 +208,16 @@ def test_a_life_that_was_cut_is_cut_for_the_copy_too(own_server: RedisServer) ->
             reader.get_token(APPID)
 
 
-def test_a_life_longer_than_any_of_wechats_tokens_is_not_believed(own_server: RedisServer) -> None:
+def test_a_life_longer_than_any_of_wechats_credentials_is_not_believed(own_server: RedisServer) -> None:
     """The clock of Redis's host went back by a day, and so all its keys live a day longer."""
     clock = Clock()
     with own_server.client() as client, TokenReader(own_server.url, clock=clock) as reader:
         put(Store(client), life=7200 + 86_400)
         reader.get_token(APPID)
     own_server.kill()
-    clock.now = 7169.0
+    clock.now = 7469.0
     assert reader.get_token(APPID).access_token == "token"
-    clock.now = 7171.0
+    clock.now = 7471.0
     with pytest.raises(TokenUnavailable):
         reader.get_token(APPID)
 
@@ -234,7 +235,7 @@ def test_a_frozen_redis_costs_one_read_a_second_its_timeout_and_the_others_nothi
     with own_server.client() as client:
         tokens = {f"wx{number}": f"token-{number}" for number in range(4)}
         for appid, text in tokens.items():
-            put(Store(client), text, appid=appid)
+            put(Store(client), text, account=appid)
     with TokenReader(own_server.url, durations=Durations(reader_copy=0.5)) as reader:
         for appid in tokens:
             reader.get_token(appid)
@@ -411,8 +412,9 @@ def test_a_child_does_not_wait_for_a_thread_that_it_does_not_have(own_server: Re
 
 
 def test_it_says_why_there_is_no_token(store: Store, server: RedisServer) -> None:
-    lease = lease_of(store, APPID, 5)
-    assert lease
+    taken = store.records.lease(ID, 5)
+    assert taken
+    lease, _ = taken
     store.records.fail(lease, retry_at=store.now() + 30, error="WeChat answered 40164", errcode=40164, hint="add it")
     with TokenReader(server.url) as reader, pytest.raises(TokenUnavailable, match="add it") as caught:
         reader.get_token(APPID)
@@ -495,7 +497,7 @@ def test_a_wrong_type_is_named_and_a_copy_bridges_it(store: Store, server: Redis
 def test_a_service_needs_no_more_than_three_commands_on_its_own_account(own_server: RedisServer) -> None:
     with own_server.client() as client:
         put(Store(client))
-        put(Store(client), appid="wx2")
+        put(Store(client), account="wx2")
     url = user_url(own_server, "+get", "+pttl", "+time", f"~tokenworker:{{{APPID}}}:*")
     with TokenReader(url) as reader:
         assert reader.get_token(APPID).access_token == "token"
@@ -517,7 +519,7 @@ def test_with_the_rights_that_the_readme_names_a_service_may_report(own_server: 
     with own_server.client() as client, TokenReader(url) as reader:
         put(Store(client))
         reader.reject(APPID, "token")
-        assert [id_.account for id_ in Store(client).schedule.claim(1, 60)] == [APPID]
+        assert Store(client).schedule.claim(1, 60) == [ID]
 
 
 def test_with_these_rights_it_may_also_have_the_workers_look_at_an_older_token(own_server: RedisServer) -> None:
@@ -535,8 +537,8 @@ def test_with_these_rights_it_may_also_have_the_workers_look_at_an_older_token(o
         client.set(TOKEN, "older", px=90_000)
 
         assert reader.get_token(APPID).access_token == "newer"
-        assert look(store, APPID).in_doubt == 1
-        assert [id_.account for id_ in store.schedule.claim(1, 60)] == [APPID]
+        assert store.records.look(ID).in_doubt == 1
+        assert store.schedule.claim(1, 60) == [ID]
 
 
 def test_without_a_right_to_the_state_it_still_says_that_there_is_no_token(own_server: RedisServer) -> None:
@@ -552,11 +554,11 @@ def test_a_reported_token_is_looked_at_next(store: Store, server: RedisServer) -
     put(store)
     with TokenReader(server.url) as reader:
         reader.reject(APPID, "another")
-        assert look(store, APPID).rejected == ""
+        assert store.records.look(ID).rejected == ""
         reader.reject(APPID, "token")
 
-    assert look(store, APPID).rejected == fingerprint("token")
-    assert [id_.account for id_ in store.schedule.claim(1, 60)] == [APPID]
+    assert store.records.look(ID).rejected == fingerprint("token")
+    assert store.schedule.claim(1, 60) == [ID]
 
 
 def test_a_report_about_another_programs_token_is_looked_at_too(
@@ -567,7 +569,7 @@ def test_a_report_about_another_programs_token_is_looked_at_too(
     with TokenReader(server.url) as reader:
         reader.reject(APPID, "theirs")
 
-    assert [id_.account for id_ in store.schedule.claim(1, 60)] == [APPID]
+    assert store.schedule.claim(1, 60) == [ID]
 
 
 def test_after_a_report_it_waits_for_another_token(store: Store, server: RedisServer) -> None:
@@ -603,7 +605,7 @@ def test_a_token_that_the_worker_found_good_is_preferred_to_another_that_was_the
     put(store)
     with TokenReader(server.url, durations=Durations(reader_copy=0)) as reader:
         reader.reject(APPID, "token")
-        client.set(store.keys.value(CredentialId(APPID)), "theirs", px=60_000)
+        client.set(TOKEN, "theirs", px=60_000)
         assert reader.get_token(APPID).access_token == "theirs"
         put(store)
         assert reader.get_token(APPID).access_token == "theirs"
@@ -635,10 +637,11 @@ def test_it_does_not_wait_for_ever_nor_hold_a_report_against_a_token_for_ever(
 
 def bury(store: Store, text: str = "token") -> None:
     """Find a token dead, as a worker does."""
-    lease = lease_of(store, APPID, 5)
-    assert lease
+    taken = store.records.lease(ID, 5)
+    assert taken
+    lease, _ = taken
     name = fingerprint(text)
-    store.records.withhold(lease, Credential(text, 0), probed=name, probed_at=f"{lease.taken_at:.3f}")
+    store.records.withhold(lease, Credential(text, 0), probed=name, probed_at=lease.taken_at)
 
 
 def test_a_token_that_a_worker_found_dead_is_handed_out_to_nobody(store: Store, server: RedisServer) -> None:
@@ -722,12 +725,12 @@ def test_a_newer_copy_is_not_given_up_for_an_older_token_and_the_workers_hear_of
             client.restore(key, 90_000 if key == TOKEN else 0, value, replace=True)
 
         assert reader.get_token(APPID).access_token == "newer"
-        since = look(store, APPID).in_doubt_since
+        since = store.records.look(ID).in_doubt_since
         time.sleep(0.01)
         assert reader.get_token(APPID).access_token == "newer"
-        assert look(store, APPID).in_doubt == 1
-        assert look(store, APPID).in_doubt_since == since, "each read would put off what follows"
-        assert client.zscore("tokenworker:due", APPID) == 0
+        assert store.records.look(ID).in_doubt == 1
+        assert store.records.look(ID).in_doubt_since == since, "each read would put off what follows"
+        assert client.zscore("tokenworker:due", str(ID)) == 0
         put(store, "newest")
         put(store, "newest")
         assert reader.get_token(APPID).access_token == "newest"
@@ -750,7 +753,7 @@ def test_a_token_that_follows_on_an_emptied_redis_is_newer_whatever_its_number(
 def test_a_connection_that_is_reset_in_use_costs_no_read(store: Store, server: RedisServer) -> None:
     """Firewalls forget connections, and answer what comes on them with a reset."""
     put(store)
-    put(store, "another", appid="wx2")
+    put(store, "another", account="wx2")
     with Firewall(server.port) as firewall, TokenReader(firewall.url, timeout=5) as reader:
         assert reader.get_token(APPID)
         firewall.forget()
@@ -771,7 +774,7 @@ def test_a_late_report_about_an_older_token_costs_nobody_anything(store: Store, 
     assert found == "token"
     assert took < 0.2
 
-    assert [id_.account for id_ in store.schedule.claim(1, 60)] == []
+    assert store.schedule.claim(1, 60) == []
 
 
 def test_a_report_that_reaches_nobody_is_an_error_and_the_token_is_not_used_again(own_server: RedisServer) -> None:
@@ -897,8 +900,9 @@ def test_it_does_not_wait_for_what_it_waited_for_in_vain_just_now(server: RedisS
 
 
 def test_it_does_not_wait_when_the_next_fetch_is_farther_away(store: Store, server: RedisServer, app: Celery) -> None:
-    lease = lease_of(store, APPID, 5)
-    assert lease
+    taken = store.records.lease(ID, 5)
+    assert taken
+    lease, _ = taken
     store.records.fail(lease, retry_at=store.now() + 60, error="WeChat answered 40125", errcode=40125)
     with TokenReader(server.url, celery=app) as reader:
         began = time.monotonic()

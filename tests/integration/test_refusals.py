@@ -16,8 +16,8 @@ from support.processes import RedisServer, Stack, free_port, wait_for
 from support.targets import lease_of
 
 from tokenworker import TokenReader
+from tokenworker.credential import CredentialId
 from tokenworker.errors import StoreUnavailable, TokenUnavailable
-from tokenworker.reading.steps import SendTask
 from tokenworker.reading.tasks import Tasks
 from tokenworker.sandbox import Sandbox
 from tokenworker.store.store import Store, connect
@@ -221,5 +221,5 @@ def test_a_reader_sends_its_task_through_a_proxy_that_speaks_resp2_alone(
     # As in a process that has nothing of ours but the reader.
     monkeypatch.setitem(TRANSPORT_ALIASES, "redis", "kombu.transport.redis:Transport")
     with proxy(server, RESP2_ONLY) as url, server.client() as client:
-        assert Tasks(url).send(SendTask("wx1", None)) == ""
+        assert Tasks(url).send(CredentialId("wx1"), None) == ""
         assert client.llen("tokenworker") == 1

@@ -13,8 +13,9 @@ import pytest
 import requests
 import urllib3
 from requests.adapters import BaseAdapter
+from support.credentials import put
 from support.processes import RedisServer
-from support.readers import APPID, put
+from support.readers import APPID
 from support.wire import Server, json_answer
 
 from tokenworker import TokenReader

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
-from tokenworker.credential import Credential, fingerprint
+from tokenworker.credential import ACCESS_TOKEN, Credential, fingerprint
 from tokenworker.durations import Durations
-from tokenworker.reading.steps import Pause, Step
-from tokenworker.reading.token_reader import TokenReader
+from tokenworker.reading.reader import TokenReader
 
 
 class PatientReader(TokenReader):
@@ -22,9 +20,9 @@ class PatientReader(TokenReader):
         self._durations = replace(Durations(), reader_copy=copy)
         super().__init__(url, durations=self._durations, clock=self._time)
 
-    def reject(self, appid: str, access_token: str) -> None:
-        super().reject(appid, access_token)
-        self._refused = fingerprint(access_token), self._time() + self._durations.reader_patience
+    def reject(self, account: str, value: str, name: str = ACCESS_TOKEN) -> None:
+        super().reject(account, value, name)
+        self._refused = fingerprint(value), self._time() + self._durations.reader_patience
 
     def was_refused(self, token: Credential) -> bool:
         """Say whether WeChat refused the token so lately that another may be on its way."""
@@ -38,8 +36,5 @@ class PatientReader(TokenReader):
     def _time(self) -> float:
         return self._now() + self._waited
 
-    def _do(self, step: Step) -> Any:
-        if isinstance(step, Pause):
-            self._waited += step.seconds
-            return None
-        return super()._do(step)
+    def _pause(self, seconds: float) -> None:
+        self._waited += seconds

@@ -12,11 +12,9 @@ from dataclasses import replace
 from typing import Self
 
 import redis
-from tokenworker.wechat.api import WeChat
 
-from support.targets import lease_of
+from support.credentials import put
 from tokenworker.accounts.account import Account
-from tokenworker.credential import Credential, CredentialId
 from tokenworker.durations import Durations
 from tokenworker.errors import TokenWorkerError
 from tokenworker.refresh.fetcher import Fetcher
@@ -24,23 +22,18 @@ from tokenworker.refresh.keeper import Keeper
 from tokenworker.sandbox import DEMO_APPID, DEMO_SECRET, Sandbox
 from tokenworker.secret import Secret
 from tokenworker.store.store import Store
+from tokenworker.wechat.source import WeChat
 from tokenworker.wechat.transport import Transport
 
 #: An account for which nobody fetches: its tokens are put there by the test.
 APPID = "wx1"
 TOKEN = f"tokenworker:{{{APPID}}}:access_token"
-STATE = f"tokenworker:{{{APPID}}}:state"
-
-
-def put(store: Store, text: str = "token", life: float = 100, appid: str = APPID) -> None:
-    lease = lease_of(store, appid, 5)
-    assert lease
-    store.records.commit(lease, Credential(text, lease.taken_at + life), refresh_at=lease.taken_at + life / 2)
+STATE = f"{TOKEN}:state"
 
 
 def put_named(store: Store, appid: str = APPID) -> None:
     """Put a token there that says whose it is."""
-    put(store, f"token-of-{appid}", appid=appid)
+    put(store, f"token-of-{appid}", account=appid)
 
 
 def calls(client: redis.Redis, command: str) -> int:
@@ -101,7 +94,7 @@ class BusyWorker:
 
     def __init__(self, store: Store, sandbox: Sandbox) -> None:
         durations = replace(Durations(), second=1 / 60, overlap=5.0, fetch_timeout=2.0)
-        wechat = WeChat(Transport(), (sandbox.url,), durations.fetch_timeout)
+        wechat = WeChat(Transport(), {"wechat": (sandbox.url,)}, durations.fetch_timeout)
         self.keeper = Keeper(store, Fetcher(store, wechat, durations), durations)
         self.store = store
         self._stopped = threading.Event()

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from urllib.parse import parse_qsl, quote
 
+from tokenworker.credential import DEAD_TOKEN
+
 #: The hosts that may see a token, with `*` for any part: WeChat's, and this machine for tests.
 WECHAT_HOSTS = ("api*.weixin.qq.com", "*.api.weixin.qq.com", "localhost", "127.0.0.1", "::1")
 
-#: The token is invalid, malformed or expired, says WeChat.
-_REFUSALS = frozenset({40001, 40014, 42001})
 #: WeChat's refusals have less than 200 bytes.
 _LONGEST_REFUSAL = 64 * 1024
 _EMPTY = re.compile(r"(?<=[?&])access_token=(?:&|$)")
@@ -54,4 +54,4 @@ def refuses(body: bytes) -> bool:
         document = json.loads(body)
     except (ValueError, RecursionError):
         return False
-    return isinstance(document, dict) and document.get("errcode") in _REFUSALS
+    return isinstance(document, dict) and document.get("errcode") in DEAD_TOKEN

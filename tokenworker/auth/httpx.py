@@ -12,7 +12,7 @@ from tokenworker.auth.calls import WECHAT_HOSTS, carries_token, may_refuse, refu
 from tokenworker.auth.repeats import repeats
 from tokenworker.auth.replacing import async_replaced, replaced
 from tokenworker.reading.async_reader import AsyncTokenReader
-from tokenworker.reading.token_reader import TokenReader
+from tokenworker.reading.reader import TokenReader
 from tokenworker.redaction import redact_logs
 
 

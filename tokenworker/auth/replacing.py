@@ -8,7 +8,7 @@ from contextlib import suppress
 from tokenworker.auth.repeats import repeats
 from tokenworker.errors import StoreUnavailable, TokenUnavailable
 from tokenworker.reading.async_reader import AsyncTokenReader
-from tokenworker.reading.token_reader import TokenReader
+from tokenworker.reading.reader import TokenReader
 
 logger = logging.getLogger("tokenworker.auth")
 

@@ -18,7 +18,7 @@ from requests.utils import rewind_body
 from tokenworker.auth.calls import WECHAT_HOSTS, carries_token, may_refuse, refuses, with_token
 from tokenworker.auth.repeats import repeats
 from tokenworker.auth.replacing import replaced
-from tokenworker.reading.token_reader import TokenReader
+from tokenworker.reading.reader import TokenReader
 from tokenworker.redaction import redact_urllib3, redacted
 from tokenworker.secret import Secret
 from tokenworker.wechat.veil import Veil

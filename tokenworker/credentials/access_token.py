@@ -9,13 +9,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from tokenworker.accounts.account import Account
-from tokenworker.credential import ACCESS_TOKEN
+from tokenworker.credential import ACCESS_TOKEN, DEAD_TOKEN
 from tokenworker.credentials.kind import Kind, Quota, Repeat, Request
 from tokenworker.secret import Secret
-
-#: What WeChat says of a token on a call that needs one when it is unknown or superseded, malformed, or timed out:
-#: page "global return codes".
-DEAD_TOKEN = frozenset({40001, 40014, 42001})
 
 
 def _claim(account: Account) -> dict[str, Any]:

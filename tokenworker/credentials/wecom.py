@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from tokenworker.accounts.account import Account
-from tokenworker.credential import ACCESS_TOKEN
-from tokenworker.credentials.access_token import DEAD_TOKEN, probe
+from tokenworker.credential import ACCESS_TOKEN, DEAD_TOKEN
+from tokenworker.credentials.access_token import probe
 from tokenworker.credentials.kind import HOUR, Kind, Quota, Repeat, Request
 from tokenworker.secret import Secret
 

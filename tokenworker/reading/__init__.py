@@ -1,6 +1,6 @@
-"""What `TokenReader` and `AsyncTokenReader` have in common: all but the waiting.
+"""How services read credentials: they never fetch, and need no AppSecret, no Celery and no requests.
 
-`reader` says, as a generator of steps, what to do; whoever carries the steps out may block or not. `copies` and
-`turns` are what a process remembers, `dialogue` and `answers` what it says to Redis and hears, `steps` what there
-is to do, and `connections` and `tasks` do it: by way of Redis, and of a Celery app.
+`reader` waits by blocking its thread; `async_reader` runs it in one. What both are made of: `cache` is what a
+process remembers, `questions` what it asks of Redis and what the answers mean, `link` the way there, and `tasks`
+has a worker come at once.
 """

@@ -4,31 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable
-from contextlib import closing
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any, Self
 
-from tokenworker.credential import Credential, fingerprint
+from tokenworker.credential import ACCESS_TOKEN, Credential, CredentialId, fingerprint
 from tokenworker.durations import Durations
-from tokenworker.reading.connections import AsyncConnections
-from tokenworker.reading.reader import Reading
-from tokenworker.reading.steps import Exchange, Pause, SendTask, Step, Steps, T
-from tokenworker.reading.tasks import Tasks
-from tokenworker.store.connect import async_options
-from tokenworker.store.keys import Keys
+from tokenworker.reading.questions import ticket_name
+from tokenworker.reading.reader import TokenReader, signature
 
-
-@dataclass(frozen=True)
-class _Held:
-    """The connections of one event loop, which no other loop can use, and what closes them."""
-
-    connections: AsyncConnections
-    ending: AsyncGenerator[None]
+_Flight = asyncio.Task[Credential]
 
 
 class AsyncTokenReader:
-    """Reads tokens as `TokenReader` does, with the same arguments. Share one between tasks and event loops."""
+    """Reads credentials as `TokenReader` does, with the same arguments. Share one between tasks and event loops.
+
+    What is not in a fresh copy is read in a thread, once for all tasks that want the same.
+    """
 
     def __init__(
         self,
@@ -40,28 +31,41 @@ class AsyncTokenReader:
         timeout: float = 0.4,
         celery: Any = None,
     ) -> None:
-        self._options = async_options(redis_url, timeout=timeout)
-        self._tasks = Tasks(celery) if celery else None
-        self._loops: dict[asyncio.AbstractEventLoop, _Held] = {}
-        keys, times = Keys(prefix), durations or Durations()
-        self._reading = Reading(keys, times, clock, timeout, has_task=self._tasks is not None)
+        self._reader = TokenReader(redis_url, prefix, durations, clock, timeout=timeout, celery=celery)
+        #: The reads under way.
+        self._flights: dict[tuple[asyncio.AbstractEventLoop, CredentialId], _Flight] = {}
 
     async def get_token(self, appid: str) -> Credential:
-        """Return a token that works, as `TokenReader.get_token`."""
-        token = self._reading.fresh(appid)
-        return await self._run(self._reading.get(appid)) if token is None else token
+        """Return an access token that works, as `TokenReader.get_token`."""
+        return await self.get_credential(appid)
 
-    async def reject(self, appid: str, access_token: str) -> None:
-        """Report that WeChat refused a token, as `TokenReader.reject`."""
-        name = fingerprint(access_token)
-        del access_token  # error trackers show the variables of frames
-        await self._run(self._reading.reject(appid, name))
+    async def get_ticket(self, account: str, type: str = "jsapi") -> Credential:  # noqa: A002  WeChat's word
+        """Return a ticket that works, as `TokenReader.get_ticket`."""
+        return await self.get_credential(account, ticket_name(type))
+
+    async def get_credential(self, account: str, name: str = ACCESS_TOKEN) -> Credential:
+        """Return a credential that works, as `TokenReader.get_credential`."""
+        id_ = CredentialId(account, name)
+        return self._reader.cache.fresh(id_) or await self._read(id_)
+
+    async def sign_url(self, account: str, url: str, *, ticket: str = "jsapi") -> dict[str, Any]:
+        """Return what a page at `url` gives to `wx.config`, as `TokenReader.sign_url`."""
+        return signature(account, url, await self.get_ticket(account, ticket))
+
+    async def reject(self, account: str, value: str, name: str = ACCESS_TOKEN) -> None:
+        """Report that WeChat refused a value, as `TokenReader.reject`."""
+        id_, rejected = CredentialId(account, name), fingerprint(value)
+        del value  # error trackers show the variables of frames
+        try:
+            await asyncio.to_thread(self._reader.report, id_, rejected)
+        finally:
+            # A read that was under way may bring the refused one.
+            for key in [key for key in list(self._flights) if key[1] == id_]:
+                self._flights.pop(key, None)
 
     async def aclose(self) -> None:
-        """Close the connections of this event loop to Redis; a loop that ends orderly does so by itself."""
-        held = self._loops.get(asyncio.get_running_loop())
-        if held:
-            await held.ending.aclose()
+        """Close the connections to Redis."""
+        self._reader.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -69,44 +73,26 @@ class AsyncTokenReader:
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
-    async def _run(self, steps: Steps[T]) -> T:
-        reply = None
-        with closing(steps):
-            try:
-                while True:
-                    reply = await self._do(steps.send(reply))
-            except StopIteration as end:
-                result: T = end.value
-                return result
+    async def _read(self, id_: CredentialId) -> Credential:
+        key = asyncio.get_running_loop(), id_
+        flight = self._flights.get(key)
+        recent = self._reader.cache.within_overlap(id_) if flight else None
+        if recent:
+            return recent
+        # A task that is cancelled must not cancel what others wait for.
+        return await asyncio.shield(flight or self._start(key))
 
-    async def _do(self, step: Step) -> Any:
-        match step:
-            case Exchange():
-                connections = await self._connections()
-                return await connections.exchange(step)
-            case Pause():
-                return await asyncio.sleep(step.seconds)
-            case SendTask():
-                return self._tasks and await asyncio.to_thread(self._tasks.send, step)
+    def _start(self, key: tuple[asyncio.AbstractEventLoop, CredentialId]) -> _Flight:
+        for closed in [other for other in list(self._flights) if other[0].is_closed()]:
+            self._flights.pop(closed, None)
+        loop, id_ = key
+        read = asyncio.to_thread(self._reader.get_credential, id_.account, id_.name)
+        self._flights[key] = flight = loop.create_task(read)
+        flight.add_done_callback(lambda done: self._land(key, done))
+        return flight
 
-    async def _connections(self) -> AsyncConnections:
-        loop = asyncio.get_running_loop()
-        held = self._loops.get(loop)
-        if held is None:
-            # Those that did not shut down can't close anything any more.
-            for closed in [other for other in list(self._loops) if other.is_closed()]:
-                self._loops.pop(closed, None)
-            connections = AsyncConnections(self._options)
-            self._loops[loop] = held = _Held(connections, self._until_the_end(loop, connections))
-            await anext(held.ending)
-        return held.connections
-
-    async def _until_the_end(
-        self, loop: asyncio.AbstractEventLoop, connections: AsyncConnections
-    ) -> AsyncGenerator[None]:
-        """Close the connections with their loop: when it shuts down, a loop ends what it began to iterate."""
-        try:
-            yield
-        finally:
-            self._loops.pop(loop, None)
-            await connections.close()
+    def _land(self, key: tuple[asyncio.AbstractEventLoop, CredentialId], flight: _Flight) -> None:
+        if self._flights.get(key) is flight:
+            del self._flights[key]
+        if not flight.cancelled():
+            flight.exception()  # so that asyncio does not complain when all who wait for it were cancelled

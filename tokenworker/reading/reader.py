@@ -1,148 +1,224 @@
-"""How a reader gets a token: what to ask, and what to make of the answers; never how to wait."""
+"""TokenReader: how a Python service reads credentials. It never fetches, and needs no AppSecret and no Celery."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Self
 
-from tokenworker.credential import Credential
+from tokenworker.credential import ACCESS_TOKEN, Credential, CredentialId, fingerprint
 from tokenworker.durations import Durations
-from tokenworker.errors import StoreUnavailable, TokenUnavailable
-from tokenworker.reading.answers import Found, State, unavailable
-from tokenworker.reading.copies import Copies
-from tokenworker.reading.dialogue import Dialogue
-from tokenworker.reading.steps import Pause, SendTask, Steps
-from tokenworker.reading.turns import Turns
+from tokenworker.errors import StoreUnavailable
+from tokenworker.reading.cache import Cache, Rejection
+from tokenworker.reading.link import Link
+from tokenworker.reading.questions import Answer, Questions, ticket_name, unavailable
+from tokenworker.reading.tasks import Tasks
 from tokenworker.store.keys import Keys
 
-#: Who waits for another thread's answer looks so often.
-_TURN = 0.005
-#: Who waits for a token that is on its way looks so often, and ever more rarely.
-_FIRST_LOOK = 0.01
-_LAST_LOOK = 0.2
+#: Who waits for one that is on its way looks after so many seconds, and ever more rarely.
+_FIRST_PAUSE = 0.01
+_LONGEST_PAUSE = 0.2
 
 
-class Reading:
-    """The steps of a reader and what it remembers; safe to share between threads and tasks, and across a fork."""
+class TokenReader:
+    """Reads credentials from Redis and keeps the last good one of each.
+
+    Asked again within a second it answers from its copy; while Redis is away it goes on with the copy until
+    30 s before it expires. Share one between threads, and across forks. `timeout` bounds each exchange
+    with Redis, in seconds. With `celery`, an app or a broker's URL, it sends a task for a credential that is
+    missing, or was refused, and waits some seconds for it.
+    """
 
     def __init__(
-        self, keys: Keys, durations: Durations, clock: Callable[[], float], timeout: float, *, has_task: bool
+        self,
+        redis_url: str,
+        prefix: str = "tokenworker",
+        durations: Durations | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        timeout: float = 0.4,
+        celery: Any = None,
     ) -> None:
-        self._durations = durations
+        self._durations = durations or Durations()
         self._clock = clock
         self._timeout = timeout
-        self._has_task = has_task
-        self._copies = Copies(durations, clock)
-        self._redis = Dialogue(keys, self._copies, clock)
-        # Connecting and answering may take `timeout` each.
-        self._turns = Turns(clock, 2 * timeout)
-        self._errands = Turns(clock, durations.reader_patience)
-        self.fresh = self._copies.fresh
+        self._link = Link(redis_url, timeout, self._durations.reader_copy, clock)
+        self._questions = Questions(self._link, Keys(prefix), clock)
+        self._tasks = Tasks(celery) if celery else None
+        #: By process, so that no child waits for a lock that a thread of its parent holds.
+        self._locks: dict[tuple[int, str, CredentialId | None], threading.Lock] = {}
+        #: What this process remembers.
+        self.cache = Cache(self._durations, clock)
 
-    # Getting
+    def get_token(self, appid: str) -> Credential:
+        """Return an access token that works; raises `TokenUnavailable` with the reason when there is none.
 
-    def get(self, appid: str) -> Steps[Credential]:
-        """Get a token that is in no fresh copy; raises `TokenUnavailable`."""
-        try:
-            token = yield from self._in_turn(appid)
-            return token or (yield from self._awaited(appid))
-        except StoreUnavailable as error:
-            reason = str(error)
-        token = self._copies.lasting(appid)
-        if token is None:
-            raise TokenUnavailable(reason, appid)
-        return token
+        After `reject` it waits some seconds for another one, or for the worker's word that the old one works.
+        """
+        return self.get_credential(appid)
 
-    def _in_turn(self, appid: str) -> Steps[Credential | None]:
-        """Ask Redis when it is our turn; meanwhile a recent copy will do, or what another thread finds."""
-        waited = 0.0
-        while waited <= self._timeout:
-            # While Redis does not answer, one thread tries for all accounts.
-            with self._turns.take("" if self._copies.in_doubt else appid) as ours:
-                if ours:
-                    return self._copies.fresh(appid) or (yield from self._ask(appid))
-            token = self._copies.fresh(appid) or self._copies.recent(appid)
-            if token:
-                return token
-            yield Pause(_TURN)
-            waited += _TURN
-        raise StoreUnavailable(f"no answer within {self._timeout} s")
+    def get_ticket(self, account: str, type: str = "jsapi") -> Credential:  # noqa: A002  WeChat's word
+        """Return a ticket that works, of type `jsapi`, `wx_card` or `agent`, as `get_token`."""
+        return self.get_credential(account, ticket_name(type))
 
-    def _ask(self, appid: str) -> Steps[Credential | None]:
-        """Read the token; None when there is none that may be used."""
-        token = yield from self._redis.confirm(appid)
-        if token:
-            return token
-        found, state = yield from self._redis.look(appid)
-        newer = self._copies.newer(appid, state.version)
-        if newer:
-            yield from self._redis.doubt(appid)
-            return newer
-        return self._keep(appid, found, state, self._copies.rejection(appid)[0]) or self._copies.recent(appid)
+    def get_credential(self, account: str, name: str = ACCESS_TOKEN) -> Credential:
+        """Return a credential that works, by the last part of its Redis key, as `get_token`."""
+        id_ = CredentialId(account, name)
+        return self.cache.fresh(id_) or self._read(id_)
 
-    def _keep(self, appid: str, found: Found, state: State, rejected: str | None) -> Credential | None:
-        """Keep what we found and return it, if it may be used."""
-        self._copies.bury(appid, state.fields.get("probed_dead"))
-        if not found.token or not self._is_good(appid, found, state, rejected):
-            return None
-        version, doubt = state.version, state.in_doubt
-        return self._copies.keep(appid, found.token, found.left, found.asked_at, version, in_doubt=doubt)
+    def sign_url(self, account: str, url: str, *, ticket: str = "jsapi") -> dict[str, Any]:
+        """Return what a page at `url` gives to `wx.config`; raises `TokenUnavailable`."""
+        return signature(account, url, self.get_ticket(account, ticket))
 
-    # Waiting for a token that is on its way
+    def reject(self, account: str, value: str, name: str = ACCESS_TOKEN) -> None:
+        """Report that WeChat refused a value; a token, say, with 40001, 40014 or 42001.
 
-    def _awaited(self, appid: str) -> Steps[Credential]:
-        """Wait for a token: after a report, or when there is a task to send; otherwise say why there is none."""
-        rejected, deadline = self._copies.rejection(appid)
-        sends = self._has_task and (rejected or not self._copies.in_vain(appid))
-        if sends:
-            deadline = max(deadline, self._clock() + self._durations.reader_patience)
-        # Of many threads that wait for the same, one sends the task.
-        with self._errands.take(f"{appid} {rejected}") as ours:
-            if sends and ours:
-                problem: str = yield SendTask(appid, rejected)
-                if problem:
-                    raise TokenUnavailable(problem, appid)
-            return (yield from self._watch(appid, rejected, deadline))
+        A new one is on its way, if it was ours. Raises `StoreUnavailable`.
+        """
+        rejected = fingerprint(value)
+        del value  # error trackers show the variables of frames
+        self.report(CredentialId(account, name), rejected)
 
-    def _watch(self, appid: str, rejected: str | None, deadline: float) -> Steps[Credential]:
-        """Look for a token until the deadline, or until there can't be one before."""
-        pause, extended = _FIRST_LOOK, False
-        while True:
-            found, state = yield from self._redis.look(appid)
-            token = self._keep(appid, found, state, rejected)
-            if token:
-                return token
-            if not extended:
-                soon = state.replaced_within(found.now, self._durations.reader_patience)
-                deadline, extended = max(deadline, self._clock() + soon), True
-            left = deadline - self._clock()
-            if left <= 0 or state.rests_for(found.now) > left:
-                self._copies.note_in_vain(appid)
-                raise unavailable(appid, found, state)
-            yield Pause(min(pause, left))
-            pause = min(_LAST_LOOK, 1.5 * pause)
-
-    def _is_good(self, appid: str, found: Found, state: State, rejected: str | None) -> bool:
-        """Say whether the token may be used: WeChat did not refuse it, or the worker tested it and knows better."""
-        if found.token is None or found.token.fingerprint == state.fields.get("probed_dead"):
-            return False
-        if found.token.fingerprint != rejected:
-            return True
-        good = state.vouches_for(rejected, found.now, self._durations.report_interval)
-        if good:
-            self._copies.absolve(appid)
-        return good
-
-    # Reporting
-
-    def reject(self, appid: str, name: str) -> Steps[None]:
-        """Report that WeChat refused the token with this fingerprint; raises `StoreUnavailable`."""
-        self._copies.reject(appid, name)
+    def report(self, id_: CredentialId, rejected: str) -> None:
+        """Report the value with this fingerprint, as `reject`."""
+        self.cache.reject(id_, rejected)
         problem = ""
         try:
-            yield from self._redis.report(appid, name)
+            self._questions.report(id_, rejected)
         except StoreUnavailable as error:
-            problem = (yield SendTask(appid, name)) if self._has_task else error.reason
+            problem = self._tasks.send(id_, rejected) if self._tasks else error.reason
         # Once more: a read that was under way may have brought it back.
-        self._copies.reject(appid, name)
+        self.cache.bury(id_, rejected)
         if problem:
             raise StoreUnavailable(problem)
+
+    def close(self) -> None:
+        """Close the connections to Redis."""
+        self._link.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # Asking Redis
+
+    def _read(self, id_: CredentialId) -> Credential:
+        try:
+            return self._ask_in_turn(id_) or self._await(id_)
+        except StoreUnavailable as error:
+            reason = error.reason
+        credential = self.cache.stale_if_error(id_)
+        if credential is None:
+            raise unavailable(id_, reason)
+        return credential
+
+    def _ask_in_turn(self, id_: CredentialId) -> Credential | None:
+        """Ask Redis; while another thread does, a copy from the overlap will do, or what that one finds."""
+        had = self.cache.within_overlap(id_)
+        # While Redis does not answer, one thread tries for all credentials.
+        with self._turn("ask", None if self._link.is_broken else id_, 0 if had else self._timeout) as ours:
+            # One that we did not have was read by another thread just now.
+            found = self.cache.fresh(id_) or (None if had and ours else self.cache.within_overlap(id_))
+            if found or ours:
+                return found or self._ask(id_)
+        raise StoreUnavailable(f"no answer within {self._timeout} s")
+
+    def _ask(self, id_: CredentialId) -> Credential | None:
+        """Return what Redis has; None when it may not be used."""
+        asked_at = self._clock()
+        value, left, in_doubt = self._questions.glance(id_)
+        known = self.cache.confirm(id_, value, left, asked_at, in_doubt=in_doubt)
+        if known:
+            return known
+        answer = self._questions.look(id_)
+        newer = self.cache.newer(id_, answer.state.version)
+        if newer:
+            self._questions.doubt(id_)
+            return newer
+        return self._keep(answer, self.cache.rejection(id_)) or self.cache.within_overlap(id_)
+
+    def _keep(self, answer: Answer, rejection: Rejection | None) -> Credential | None:
+        """Keep what Redis has and return it, if it may be used."""
+        state = answer.state
+        self.cache.bury(answer.id, state.text("probed_dead"))
+        if not answer.credential or not self._is_good(answer, answer.credential.fingerprint, rejection):
+            return None
+        return self.cache.keep(
+            answer.id, answer.credential, answer.left, answer.asked_at, state.version, in_doubt=state.in_doubt
+        )
+
+    def _is_good(self, answer: Answer, name: str, rejection: Rejection | None) -> bool:
+        """Return whether WeChat did not refuse it, or a worker knows better."""
+        if name == answer.state.text("probed_dead"):
+            return False
+        if rejection is None or name != rejection.fingerprint:
+            return True
+        since = self._clock() - rejection.at
+        good = answer.probed_alive(self._durations.report_interval) or answer.fetched_within(since)
+        if good:
+            self.cache.absolve(answer.id)
+        return good
+
+    # Waiting for one that is on its way
+
+    def _await(self, id_: CredentialId) -> Credential:
+        """Wait for one: after a report, or when there is a task to send; otherwise say why there is none."""
+        rejection = self.cache.rejection(id_)
+        deadline = rejection.until if rejection else self._clock()
+        if self._tasks is None or (rejection is None and self.cache.in_vain(id_)):
+            return self._watch(id_, rejection, deadline)
+        deadline = max(deadline, self._clock() + self._durations.reader_patience)
+        # Of many threads that wait for the same, one sends the task.
+        with self._turn("send", id_) as ours:
+            problem = ours and self._tasks.send(id_, rejection.fingerprint if rejection else None)
+            if problem:
+                raise unavailable(id_, problem)
+            return self._watch(id_, rejection, deadline)
+
+    def _watch(self, id_: CredentialId, rejection: Rejection | None, deadline: float) -> Credential:
+        """Look for one until the deadline, or until there can't be one before."""
+        pause, extended = _FIRST_PAUSE, False
+        while True:
+            answer = self._questions.look(id_)
+            found = self._keep(answer, rejection)
+            if found:
+                return found
+            if not extended:
+                soon = answer.replaced_within(self._durations.reader_patience)
+                deadline, extended = max(deadline, self._clock() + soon), True
+            left = deadline - self._clock()
+            if left <= 0 or answer.cooldown() > left:
+                self.cache.note_in_vain(id_)
+                raise answer.unavailable()
+            self._pause(min(pause, left))
+            pause = min(_LONGEST_PAUSE, 1.5 * pause)
+
+    def _pause(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+    @contextmanager
+    def _turn(self, what: str, id_: CredentialId | None, wait: float = 0) -> Iterator[bool]:
+        """Take the lock for that, within `wait` seconds; it is ours, or not, for as long as the block lasts."""
+        key = os.getpid(), what, id_
+        lock = self._locks.setdefault(key, threading.Lock())
+        ours = lock.acquire(timeout=wait)
+        try:
+            yield ours
+        finally:
+            if ours:
+                # So that no account that anybody asked for stays; who takes another lock now finds a fresh copy.
+                self._locks.pop(key, None)
+                lock.release()
+
+
+def signature(account: str, url: str, ticket: Credential) -> dict[str, Any]:
+    """Sign a page's URL; of a WeCom application's account, `CORPID/AGENT`, the corpid signs."""
+    # Not before it is needed: most readers sign nothing.
+    from tokenworker.signing import sign_url  # noqa: PLC0415
+
+    return {"appId": account.partition("/")[0], **sign_url(ticket.ticket, url)}

@@ -1,4 +1,4 @@
-"""Sends the task `tokenworker.refresh_token`, through somebody's Celery app."""
+"""Has a worker look at a credential at once, by a task, through somebody's Celery app."""
 
 from __future__ import annotations
 
@@ -6,43 +6,50 @@ import threading
 from importlib import import_module
 from typing import Any
 
-from tokenworker.messages import QUEUE, REFRESH_TOKEN
-from tokenworker.reading.steps import SendTask
+from tokenworker.credential import ACCESS_TOKEN, CredentialId
+from tokenworker.messages import GET_CREDENTIAL, QUEUE, REFRESH_TOKEN
 from tokenworker.settings.urls import celery_url
 
-#: A broker that does not take a message within so many seconds hangs.
+#: Seconds. A broker that does not take a message within them hangs.
 _LONGEST = 2.0
 
 
 class Tasks:
     """The task, by way of a Celery app or of a broker's URL.
 
-    Its result is not waited for: Celery forbids that inside tasks, a result backend may hang, and a token
+    Its result is not waited for: Celery forbids that inside tasks, a result backend may hang, and a credential
     need not go through it. Whoever sends watches the key.
     """
 
     def __init__(self, celery: Any) -> None:
         self._app = _app(celery) if isinstance(celery, str) else celery
 
-    def send(self, step: SendTask) -> str:
-        """Send the task and return what went wrong, or nothing.
+    def send(self, id_: CredentialId, rejected: str | None) -> str:
+        """Send the task, with the fingerprint of what WeChat refused; return what went wrong, or "".
 
         In a thread of its own, for Celery knows no deadline for a broker that hangs.
         """
+        name, arguments = _message(id_)
         outcome: list[str] = []
-        thread = threading.Thread(target=self._send, args=(step, outcome), name="tokenworker-send", daemon=True)
+        message = name, arguments | {"rejected": rejected}, outcome
+        thread = threading.Thread(target=self._send, args=message, name="tokenworker-send", daemon=True)
         thread.start()
         thread.join(_LONGEST)
-        return outcome[0] if outcome else f"the broker does not take the task {REFRESH_TOKEN} within {_LONGEST} s"
+        return outcome[0] if outcome else f"the broker does not take the task {name} within {_LONGEST} s"
 
-    def _send(self, step: SendTask, outcome: list[str]) -> None:
-        arguments = {"appid": step.appid, "rejected": step.rejected}
+    def _send(self, name: str, arguments: dict[str, Any], outcome: list[str]) -> None:
         try:
-            self._app.send_task(REFRESH_TOKEN, kwargs=arguments, queue=QUEUE, ignore_result=True)
+            self._app.send_task(name, kwargs=arguments, queue=QUEUE, ignore_result=True)
         except Exception as error:  # noqa: BLE001  whatever a broker's client raises; its text may hold a password
-            outcome.append(f"the task {REFRESH_TOKEN} can't be sent: {type(error).__name__}")
+            outcome.append(f"the task {name} can't be sent: {type(error).__name__}")
         else:
             outcome.append("")
+
+
+def _message(id_: CredentialId) -> tuple[str, dict[str, Any]]:
+    if id_.name == ACCESS_TOKEN:
+        return REFRESH_TOKEN, {"appid": id_.account}
+    return GET_CREDENTIAL, {"account": id_.account, "name": id_.name}
 
 
 def _app(broker: str) -> Any:

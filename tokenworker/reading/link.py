@@ -1,0 +1,102 @@
+"""The one way to ask Redis: in one round trip, within a short time, and not while it does not answer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import redis
+from redis.connection import AbstractConnection
+
+from tokenworker.errors import StoreUnavailable
+from tokenworker.store.connect import refusal
+from tokenworker.store.store import connect
+
+Command = tuple[str | int, ...]
+
+
+class Link:
+    """A client with a circuit breaker; safe to share between threads, and across a fork.
+
+    When Redis does not answer within `timeout` seconds, it is not asked again for `pause` seconds.
+    """
+
+    def __init__(self, url: str, timeout: float, pause: float, clock: Callable[[], float]) -> None:
+        self._client = _client(url, timeout)
+        self._pause = pause
+        self._clock = clock
+        #: Why Redis did not answer when it was asked last, and until when not to ask again.
+        self._broken: tuple[str, float] | None = None
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether Redis did not answer when it was asked last."""
+        return self._broken is not None
+
+    def ask(self, commands: Sequence[Command]) -> list[Any]:
+        """Return the answer to each command, a `redis.ResponseError` for one that Redis refuses.
+
+        Raises `StoreUnavailable`.
+        """
+        broken = self._broken
+        if broken and self._clock() < broken[1]:
+            raise StoreUnavailable(broken[0])
+        try:
+            answers = self._ask(commands)
+        except (redis.RedisError, OSError) as error:
+            reason = refusal(error)
+        else:
+            self._broken = None
+            return answers
+        # Not while the error is handled: its text may hold a password, and its frames do.
+        self._broken = reason, self._clock() + self._pause
+        raise StoreUnavailable(reason)
+
+    def _ask(self, commands: Sequence[Command]) -> list[Any]:
+        try:
+            return self._exchange(commands)
+        except (redis.ConnectionError, ConnectionError) as error:
+            if isinstance(error, redis.TimeoutError):
+                raise  # a silence would only take as long once more
+        # The network may have forgotten all connections of before, though Redis is well.
+        self._drop_idle()
+        return self._exchange(commands)
+
+    def _exchange(self, commands: Sequence[Command]) -> list[Any]:
+        pipeline = self._client.pipeline(transaction=False)
+        for command in commands:
+            pipeline.execute_command(*command)  # type: ignore[no-untyped-call]
+        try:
+            return pipeline.execute(raise_on_error=False)
+        except (redis.RedisError, OSError):
+            raise
+        except BaseException:
+            # A signal may come between two answers: the next would be taken for the one to another question.
+            self._drop_idle()
+            raise
+
+    def _drop_idle(self) -> None:
+        self._client.connection_pool.disconnect(inuse_connections=False)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._client.close()
+
+
+class _Unrested(AbstractConnection):
+    """One that rested long may be dead without a sign: it is replaced, which costs less than to find out."""
+
+    def check_health(self) -> None:
+        """Called before each question."""
+        if 0 < self.next_health_check < time.monotonic():
+            self.disconnect()  # type: ignore[no-untyped-call]
+            self.next_health_check = 0
+            self.connect()  # type: ignore[no-untyped-call]
+
+
+def _client(url: str, timeout: float) -> redis.Redis:
+    client = connect(url, timeout=timeout, retries=0)
+    pool = client.connection_pool
+    pool.connection_class = type("Unrested", (_Unrested, pool.connection_class), {})
+    return client
