@@ -14,11 +14,11 @@ import pytest
 import redis
 from rich.console import Console
 from support.processes import RedisServer
-from support.targets import lease_of, look, token_of
+from support.targets import lease_of, look
 
 from tokenworker.accounts.account import Account
 from tokenworker.cli.terminal import Terminal
-from tokenworker.credential import Credential
+from tokenworker.credential import Credential, CredentialId
 from tokenworker.durations import Durations
 from tokenworker.errors import ConfigError, NetworkError
 from tokenworker.publish.formats import FORMATS, fault
@@ -28,6 +28,7 @@ from tokenworker.secret import Secret
 from tokenworker.settings.config import Config
 from tokenworker.store.store import Store, connect
 from tokenworker.worker.runtime import Runtime
+from tokenworker.worker.status import Status, survey
 from tokenworker.worker.watchdog import Watchdog
 
 APPID = "wx0123456789abcdef"
@@ -94,7 +95,7 @@ def test_every_format_is_written_down_here() -> None:
 
 @pytest.mark.parametrize("entry", COPIES)
 def test_copies_are_what_the_sdk_reads_byte_for_byte(entry: str) -> None:
-    copies = replace(ACCOUNT, publish=(entry,)).copies(Credential(TOKEN, NOW + 7200), NOW)
+    copies = replace(ACCOUNT, publish=(entry,)).copies("access_token", Credential(TOKEN, NOW + 7200), NOW)
 
     assert {copy.key: copy.value for copy in copies} == COPIES[entry]
 
@@ -115,7 +116,7 @@ def test_only_formats_that_say_so_have_the_secret_in_their_key(entry: str) -> No
 
 
 def test_neither_token_nor_secret_is_shown() -> None:
-    copies = replace(ACCOUNT, publish=tuple(COPIES)).copies(Credential(TOKEN, NOW), NOW)
+    copies = replace(ACCOUNT, publish=tuple(COPIES)).copies("access_token", Credential(TOKEN, NOW), NOW)
 
     assert TOKEN not in repr(copies)
     assert SECRET not in repr(copies)
@@ -258,7 +259,11 @@ def held(server: RedisServer, sandbox: Sandbox, accounts: Path) -> Runtime:
 
 
 def refresh(held: Runtime, *, force: bool = False) -> None:
-    held.keeper.refresh(token_of(held.registry.account()), Demand(force=force))
+    held.keeper.refresh(held.target(), Demand(force=force))
+
+
+def status(held: Runtime) -> list[Status]:
+    return survey(held.store, held.durations)
 
 
 def others_keys(client: redis.Redis) -> set[str]:
@@ -292,7 +297,7 @@ def test_every_copy_is_written_with_the_token_and_lives_exactly_as_long(held: Ru
 
     assert others_keys(client) == expected_keys(held)
     assert len(others_keys(client)) == 1 + len(OF_TOKENS) + 3
-    assert look(held.store, DEMO_APPID).publish_digest == held.registry.account().publish_digest
+    assert look(held.store, DEMO_APPID).publish_digest == held.target().publish_digest
     assert_same_end(client)
     assert 19_000 < life(client, OURS) <= 20_000
     token = value_of(client, OURS)
@@ -314,7 +319,7 @@ def test_copies_of_a_token_found_dead_go_with_it(held: Runtime, client: redis.Re
     sandbox.fault("reset", path="stable_token")
     sandbox.revoke()
     with pytest.raises(NetworkError):
-        held.keeper.refresh(token_of(held.registry.account()), Demand(rejected=dead))
+        held.keeper.refresh(held.target(), Demand(rejected=dead))
 
     assert not client.exists(OURS)
     assert not others_keys(client)
@@ -323,21 +328,21 @@ def test_copies_of_a_token_found_dead_go_with_it(held: Runtime, client: redis.Re
 def test_copies_and_all_else_of_an_account_go_with_it(held: Runtime, client: redis.Redis, accounts: Path) -> None:
     refresh(held)
     write_account(accounts, "OTHER", appid="wx00000000000000bb")
-    held.reconcile()
-    held.reconcile()
+    held.reconciler.reconcile()
+    held.reconciler.reconcile()
 
     left = cast("list[bytes]", client.keys("*"))
     assert b"KEY" not in left
-    assert [key for key in left if DEMO_APPID.encode() in key] == [b"tokenworker:{%b}:state" % DEMO_APPID.encode()]
-    assert client.hget(f"tokenworker:{{{DEMO_APPID}}}:state", "removed") == b"1"
+    assert [key for key in left if DEMO_APPID.encode() in key] == [f"{OURS}:state".encode()]
+    assert client.hget(f"{OURS}:state", "removed") == b"1"
 
 
 def test_a_key_that_somebody_else_has_written_since_stays(held: Runtime, client: redis.Redis, accounts: Path) -> None:
     refresh(held)
     client.set("KEY", "an SDK's own token")
     write_account(accounts, appid="wx00000000000000bb")
-    held.reconcile()
-    held.reconcile()
+    held.reconciler.reconcile()
+    held.reconciler.reconcile()
 
     assert others_keys(client) == {"KEY"}
 
@@ -347,8 +352,8 @@ def test_a_changed_list_takes_effect_at_the_next_look_without_a_fetch(
 ) -> None:
     refresh(held)
     write_account(accounts, "NEW", "wechatpy:shop")
-    held.reconcile()
-    assert held.take_due() == [DEMO_APPID]
+    held.reconciler.reconcile()
+    assert held.reconciler.claim(8) == [held.target()]
     refresh(held)
 
     assert others_keys(client) == expected_keys(held)
@@ -358,7 +363,7 @@ def test_a_changed_list_takes_effect_at_the_next_look_without_a_fetch(
     assert sandbox.counts().fetches == 1
 
     write_account(accounts)
-    held.reconcile()
+    held.reconciler.reconcile()
     refresh(held)
     assert others_keys(client) == set()
     assert sandbox.counts().fetches == 1
@@ -372,7 +377,7 @@ def test_a_changed_list_takes_effect_while_an_account_rests(
     with pytest.raises(Exception, match="45009"):
         refresh(held, force=True)
     write_account(accounts, "NEW")
-    held.reconcile()
+    held.reconciler.reconcile()
     refresh(held)
 
     assert others_keys(client) == {"NEW"}
@@ -384,7 +389,7 @@ def test_a_key_that_moves_to_another_account_keeps_its_new_token(store: Store, c
         lease = lease_of(store, appid, 5)
         assert lease
         token = Credential(text, lease.taken_at + 60)
-        store.records.commit(lease, token, refresh_at=0, copies=account.copies(token, lease.taken_at))
+        store.records.commit(lease, token, refresh_at=0, copies=account.copies("access_token", token, lease.taken_at))
 
     commit("wx1", "a", "KEY")
     commit("wx2", "b", "KEY")
@@ -423,7 +428,7 @@ def test_copies_of_a_token_that_is_known_to_be_dead_or_not_ours_are_not_written_
     refresh(held)
     client.delete("KEY")
     client.set(OURS, "somebody else's", px=60_000)
-    held.mend_copies()
+    held.reconciler.mend_copies()
 
     assert not client.exists("KEY")
 
@@ -434,7 +439,7 @@ def test_what_is_written_again_has_the_bytes_of_before(held: Runtime, client: re
     before = {key: value_of(client, key) for key in keys}
     client.delete(*keys)
     time.sleep(1.1)
-    held.mend_copies()
+    held.reconciler.mend_copies()
 
     # Moments are known to the ms only.
     exact = {key for key in keys if "expires_at" not in key and "co-wechat-api" not in key}
@@ -464,7 +469,7 @@ def test_a_copy_that_may_not_be_written_does_not_block_the_token_nor_other_copie
         assert client.get(OURS)
         assert others_keys(client) == {f"wx:access_token:{DEMO_APPID}"}
 
-    (row,) = limited.status()
+    (row,) = status(limited)
     assert row["state"] == "live"
     # Valkey and Redis say in different words that the user may not touch the key.
     assert row["publish_error"].startswith("KEY: ERR ")
@@ -478,15 +483,15 @@ def test_a_line_is_written_when_nothing_but_a_copy_fails(
     limited: Runtime, accounts: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_account(accounts, "wxjava")
-    limited.reconcile()
+    limited.reconciler.reconcile()
     with Terminal(Console(width=400)).live() as show:
         refresh(limited)
-        show(limited.status(), None)
+        show(status(limited), None)
         assert "can't publish" not in capsys.readouterr().out
         write_account(accounts, "wxjava", "KEY")
-        limited.reconcile()
+        limited.reconciler.reconcile()
         refresh(limited)
-        show(limited.status(), None)
+        show(status(limited), None)
 
     assert "can't publish KEY: " in capsys.readouterr().out
 
@@ -501,7 +506,7 @@ def test_copies_that_may_be_written_are_mended_beside_one_that_may_not(
         refresh(limited)
         client.delete(f"wx:access_token:{DEMO_APPID}")
         caplog.clear()
-        limited.mend_copies()
+        limited.reconciler.mend_copies()
         assert others_keys(client) == {f"wx:access_token:{DEMO_APPID}"}
     assert caplog.text == ""
 
@@ -510,10 +515,10 @@ def test_the_error_goes_when_the_copy_can_be_written(limited: Runtime, own_serve
     refresh(limited)
     with own_server.client() as client:
         client.execute_command("ACL", "SETUSER", "worker", "~KEY")
-        limited.mend_copies()
+        limited.reconciler.mend_copies()
         assert client.get("KEY") == client.get(OURS)
 
-    assert limited.status()[0]["publish_error"] == ""
+    assert status(limited)[0]["publish_error"] == ""
 
 
 def test_an_account_goes_though_its_copies_may_not_be_touched(
@@ -524,11 +529,11 @@ def test_an_account_goes_though_its_copies_may_not_be_touched(
         refresh(limited)
         client.execute_command("ACL", "SETUSER", "worker", "resetkeys", "~tokenworker:*")
         write_account(accounts, appid="wx00000000000000bb")
-        limited.reconcile()
-        limited.reconcile()
+        limited.reconciler.reconcile()
+        limited.reconciler.reconcile()
 
         assert others_keys(client) == {"KEY", f"wx:access_token:{DEMO_APPID}"}
-        assert client.keys(f"tokenworker:*{DEMO_APPID}*") == [f"tokenworker:{{{DEMO_APPID}}}:state".encode()]
+        assert client.keys(f"tokenworker:*{DEMO_APPID}*") == [f"{OURS}:state".encode()]
 
 
 def test_a_copy_of_any_type_is_overwritten(store: Store, client: redis.Redis) -> None:
@@ -536,7 +541,7 @@ def test_a_copy_of_any_type_is_overwritten(store: Store, client: redis.Redis) ->
     lease = lease_of(store, APPID, 5)
     assert lease
     token = Credential("token", lease.taken_at + 60)
-    copies = replace(ACCOUNT, publish=("KEY",)).copies(token, lease.taken_at)
+    copies = replace(ACCOUNT, publish=("KEY",)).copies("access_token", token, lease.taken_at)
 
     assert store.records.commit(lease, token, refresh_at=0, copies=copies) == ("committed", "")
     assert client.get("KEY") == b"token"
@@ -548,7 +553,12 @@ def test_a_copy_made_of_another_token_is_not_written(store: Store, client: redis
     store.records.commit(lease, Credential("new", lease.taken_at + 60), refresh_at=0)
     old = Credential("old", lease.taken_at + 60)
 
-    assert store.publish(APPID, old, replace(ACCOUNT, publish=("KEY",)).copies(old, 0), "x") == ""
+    assert (
+        store.records.publish(
+            CredentialId(APPID), old, replace(ACCOUNT, publish=("KEY",)).copies("access_token", old, 0), "x"
+        )
+        == ""
+    )
     assert not client.exists("KEY")
 
 
@@ -557,4 +567,4 @@ def test_a_store_without_rights_to_anything_still_says_so(own_server: RedisServe
         client.execute_command("ACL", "SETUSER", "nobody", "on", ">pw", "+@all")
     store = Store(connect(own_server.url.replace("//", "//nobody:pw@")))
 
-    assert store.without_copies({APPID: ["KEY"]}) == [APPID]
+    assert store.records.incomplete({CredentialId(APPID): ["KEY"]}) == [CredentialId(APPID)]

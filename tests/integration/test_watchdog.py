@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 import redis
@@ -16,9 +17,12 @@ from tokenworker.credential import Credential, CredentialId
 from tokenworker.durations import Durations
 from tokenworker.sandbox import DEMO_APPID, DEMO_SECRET, Sandbox
 from tokenworker.settings.config import Config
-from tokenworker.worker.runtime import Runtime, runtime, survey
+from tokenworker.worker import tasks
+from tokenworker.worker.runtime import Runtime, runtime
+from tokenworker.worker.status import survey
 from tokenworker.worker.watchdog import Watchdog
 
+DEMO, OTHER = CredentialId(DEMO_APPID), CredentialId("wx00000000000000bb")
 KEY = f"tokenworker:{{{DEMO_APPID}}}:access_token"
 
 ACCOUNT = f'[[account]]\nappid = "{DEMO_APPID}"\nsecret = "{DEMO_SECRET}"\n'
@@ -50,6 +54,18 @@ def watchdog(held: Runtime) -> Watchdog:
     return Watchdog(held)
 
 
+@pytest.fixture
+def status(held: Runtime, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[dict[str, Any]]]:
+    """Return the task of that name, in this worker."""
+    monkeypatch.setattr(tasks, "runtime", lambda: held)
+    return tasks.status
+
+
+def claimed(held: Runtime) -> list[CredentialId]:
+    """Claim what is due, as the tick does."""
+    return [target.id for target in held.reconciler.claim(8)]
+
+
 def keys_of(client: redis.Redis, appid: str) -> list[bytes]:
     """List the keys of an account, but for the note that it went."""
     keys = [key for key in cast("list[bytes]", client.keys("*")) if appid.encode() in key]
@@ -57,7 +73,7 @@ def keys_of(client: redis.Redis, appid: str) -> list[bytes]:
 
 
 def test_it_fetches_the_first_token_without_beat_or_broker(watchdog: Watchdog, client: redis.Redis) -> None:
-    assert watchdog.look() == [DEMO_APPID]
+    assert watchdog.look() == [DEMO]
     assert client.exists(KEY)
 
 
@@ -79,7 +95,7 @@ def test_it_gives_the_others_a_while_to_do_it(held: Runtime, watchdog: Watchdog)
     assert watchdog.look() == []
     time.sleep(0.15)
 
-    assert watchdog.look() == [DEMO_APPID]
+    assert watchdog.look() == [DEMO]
 
 
 def test_with_a_short_leeway_it_waits_for_a_quarter_of_it(config: Config) -> None:
@@ -92,21 +108,21 @@ def test_with_a_short_leeway_it_waits_for_a_quarter_of_it(config: Config) -> Non
     assert watchdog.look() == []
     time.sleep(0.55)
 
-    assert watchdog.look() == [DEMO_APPID]
+    assert watchdog.look() == [DEMO]
 
 
 def test_it_refreshes_what_the_tick_sent_and_nobody_did(watchdog: Watchdog, held: Runtime) -> None:
-    held.reconcile()
-    assert [id_.account for id_ in held.store.schedule.claim(10, held.durations.grace)] == [DEMO_APPID]
+    held.reconciler.reconcile()
+    assert held.store.schedule.claim(10, held.durations.grace) == [DEMO]
 
-    assert watchdog.look() == [DEMO_APPID]
+    assert watchdog.look() == [DEMO]
 
 
 def test_it_brings_back_a_token_that_was_deleted(watchdog: Watchdog, client: redis.Redis) -> None:
     watchdog.look()
     client.delete(KEY)
 
-    assert watchdog.look() == [DEMO_APPID]
+    assert watchdog.look() == [DEMO]
     assert client.exists(KEY)
 
 
@@ -115,7 +131,7 @@ def test_it_brings_back_a_token_over_which_somebody_wrote_a_list(watchdog: Watch
     client.delete(KEY)
     client.lpush(KEY, "theirs")
 
-    assert watchdog.look() == [DEMO_APPID]
+    assert watchdog.look() == [DEMO]
     assert client.type(KEY) == b"string"
     assert watchdog.look() == []
 
@@ -124,7 +140,7 @@ def test_after_flushall_every_account_comes_back(watchdog: Watchdog, client: red
     watchdog.look()
     client.flushall()
 
-    assert watchdog.look() == [DEMO_APPID]
+    assert watchdog.look() == [DEMO]
     assert client.exists(KEY)
 
 
@@ -139,7 +155,7 @@ def test_it_does_not_hammer_an_account_that_rests_after_a_failure(watchdog: Watc
 def test_one_accounts_trouble_does_not_stop_the_others(watchdog: Watchdog, accounts: Path, client: redis.Redis) -> None:
     accounts.write_text(SECOND + ACCOUNT)
 
-    assert watchdog.look() == ["wx00000000000000bb", DEMO_APPID]
+    assert watchdog.look() == [OTHER, DEMO]
     assert client.exists(KEY)
 
 
@@ -157,7 +173,7 @@ def test_an_account_that_is_added_gets_a_token_at_the_next_look(
     sandbox.add_account("wx00000000000000bb", DEMO_SECRET)
     accounts.write_text(ACCOUNT + SECOND)
 
-    assert watchdog.look() == ["wx00000000000000bb"]
+    assert watchdog.look() == [OTHER]
     assert client.exists("tokenworker:{wx00000000000000bb}:access_token")
 
 
@@ -172,22 +188,22 @@ def test_an_account_that_is_removed_is_gone_after_two_looks(
     watchdog.look()
 
     assert keys_of(client, "wx00000000000000bb") == []
-    assert client.zrange("tokenworker:due", 0, -1) == [DEMO_APPID.encode()]
+    assert client.zrange("tokenworker:due", 0, -1) == [str(DEMO).encode()]
 
 
 def test_a_broken_accounts_file_keeps_the_accounts_and_shows_in_the_status(
-    watchdog: Watchdog, held: Runtime, accounts: Path
+    watchdog: Watchdog, status: Callable[[], list[dict[str, Any]]], accounts: Path
 ) -> None:
     watchdog.look()
     accounts.write_text("[[account]\n")
     watchdog.look()
-    [row] = held.status()
+    [row] = status()
 
     assert row["state"] == "live"
     assert str(accounts) in row["accounts_error"]
     accounts.write_text(ACCOUNT)
     watchdog.look()
-    assert held.status()[0]["accounts_error"] is None
+    assert status()[0]["accounts_error"] is None
 
 
 def test_a_corrected_secret_ends_the_rest(watchdog: Watchdog, accounts: Path, client: redis.Redis) -> None:
@@ -200,9 +216,11 @@ def test_a_corrected_secret_ends_the_rest(watchdog: Watchdog, accounts: Path, cl
     assert client.exists(KEY)
 
 
-def test_the_status_shows_no_token_and_no_secret(watchdog: Watchdog, held: Runtime, client: redis.Redis) -> None:
+def test_the_status_shows_no_token_and_no_secret(
+    watchdog: Watchdog, status: Callable[[], list[dict[str, Any]]], client: redis.Redis
+) -> None:
     watchdog.look()
-    shown = repr(held.status())
+    shown = repr(status())
 
     token = client.get(KEY)
     assert isinstance(token, bytes)
@@ -214,27 +232,27 @@ def test_the_status_shows_no_token_and_no_secret(watchdog: Watchdog, held: Runti
 def test_an_account_that_was_exchanged_while_nobody_ran_gets_its_token_at_the_first_look(
     held: Runtime,
 ) -> None:
-    held.store.schedule.set(CredentialId("wx00000000000000bb"), time.time() + 3600)
-    held.reconcile()
+    held.store.schedule.set(OTHER, time.time() + 3600)
+    held.reconciler.reconcile()
 
-    assert held.take_due() == [DEMO_APPID]
+    assert claimed(held) == [DEMO]
 
 
 def test_an_account_that_nobody_knows_is_forgotten_when_its_token_has_run_out(
     held: Runtime, client: redis.Redis
 ) -> None:
-    held.reconcile()
+    held.reconciler.reconcile()
     lease = lease_of(held.store, "wx00000000000000bb", 1)
     assert lease
     held.store.records.commit(lease, Credential("token", lease.taken_at + 0.2), refresh_at=0)
-    assert held.take_due() == [DEMO_APPID]
-    assert [id_.account for id_ in held.store.schedule.ids()] == [DEMO_APPID, "wx00000000000000bb"][::-1]
+    assert claimed(held) == [DEMO]
+    assert held.store.schedule.ids() == [OTHER, DEMO]
     time.sleep(0.25)
-    held.store.schedule.set(CredentialId("wx00000000000000bb"), 0)
-    held.take_due()
+    held.store.schedule.set(OTHER, 0)
+    claimed(held)
 
     assert keys_of(client, "wx00000000000000bb") == []
-    assert [id_.account for id_ in held.store.schedule.ids()] == [DEMO_APPID]
+    assert held.store.schedule.ids() == [DEMO]
 
 
 # Names, and the sandbox's account.
@@ -245,29 +263,29 @@ def named(appid: str, name: str) -> str:
 
 
 def test_the_names_of_the_accounts_are_there_for_all_and_follow_their_file(held: Runtime, accounts: Path) -> None:
-    held.reconcile()
+    held.reconciler.reconcile()
     assert held.store.notes.names() == {}
 
     accounts.write_text(named(DEMO_APPID, "shop") + SECOND)
-    held.reconcile()
+    held.reconciler.reconcile()
     assert held.store.notes.names() == {DEMO_APPID: "shop"}
     assert [row["name"] for row in survey(held.store, held.durations)] == ["", "shop"]
 
     accounts.write_text(named(DEMO_APPID, "官方旗舰店"))
-    held.reconcile()
-    held.reconcile()
+    held.reconciler.reconcile()
+    held.reconciler.reconcile()
     assert held.store.notes.names() == {DEMO_APPID: "官方旗舰店"}
 
     accounts.write_text(ACCOUNT)
-    held.reconcile()
+    held.reconciler.reconcile()
     assert held.store.notes.names() == {}
 
 
 def test_after_flushall_the_names_come_back(held: Runtime, accounts: Path, client: redis.Redis) -> None:
     accounts.write_text(named(DEMO_APPID, "shop"))
-    held.reconcile()
+    held.reconciler.reconcile()
     client.flushall()
-    held.reconcile()
+    held.reconciler.reconcile()
 
     assert held.store.notes.names() == {DEMO_APPID: "shop"}
 
@@ -281,16 +299,16 @@ def test_a_real_account_takes_the_place_of_the_sandboxs_at_once_and_of_no_other(
         held.store.records.commit(lease, Credential("token", lease.taken_at + 7000), refresh_at=lease.taken_at + 6700)
         held.store.notes.rename({appid: "a name"})
     accounts.write_text(SECOND)
-    held.reconcile()
+    held.reconciler.reconcile()
 
-    assert [id_.account for id_ in held.store.schedule.ids()] == ["wx00000000000000bb", "wx00000000000000cc"]
+    assert held.store.schedule.ids() == [OTHER, CredentialId("wx00000000000000cc")]
     assert keys_of(client, DEMO_APPID) == []
     assert held.store.notes.names() == {"wx00000000000000cc": "a name"}
 
 
 def test_the_sandboxs_account_stays_where_it_is_configured(watchdog: Watchdog, held: Runtime) -> None:
     watchdog.look()
-    held.reconcile()
+    held.reconciler.reconcile()
 
     assert [row["sandbox"] for row in survey(held.store, held.durations)] == [True]
 
@@ -315,11 +333,11 @@ def test_an_account_that_comes_back_gets_its_token_at_once(
     watchdog: Watchdog, held: Runtime, config: Config, client: redis.Redis
 ) -> None:
     watchdog.look()
-    held.store.records.clear(CredentialId(DEMO_APPID), 60)
+    held.store.records.clear(DEMO, 60)
 
     # A worker that starts now knows the account, and does not know that it was away.
     again = Watchdog(Runtime.from_config(config))
-    assert again.look() == [DEMO_APPID]
+    assert again.look() == [DEMO]
     assert client.exists(KEY)
 
 
@@ -330,7 +348,7 @@ def test_a_new_secret_is_tried_within_one_look_though_the_token_is_fresh(
     sandbox.add_account(DEMO_APPID, "f" * 32)
     accounts.write_text(ACCOUNT.replace(DEMO_SECRET, "f" * 32))
 
-    assert watchdog.look() == [DEMO_APPID]
+    assert watchdog.look() == [DEMO]
     assert sandbox.counts().fetches == 2
     assert look(held.store, DEMO_APPID).error == ""
     assert watchdog.look() == []
@@ -356,7 +374,7 @@ def test_a_secret_that_changed_while_nobody_ran_is_tried_at_the_start(
     accounts.write_text(ACCOUNT.replace(DEMO_SECRET, "f" * 32))
     again = Watchdog(Runtime.from_config(config))
 
-    assert again.look() == [DEMO_APPID]
+    assert again.look() == [DEMO]
     assert sandbox.counts().fetches == 2
 
 
@@ -394,7 +412,7 @@ def test_redis_that_went_back_in_time_is_noticed_and_its_tokens_are_not_trusted(
 
     assert "went back in time" in caplog.text
     assert look(held.store, DEMO_APPID).in_doubt is not None
-    assert watchdog.look() == [DEMO_APPID]
+    assert watchdog.look() == [DEMO]
     assert sandbox.verdict(cast("bytes", client.get(KEY)).decode()).verdict == "current"
 
 

@@ -17,6 +17,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 from hypothesis import given, settings, strategies as st
+from support.targets import kind_of
 from support.wire import (
     NOWHERE,
     Reply,
@@ -46,7 +47,9 @@ from tokenworker.errors import (
 )
 from tokenworker.sandbox import DEMO_APPID, DEMO_SECRET, Sandbox
 from tokenworker.secret import Secret
-from tokenworker.wechat.api import MAX_EXPIRES_IN, MAX_TOKEN, WeChat
+from tokenworker.wechat.answers import MAX_EXPIRES_IN, MAX_LENGTH
+from tokenworker.wechat.hosts import Hosts
+from tokenworker.wechat.source import WeChat
 from tokenworker.wechat.transport import Transport
 
 APPID = "wx0123456789abcdef"
@@ -80,9 +83,26 @@ def account(endpoint: Endpoint = "stable_token", secret: str = SECRET) -> Accoun
     return Account(APPID, Secret(secret), endpoint=endpoint)
 
 
-def wechat(*urls: str, timeout: float = AMPLE, **options: Any) -> WeChat:
-    _transports.append(Transport())
-    return WeChat(_transports[-1], urls, timeout, **options)
+class Tokens:
+    """WeChat, asked for access tokens."""
+
+    def __init__(self, *urls: str, timeout: float = AMPLE, **options: Any) -> None:
+        _transports.append(Transport())
+        self.source = WeChat(_transports[-1], {"wechat": urls, "wecom": ()}, timeout, **options)
+
+    @property
+    def hosts(self) -> Hosts:
+        return self.source._hosts["wechat"]
+
+    def fetch(self, account: Account, *, force: bool = False) -> Issued:
+        return self.source.fetch(kind_of(account), account, {}, force=force)
+
+    def is_alive(self, value: Secret) -> bool:
+        return self.source.is_alive(kind_of(account()), value)
+
+
+def wechat(*urls: str, timeout: float = AMPLE, **options: Any) -> Tokens:
+    return Tokens(*urls, timeout=timeout, **options)
 
 
 def fetch(reply: Reply, endpoint: Endpoint = "stable_token", timeout: float = AMPLE) -> Issued:
@@ -180,14 +200,14 @@ def test_the_life_is_what_wechat_says(document: object, expires_in: float) -> No
     assert fetch(json_answer(document)) == Issued(TOKEN, expires_in)
 
 
-@pytest.mark.parametrize("token", ["x", "a" * 512, "a" * MAX_TOKEN, "".join(map(chr, range(33, 127)))])
+@pytest.mark.parametrize("token", ["x", "a" * 512, "a" * MAX_LENGTH, "".join(map(chr, range(33, 127)))])
 def test_a_token_is_opaque(token: str) -> None:
-    assert fetch(json_answer({"access_token": token, "expires_in": 7200})).access_token == token
+    assert fetch(json_answer({"access_token": token, "expires_in": 7200})).value == token
 
 
 @pytest.mark.parametrize("content_type", ["application/json; encoding=utf-8", "text/plain", "text/html; charset=gbk"])
 def test_the_content_type_means_nothing(content_type: str) -> None:
-    assert fetch(http_answer(SUCCESS, Content_Type=content_type)).access_token == TOKEN
+    assert fetch(http_answer(SUCCESS, Content_Type=content_type)).value == TOKEN
 
 
 # Errcodes, with the texts that WeChat was seen to send or that stand in its documentation
@@ -351,7 +371,7 @@ def life(number: bytes) -> bytes:
 
 NO_OBJECTS: list[Any] = [[], [{}], "x", 7200, True, None]
 NO_TOKENS: list[Any] = [
-    *(None, "", 5, 1.5, True, ["x"], {}, " ", "a b", "a\n", "\na", "a\0", "a\x7f", "é", "a" * (MAX_TOKEN + 1)),
+    *(None, "", 5, 1.5, True, ["x"], {}, " ", "a b", "a\n", "\na", "a\0", "a\x7f", "é", "a" * (MAX_LENGTH + 1)),
 ]
 NO_LIVES: list[Any] = [
     *(None, "7200", "", True, False, [7200], {}, 0, -1, -0.0, MAX_EXPIRES_IN + 1, 10**400, -(10**400)),
@@ -419,7 +439,7 @@ FIELDS = st.fixed_dictionaries(
 BODIES = st.binary() | (FIELDS | JSON).map(lambda document: json.dumps(document).encode())
 
 
-def feed(use: Callable[[WeChat], None], examples: int) -> None:
+def feed(use: Callable[[Tokens], None], examples: int) -> None:
     """Use a keeper again and again, each time with another answer of WeChat's."""
     answer = [b""]
     with Server(lambda exchange: exchange.send(http_answer(answer[0]))) as server:
@@ -435,7 +455,7 @@ def feed(use: Callable[[WeChat], None], examples: int) -> None:
 
 
 def test_any_answer_gives_a_token_or_a_fetch_error() -> None:
-    def use(keeper: WeChat) -> None:
+    def use(keeper: Tokens) -> None:
         try:
             fetched = keeper.fetch(account())
         except FetchError as error:
@@ -443,15 +463,15 @@ def test_any_answer_gives_a_token_or_a_fetch_error() -> None:
             assert text.isprintable()
             assert len(text) < 500
         else:
-            assert fetched.access_token.isascii()
-            assert fetched.access_token.isprintable()
+            assert fetched.value.isascii()
+            assert fetched.value.isprintable()
             assert 0 < fetched.expires_in <= MAX_EXPIRES_IN
 
     feed(use, 100)
 
 
 def test_any_answer_to_the_test_of_a_token_is_yes_or_no_or_a_fetch_error() -> None:
-    def use(keeper: WeChat) -> None:
+    def use(keeper: Tokens) -> None:
         with suppress(FetchError):
             assert keeper.is_alive(Secret(TOKEN)) in (True, False)
 
@@ -538,7 +558,7 @@ def test_a_request_that_can_not_leave_is_not_ambiguous(endpoint: Endpoint, url: 
 @pytest.mark.parametrize("url", [refusing_url(), f"http://{NOWHERE}"])
 def test_the_next_host_is_asked_when_the_first_can_not_be_reached(endpoint: Endpoint, url: str) -> None:
     with Server(GOOD) as second:
-        assert wechat(url, second.url).fetch(account(endpoint)).access_token == TOKEN
+        assert wechat(url, second.url).fetch(account(endpoint)).value == TOKEN
     assert len(second.requests) == 1
 
 
@@ -549,7 +569,7 @@ AMBIGUOUS = [pytest.param(hang, id="silence"), pytest.param(hang_up, id="closed"
 def test_the_next_host_is_asked_for_a_stable_token_even_after_an_ambiguous_failure(reply: Reply) -> None:
     with Server(reply) as first, Server(GOOD) as second:
         started = time.monotonic()
-        assert wechat(first.url, second.url, timeout=3 * DEADLINE).fetch(account()).access_token == TOKEN
+        assert wechat(first.url, second.url, timeout=3 * DEADLINE).fetch(account()).value == TOKEN
     assert time.monotonic() - started < 3 * DEADLINE + 0.5
     assert (len(first.requests), len(second.requests)) == (1, 1)
 
@@ -585,7 +605,7 @@ def test_no_other_host_is_asked_once_one_has_answered(endpoint: Endpoint, reply:
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
 def test_a_host_that_takes_no_connection_leaves_time_for_the_next(endpoint: Endpoint, black_hole_url: str) -> None:
     with Server(GOOD) as second:
-        assert wechat(black_hole_url, second.url, timeout=3 * DEADLINE).fetch(account(endpoint)).access_token == TOKEN
+        assert wechat(black_hole_url, second.url, timeout=3 * DEADLINE).fetch(account(endpoint)).value == TOKEN
 
 
 @pytest.fixture
@@ -640,13 +660,14 @@ def test_the_order_goes_round_when_host_after_host_fails() -> None:
         keeper.fetch(account())
         keeper.fetch(account())
         assert [len(server.requests) for server in (first, second, third)] == [1, 1, 2]
-    keeper._urls = (keeper._urls[0], keeper._urls[1], refusing_url())
+    urls = (*keeper.hosts._urls[:2], refusing_url())
+    keeper.hosts._urls = urls
     with pytest.raises(NetworkError) as caught:
         keeper.fetch(account())
     assert [part.partition(": ")[0] for part in caught.value.reason.split("; ")] == [
-        keeper._urls[2],
-        keeper._urls[0],
-        keeper._urls[1],
+        urls[2],
+        urls[0],
+        urls[1],
     ]
 
 
@@ -659,18 +680,18 @@ def test_a_token_of_the_look_alike_works_until_it_is_revoked(sandbox: Sandbox, e
     demo = Account(DEMO_APPID, Secret(DEMO_SECRET), endpoint=endpoint)
     fetched = keeper.fetch(demo)
     assert 0 < fetched.expires_in <= 20
-    assert keeper.is_alive(Secret(fetched.access_token))
+    assert keeper.is_alive(Secret(fetched.value))
     sandbox.revoke()
-    assert not keeper.is_alive(Secret(fetched.access_token))
-    assert keeper.fetch(demo).access_token != fetched.access_token
+    assert not keeper.is_alive(Secret(fetched.value))
+    assert keeper.fetch(demo).value != fetched.value
 
 
 def test_a_forced_token_of_the_look_alike_is_a_new_one(sandbox: Sandbox) -> None:
     keeper = wechat(sandbox.url)
     demo = Account(DEMO_APPID, Secret(DEMO_SECRET))
     first = keeper.fetch(demo)
-    assert keeper.fetch(demo).access_token == first.access_token
-    assert keeper.fetch(demo, force=True).access_token != first.access_token
+    assert keeper.fetch(demo).value == first.value
+    assert keeper.fetch(demo, force=True).value != first.value
 
 
 # Secrets

@@ -198,7 +198,7 @@ BUGS = {
     ),
     "the life of a token counts from the answer": Seed(Bug(fetcher=Optimist), stories.answered_slowly, Promise.HONEST),
     "the ledger does not count": Seed(
-        _lua("'fetches_today', fetches + 1)", "'fetches_today', fetches)"), stories.answer_lost, Promise.LEDGER
+        _lua("'fetches_today', fetches + 1,", "'fetches_today', fetches,"), stories.answer_lost, Promise.LEDGER
     ),
     "a reader does not look": Seed(Bug(reader_copy=3600.0), stories.replaced_and_read_again, Promise.READ),
 }

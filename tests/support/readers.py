@@ -14,7 +14,9 @@ from typing import Self
 import redis
 
 from support.credentials import put
+from support.targets import token_of
 from tokenworker.accounts.account import Account
+from tokenworker.credential import CredentialId
 from tokenworker.durations import Durations
 from tokenworker.errors import TokenWorkerError
 from tokenworker.refresh.fetcher import Fetcher
@@ -101,7 +103,7 @@ class BusyWorker:
         self._thread = threading.Thread(target=self._run, name="keeper")
 
     def __enter__(self) -> Self:
-        self.store.schedule.add([CredentialId(each) for each in [DEMO_APPID]])
+        self.store.schedule.add([CredentialId(DEMO_APPID)])
         self._thread.start()
         return self
 
@@ -111,10 +113,10 @@ class BusyWorker:
 
     def _run(self) -> None:
         while not self._stopped.wait(0.05):
-            for _ in [id_.account for id_ in self.store.schedule.claim(1, 0.5)]:
+            for _ in self.store.schedule.claim(1, 0.5):
                 # It is recorded, and there for the reader to see.
                 with suppress(TokenWorkerError):
-                    self.keeper.refresh(Account(DEMO_APPID, Secret(DEMO_SECRET)))
+                    self.keeper.refresh(token_of(Account(DEMO_APPID, Secret(DEMO_SECRET))))
 
 
 def in_a_child(work: Callable[[], object]) -> None:

@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from support.targets import token_of
 
 from tokenworker.accounts.account import Account
+from tokenworker.credentials.kind import Quota
 from tokenworker.errors import ConfigError
 from tokenworker.secret import Secret
 from tokenworker.settings.config import Config
@@ -145,7 +147,7 @@ def test_letters_digits_hyphens_and_underscores_make_an_appid(appid: str, write:
 def test_the_quota_is_that_of_the_endpoint_unless_the_account_has_its_own(
     lines: list[str], quota: int, write: Callable[..., Path]
 ) -> None:
-    assert account(write(*lines)).daily_quota == quota
+    assert token_of(account(write(*lines))).quota == Quota(quota)
 
 
 def test_a_key_published_twice_by_one_account_counts_once(write: Callable[..., Path]) -> None:
@@ -334,7 +336,7 @@ def test_what_is_not_under_double_brackets_is_refused(text: str, named: str, fil
     ("lines", "field"),
     [
         # Fields that do not exist.
-        ([f'sercet = "{CANARY}"'], "'sercet' is unknown: use appid, secret, "),
+        ([f'sercet = "{CANARY}"'], "'sercet' is unknown: use appid, endpoint, secret, "),
         ([f'Secret = "{CANARY}"'], "'Secret' is unknown"),
         ([f'password.secret = "{CANARY}"'], "'password' is unknown"),
         ([f"'{'x ' * 21}' = 1"], f"'{'x ' * 20}' is unknown"),
@@ -526,7 +528,7 @@ def test_all_faults_of_all_accounts_are_listed_at_once(file: Path) -> None:
         + toml('publish = ["wxjav"]')
     )
 
-    words = ["title", "nmae", "appid", "secret", "name", "endpoint", "leeway", "publish", "leeway", "publish", "appid"]
+    words = ["title", "nmae", "appid", "secret", "name", "endpoint", "leeway", "publish", "publish", "twice", "leeway"]
     found = faults(file)
     assert len(found) == len(words)
     for fault, word in zip(found, words, strict=True):
@@ -552,14 +554,14 @@ def test_the_same_appid_twice_is_refused_naming_both_places(file: Path) -> None:
     file.write_text(toml() + toml('appid = "wxother"') + toml())
 
     places = f"{file}: account 1 ({APPID}), and {file}: account 3 ({APPID})"
-    assert faults(file) == [f"appid {APPID} stands twice: {places}"]
+    assert faults(file) == [f"account {APPID} stands twice: {places}"]
 
 
 def test_places_count_the_accounts_of_the_file_also_those_with_faults(file: Path) -> None:
     file.write_text(toml("appid = 1") + toml() + toml("leeway = 0"))
 
     assert faults(file)[-1] == (
-        f"appid {APPID} stands twice: {file}: account 2 ({APPID}), and {file}: account 3 ({APPID})"
+        f"account {APPID} stands twice: {file}: account 2 ({APPID}), and {file}: account 3 ({APPID})"
     )
 
 
@@ -584,14 +586,14 @@ def test_a_name_that_stands_twice_is_refused_naming_both_places(number: int, fil
 
 
 @pytest.mark.parametrize("names", [("wxb", "x"), ("x", "wxa")])
-def test_a_name_that_is_the_appid_of_another_is_refused(names: tuple[str, str], file: Path) -> None:
+def test_a_name_that_is_the_id_of_another_is_refused(names: tuple[str, str], file: Path) -> None:
     appids = ("wxa", "wxb")
     file.write_text(
         "".join(toml(f'appid = "{it}"', f'name = "{name}"') for it, name in zip(appids, names, strict=True))
     )
 
     (fault,) = faults(file)
-    assert ": name is the appid of " in fault
+    assert ": name is the id of " in fault
 
 
 def test_names_that_leave_nothing_open_are_taken(file: Path) -> None:

@@ -719,7 +719,7 @@ def test_one_appid_in_the_environment_and_in_the_file_is_refused_naming_both_pla
     file = write_accounts(folder, "a", APPID)
 
     assert account_faults(**SINGLE, TOKENWORKER_ACCOUNTS=file) == [
-        f"appid {APPID} stands twice: WECHAT_APPID, and {file}: account 2 ({APPID})"
+        f"account {APPID} stands twice: WECHAT_APPID, and {file}: account 2 ({APPID})"
     ]
 
 

@@ -6,9 +6,13 @@ from dataclasses import replace
 from zlib import crc32
 
 import pytest
+from support.targets import token_of
 
 from tokenworker.accounts.account import Account, Endpoint
-from tokenworker.credential import Credential, Issued, fingerprint
+from tokenworker.credential import Credential, CredentialId, Issued, fingerprint
+from tokenworker.credentials import target
+from tokenworker.credentials.kind import DAY, HOUR
+from tokenworker.credentials.target import Target
 from tokenworker.durations import Durations
 from tokenworker.errors import DayLimit, FetchError, MinuteLimit, NetworkError, OperatorError
 from tokenworker.refresh.causes import Cause, Demand
@@ -23,10 +27,10 @@ from tokenworker.refresh.decide import (
     foreign,
     must_force,
     next_look,
-    refresh_at,
     usable,
     wait_after,
 )
+from tokenworker.refresh.lifetime import Lifetime, lifetime
 from tokenworker.secret import Secret
 from tokenworker.store.state import Lease, Snapshot
 
@@ -36,9 +40,9 @@ NAME = fingerprint("token")
 #: An appid whose hash is nearly 0, so that it is spread by nothing.
 UNSPREAD = min((f"wx{n}" for n in range(10_000)), key=lambda appid: crc32(appid.encode()))
 FRESH = Snapshot(
-    appid="wx1",
+    id=CredentialId("wx1"),
     now=1000.0,
-    token=Credential("token", 8000.0),
+    credential=Credential("token", 8000.0),
     lease_left=None,
     fingerprint=NAME,
     fetched_at=500.0,
@@ -50,12 +54,18 @@ FRESH = Snapshot(
 
 
 CLASSIC = replace(ACCOUNT, endpoint="token")
-CHANGED_CLASSIC = {"settings_announced": CLASSIC.settings_digest, "settings_accepted": "before"}
 CHANGED = {"settings_announced": ACCOUNT.settings_digest, "settings_accepted": "before"}
+
+#: What counts from its first sight, of accounts that are spread by nothing.
+WECOM = Account(UNSPREAD, Secret("s"), type="wecom", keep=("access_token", "jsapi_ticket", "agent_ticket"))
+WECOM_TOKEN, WECOM_TICKET, AGENT_TICKET = (target(WECOM, name) for name in WECOM.keep)
+WECHAT_TICKET = target(replace(ACCOUNT, id=UNSPREAD, keep=("jsapi_ticket",)), "jsapi_ticket")
+#: Nothing was ever seen.
+FIRST = Snapshot(id=CredentialId(UNSPREAD), now=0.0, credential=None, lease_left=None)
 
 
 def decision(changes: dict[str, object], demand: Demand | None = None, account: Account = ACCOUNT) -> Decision:
-    return decide(replace(FRESH, **changes), account, demand or Demand(), DURATIONS)  # type: ignore[arg-type]
+    return decide(replace(FRESH, **changes), token_of(account), demand or Demand(), DURATIONS)  # type: ignore[arg-type]
 
 
 def test_nothing_is_due_while_the_token_is_fresh() -> None:
@@ -67,10 +77,10 @@ def test_nothing_is_due_while_the_token_is_fresh() -> None:
     [
         ({"now": 7704.999}, Nothing()),
         ({"now": 7705.0}, Fetch(Cause.STALE)),
-        ({"token": None}, Fetch(Cause.MISSING)),
-        ({"token": None, "probed_dead": NAME}, Fetch(Cause.DEAD)),
-        ({"token": None, "probed_dead": fingerprint("another")}, Fetch(Cause.MISSING)),
-        ({"token": Credential("another", 8000.0)}, Fetch(Cause.OVERWRITTEN)),
+        ({"credential": None}, Fetch(Cause.MISSING)),
+        ({"credential": None, "probed_dead": NAME}, Fetch(Cause.DEAD)),
+        ({"credential": None, "probed_dead": fingerprint("another")}, Fetch(Cause.MISSING)),
+        ({"credential": Credential("another", 8000.0)}, Fetch(Cause.OVERWRITTEN)),
         ({"probed_dead": NAME}, Fetch(Cause.DEAD)),
         ({"probed_dead": fingerprint("another")}, Nothing()),
         ({"in_doubt": 0}, Fetch(Cause.IN_DOUBT)),
@@ -122,9 +132,9 @@ def test_a_demand_adds_to_what_is_due(demand: Demand, now: float, expected: Deci
         ({"in_doubt_since": 960.0, "probed": NAME, "probed_at": 970.0}, Probe(Cause.DOUBTFUL)),
         ({"in_doubt_since": 720.001, "probed": NAME, "probed_at": 999.0}, Nothing()),
         ({"in_doubt_since": 720.0, "probed": NAME, "probed_at": 999.0}, Fetch(Cause.IN_DOUBT)),
-        ({"in_doubt_since": 999.0, "token": Credential("token", 1020.0)}, Fetch(Cause.IN_DOUBT)),
-        ({"in_doubt_since": 999.0, "token": Credential("token", 1020.1)}, Probe(Cause.DOUBTFUL)),
-        ({"in_doubt_since": 999.0, "token": None}, Fetch(Cause.MISSING)),
+        ({"in_doubt_since": 999.0, "credential": Credential("token", 1020.0)}, Fetch(Cause.IN_DOUBT)),
+        ({"in_doubt_since": 999.0, "credential": Credential("token", 1020.1)}, Probe(Cause.DOUBTFUL)),
+        ({"in_doubt_since": 999.0, "credential": None}, Fetch(Cause.MISSING)),
         ({"in_doubt_since": 999.0, "now": 7800.0}, Fetch(Cause.IN_DOUBT)),
         ({"in_doubt_since": 990.0, "refresh_at": 995.0, "probed": NAME, "probed_at": 990.0}, Nothing()),
         ({"in_doubt_since": 0.0, "fetched_at": 720.0}, Fetch(Cause.IN_DOUBT)),
@@ -156,7 +166,10 @@ def test_a_stable_token_that_may_be_replaced_is_simply_asked_for_again(in_doubt_
         ({"in_doubt_since": 990.0, "probed": NAME, "probed_at": 990.0}, 1020.0),
         ({"in_doubt_since": 715.0, "probed": NAME, "probed_at": 990.0}, 0.0),
         ({"in_doubt_since": 725.0, "probed": NAME, "probed_at": 990.0}, 1005.0),
-        ({"in_doubt_since": 990.0, "probed": NAME, "probed_at": 990.0, "token": Credential("token", 1030.0)}, 1010.0),
+        (
+            {"in_doubt_since": 990.0, "probed": NAME, "probed_at": 990.0, "credential": Credential("token", 1030.0)},
+            1010.0,
+        ),
         ({"in_doubt_since": 900.0, "probed": NAME, "probed_at": 990.0, "in_doubt_until": 968.0}, 1020.0),
         (
             {
@@ -175,7 +188,7 @@ def test_an_account_in_doubt_is_looked_at_when_its_next_test_or_fetch_may_be(
 ) -> None:
     snapshot = replace(FRESH, in_doubt=3, **changes)  # type: ignore[arg-type]
 
-    assert next_look(snapshot, CLASSIC, DURATIONS) == pytest.approx(at)
+    assert next_look(snapshot, token_of(CLASSIC), DURATIONS) == pytest.approx(at)
 
 
 def test_new_settings_of_a_classic_account_wait_for_the_overlap() -> None:
@@ -184,7 +197,7 @@ def test_new_settings_of_a_classic_account_wait_for_the_overlap() -> None:
     assert decision(revision | {"fetched_at": 700.0}, account=CLASSIC) == Fetch(Cause.CHANGED)
     assert decision(revision | {"fetched_at": 700.1}, account=CLASSIC) == Nothing()
     changed = replace(FRESH, fetched_at=700.1, **revision)  # type: ignore[arg-type]
-    assert next_look(changed, CLASSIC, DURATIONS) == pytest.approx(1000.1)
+    assert next_look(changed, token_of(CLASSIC), DURATIONS) == pytest.approx(1000.1)
 
 
 @pytest.mark.parametrize(
@@ -202,10 +215,10 @@ def test_forced_refreshes_keep_35_seconds_apart(forced_at: float, expected: Deci
 
 @pytest.mark.parametrize(("resolved", "expected"), [(3, Nothing()), (2, Fetch(Cause.UNRESOLVED))])
 def test_who_holds_the_lease_sees_how_the_one_before_ended(resolved: int, expected: Decision) -> None:
-    held = Lease("wx1", "me", 4, 1000.0)
+    held = Lease(CredentialId("wx1"), "me", 4, 1000.0, 1015.0)
     snapshot = replace(FRESH, fencing=4, resolved=resolved, lease_left=15.0)
 
-    assert decide(snapshot, ACCOUNT, Demand(), DURATIONS, held) == expected
+    assert decide(snapshot, token_of(ACCOUNT), Demand(), DURATIONS, held) == expected
 
 
 @pytest.mark.parametrize(
@@ -267,28 +280,50 @@ def test_a_token_that_was_not_tested_yet_is_tested_at_once_unless_the_account_is
         ({}, "token", Cause.EARLY, False),
         ({}, "stable_token", Cause.FORCED, False),
         ({"now": 7700.001}, "stable_token", Cause.EARLY, False),
-        ({"token": None}, "stable_token", Cause.EARLY, False),
-        ({"token": Credential("theirs", 8000.0)}, "stable_token", Cause.EARLY, False),
+        ({"credential": None}, "stable_token", Cause.EARLY, False),
+        ({"credential": Credential("theirs", 8000.0)}, "stable_token", Cause.EARLY, False),
     ],
 )
 def test_another_stable_token_before_its_time_is_the_work_of_somebody_else(
     changes: dict[str, object], endpoint: Endpoint, cause: Cause, foreign_: bool
 ) -> None:
-    snapshot, account = replace(FRESH, **changes), replace(ACCOUNT, endpoint=endpoint)  # type: ignore[arg-type]
+    snapshot, token = replace(FRESH, **changes), token_of(replace(ACCOUNT, endpoint=endpoint))  # type: ignore[arg-type]
 
-    assert foreign(snapshot, account, Issued("another", 7200), cause, DURATIONS) is foreign_
-    assert not foreign(snapshot, account, Issued("token", 7200), cause, DURATIONS)
+    assert foreign(snapshot, token, fingerprint("another"), cause, DURATIONS) is foreign_
+    assert not foreign(snapshot, token, NAME, cause, DURATIONS)
 
 
-@pytest.mark.parametrize(("account", "most"), [(ACCOUNT, 475_000), (replace(ACCOUNT, endpoint="token"), 1900)])
-def test_a_part_of_the_quota_is_left_to_people(account: Account, most: int) -> None:
-    assert budget(account) == most
-    assert budget(replace(account, quota=200)) == 190
+@pytest.mark.parametrize(
+    ("it", "fetches", "period"),
+    [
+        (token_of(ACCOUNT), 475_000, DAY),
+        (token_of(CLASSIC), 1900, DAY),
+        (token_of(replace(CLASSIC, quota=200)), 190, DAY),
+        (WECHAT_TICKET, 9500, DAY),
+        (WECOM_TICKET, 380, HOUR),
+        (AGENT_TICKET, 95, HOUR),
+        (replace(WECOM_TICKET, account=replace(WECOM, quota=200)), 190, DAY),
+    ],
+    ids=str,
+)
+def test_a_part_of_the_quota_is_left_to_people(it: Target, fetches: int, period: float) -> None:
+    assert budget(it) == (fetches, period)
+
+
+def test_where_wechat_names_no_quota_nobody_meets_one() -> None:
+    fetches, period = budget(WECOM_TOKEN)
+
+    assert fetches / period > 1000
+    assert budget(replace(WECOM_TOKEN, account=replace(WECOM, quota=200))) == (190, DAY)
+
+
+def life(it: Target, seconds: float = 7200, before: Snapshot = FIRST, at: float = 0.0, **given: float) -> Lifetime:
+    """Return the lifetime of a value that was fetched at `at`; `leeway` may be given, as the settings'."""
+    return lifetime(it, Issued("token", seconds), before, at, DURATIONS, given.get("leeway"))
 
 
 def test_accounts_fetched_together_do_not_become_stale_together() -> None:
-    fetched = Issued("t", 7200)
-    moments = [refresh_at(replace(ACCOUNT, appid=f"wx{n}"), None, fetched, 0.0, 295.0) for n in range(1000)]
+    moments = [life(token_of(replace(ACCOUNT, id=f"wx{n}"))).refresh_at for n in range(1000)]
 
     assert min(moments) >= 6905
     assert max(moments) <= 6905 + 0.07 * 295
@@ -328,7 +363,7 @@ def test_the_day_limit_waits_an_hour_or_until_midnight_in_beijing(now: float, wa
 
 
 @pytest.mark.parametrize(
-    ("endpoint", "own", "common", "life", "at"),
+    ("endpoint", "own", "common", "life_", "at"),
     [
         ("stable_token", None, None, 7200, 6905),
         ("stable_token", 100.0, None, 7200, 7100),
@@ -343,11 +378,13 @@ def test_the_day_limit_waits_an_hour_or_until_midnight_in_beijing(now: float, wa
     ],
 )
 def test_a_token_is_stale_one_leeway_before_its_end(
-    endpoint: Endpoint, own: float | None, common: float | None, life: float, at: float
+    endpoint: Endpoint, own: float | None, common: float | None, life_: float, at: float
 ) -> None:
-    account = replace(ACCOUNT, appid=UNSPREAD, endpoint=endpoint, leeway=own)
+    token = token_of(replace(ACCOUNT, id=UNSPREAD, endpoint=endpoint, leeway=own))
+    given = {} if common is None else {"leeway": common}
 
-    assert refresh_at(account, common, Issued("t", life), 0.0, 295.0) == pytest.approx(at, abs=0.2)
+    assert life(token, life_, **given).refresh_at == pytest.approx(at, abs=0.2)
+    assert life(token, life_, **given).expires_at == life_
 
 
 @pytest.mark.parametrize(
@@ -356,7 +393,7 @@ def test_a_token_is_stale_one_leeway_before_its_end(
         ({}, None, True),
         ({}, NAME, False),
         ({}, fingerprint("old"), True),
-        ({"token": None}, None, False),
+        ({"credential": None}, None, False),
         ({"probed_dead": NAME}, None, False),
         ({"fingerprint": fingerprint("another")}, None, False),
     ],
@@ -380,3 +417,144 @@ def test_force_is_only_for_a_dead_token_that_wechat_hands_out_again(
     cause: Cause, changes: dict[str, object], force: bool
 ) -> None:
     assert must_force(replace(FRESH, **changes), cause, DURATIONS) is force  # type: ignore[arg-type]
+
+
+# What counts from the first sight of a value
+
+
+def again(it: Target, *moments: float) -> Lifetime:
+    """Return the lifetime of a value that WeChat handed out at these moments, each time with 7200 s to live."""
+    before, found = FIRST, life(it, at=moments[0])
+    for moment in moments[1:]:
+        before = seen(found)
+        found = life(it, before=before, at=moment)
+    return found
+
+
+def seen(found: Lifetime, value: str = "token") -> Snapshot:
+    """Return what is known of a value once it is committed."""
+    return replace(FIRST, fingerprint=fingerprint(value), ends_at=found.ends_at, repeated=found.repeated)
+
+
+COUNTED = [
+    pytest.param(WECHAT_TICKET, 600, 300, id="WeChat's ticket"),
+    pytest.param(WECOM_TICKET, 600, 300, id="WeCom's ticket"),
+    pytest.param(WECOM_TOKEN, 60, 0, id="WeCom's token"),
+]
+
+
+@pytest.mark.parametrize(("it", "leeway", "grace"), COUNTED)
+def test_what_is_seen_for_the_first_time_lives_as_long_as_wechat_says(it: Target, leeway: float, grace: float) -> None:
+    assert again(it, 1000.0) == Lifetime(8200.0, 8200.0 + grace, pytest.approx(8200 - leeway, abs=0.2), 0)
+
+
+@pytest.mark.parametrize("leeway", [None, 100.0])
+def test_a_leeway_that_is_set_counts_there_too(leeway: float | None) -> None:
+    own = replace(WECOM_TICKET, account=replace(WECOM, leeway=leeway))
+
+    assert life(own, leeway=200.0).refresh_at == pytest.approx(7200 - (leeway or 200), abs=0.2)
+
+
+@pytest.mark.parametrize(("it", "leeway", "grace"), COUNTED)
+def test_a_repeat_in_the_middle_of_a_life_changes_nothing(it: Target, leeway: float, grace: float) -> None:
+    assert again(it, 0.0, 3600.0) == again(it, 0.0)
+    assert again(it, 0.0, 100.0, 3600.0, 7200 - leeway - 1.0) == again(it, 0.0)
+    assert again(it, 0.0).expires_at == 7200 + grace
+
+
+def test_a_repeat_that_has_less_left_to_live_ends_sooner() -> None:
+    assert life(WECOM_TICKET, 1800, seen(again(WECOM_TICKET, 0.0)), 3600.0).ends_at == 5400
+
+
+@pytest.mark.parametrize(("it", "leeway", "grace"), COUNTED)
+def test_a_value_that_comes_again_near_its_end_is_asked_for_again_at_that_end(
+    it: Target, leeway: float, grace: float
+) -> None:
+    assert again(it, 0.0, 7201.0 - leeway) == Lifetime(7200.0, 7200.0 + grace, 7200.0, 1)
+
+
+@pytest.mark.parametrize(("it", "leeway", "grace"), COUNTED)
+def test_a_value_that_comes_again_after_its_end_is_asked_for_each_minute_and_stays_readable(
+    it: Target, leeway: float, grace: float
+) -> None:
+    near = 7201.0 - leeway
+    for moment in (7200.0, 7260.0, 7320.0):
+        assert again(it, 0.0, near, moment) == Lifetime(7200.0, moment + 120 + grace, moment + 60, 1)
+    assert again(it, 0.0, near, 7200.0, 7260.0, 9000.0).expires_at == 9120 + grace
+
+
+@pytest.mark.parametrize(("it", "leeway", "grace"), COUNTED)
+@pytest.mark.parametrize("moment", [7145.0, 7190.0, 7199.999])
+def test_a_value_that_comes_again_within_its_last_minute_is_asked_for_after_a_minute_or_when_it_goes(
+    it: Target, leeway: float, grace: float, moment: float
+) -> None:
+    found = again(it, 0.0, 7199.0 - leeway, moment)
+
+    assert found.ends_at == 7200
+    assert found.refresh_at == pytest.approx(min(moment + 60, 7200 + grace))
+
+
+@pytest.mark.parametrize(("it", "leeway", "grace"), COUNTED)
+def test_who_met_a_repeat_near_the_end_asks_for_the_next_value_at_its_end_and_not_before(
+    it: Target, leeway: float, grace: float
+) -> None:
+    met = replace(seen(again(it, 0.0, 7201.0 - leeway)), fingerprint=fingerprint("the one before"))
+
+    assert life(it, before=met, at=7200.0) == Lifetime(14_400.0, 14_400.0 + grace, 14_400.0, 1)
+
+
+def test_another_value_before_the_end_begins_a_life_of_its_own() -> None:
+    met = replace(seen(again(WECOM_TICKET, 0.0)), fingerprint=fingerprint("the one before"))
+
+    assert life(WECOM_TICKET, before=met, at=6600.0) == again(WECOM_TICKET, 6600.0)
+
+
+def test_the_minutes_are_wechats_and_shrink_with_its_seconds() -> None:
+    quick = replace(DURATIONS, second=1 / 60)
+    near = seen(again(WECOM_TICKET, 0.0))
+    found = lifetime(WECOM_TICKET, Issued("token", 7200), near, 7200.0, quick, None)
+
+    assert found == Lifetime(7200.0, 7202.0 + 5, 7201.0, 1)
+
+
+# Reports of what can't be probed
+
+#: Fetched 500 s ago.
+TICKET = replace(FRESH, id=WECOM_TICKET.id, settings_tried=WECOM.settings_digest)
+
+
+@pytest.mark.parametrize("it", [WECHAT_TICKET, WECOM_TICKET, AGENT_TICKET])
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, Nothing()),
+        ({"rejected": NAME}, Fetch(Cause.REJECTED)),
+        ({"rejected": fingerprint("another")}, Nothing()),
+        ({"rejected": NAME, "fetched_at": 940.0}, Fetch(Cause.REJECTED)),
+        ({"rejected": NAME, "fetched_at": 940.5}, Wait(Cause.REJECTED, 0.5)),
+        ({"rejected": NAME, "fetched_at": 999.0}, Wait(Cause.REJECTED, 59.0)),
+        ({"rejected": NAME, "fetched_at": 1000.5}, Fetch(Cause.REJECTED)),
+        ({"rejected": NAME, "fetched_at": 999.0, "refresh_at": 1000.0}, Fetch(Cause.STALE)),
+        ({"rejected": NAME, "retry_at": 1010.0}, Wait(Cause.REJECTED, 10.0)),
+        ({"rejected": NAME, "credential": None}, Fetch(Cause.MISSING)),
+    ],
+)
+def test_a_report_of_what_can_not_be_probed_has_it_fetched_once_a_minute_at_most(
+    it: Target, changes: dict[str, object], expected: Decision
+) -> None:
+    snapshot = replace(TICKET, **({"settings_tried": it.settings_digest} | changes))  # type: ignore[arg-type]
+
+    assert decide(snapshot, it, Demand(), DURATIONS) == expected
+    if "rejected" in changes:
+        demand = Demand(rejected=snapshot.rejected)
+        assert decide(replace(snapshot, rejected=""), it, demand, DURATIONS) == expected
+
+
+def test_a_report_that_rests_is_looked_at_when_its_rest_is_over() -> None:
+    assert next_look(replace(TICKET, rejected=NAME, fetched_at=990.0), WECOM_TICKET, DURATIONS) == 1050
+    assert next_look(replace(TICKET, rejected=NAME), WECOM_TICKET, DURATIONS) == 0
+
+
+def test_what_is_in_doubt_and_can_not_be_probed_is_simply_asked_for_again() -> None:
+    assert decide(replace(TICKET, in_doubt=3), WECOM_TICKET, Demand(), DURATIONS) == Fetch(Cause.IN_DOUBT)
+    assert decide(replace(TICKET, resolved=2), WECOM_TICKET, Demand(), DURATIONS) == Fetch(Cause.UNRESOLVED)

@@ -14,9 +14,11 @@ EXAMPLES = [
     errors.ConfigError(["one", "two"]),
     errors.UnknownAccount("'wx1' is not among the 3 configured accounts", "wx1", 3),
     errors.UnknownAccount("3 accounts are configured: say which appid you mean", None, 3),
+    errors.UnknownCredential("wx1 keeps access_token, and no jsapi_ticket: add it to `keep` of this account"),
     errors.WrongArgument("early was given as a number: give true or false"),
     errors.StoreUnavailable("Redis refuses the connection"),
     errors.TokenUnavailable("expired", "wx1", 40164, "add the IP", 1795679000.125, 30.5),
+    errors.TokenUnavailable("expired", "ww1/2", credential="jsapi_ticket"),
     *(
         kind("WeChat answered 40164 not in whitelist", 40164, "not in whitelist", "65a1-2b", "add the IP", True)
         for kind in (

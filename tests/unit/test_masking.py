@@ -42,7 +42,7 @@ def test_arguments_as_text_show_no_token(text: str, shown: str | None) -> None:
     ("outcome", "left", "shown"),
     [
         ("refreshed", 7199, "refreshed, 7199 s left"),
-        ("busy", None, "busy, no token"),
+        ("busy", None, "busy, there is none"),
         ("waiting", 60, "waiting, 60 s left"),
     ],
 )

@@ -254,10 +254,12 @@ class Fetcher:
         deadline = time.monotonic() + self._durations.lease - self._durations.fetch_timeout
         pause = self._durations.transient_wait / 10
         copies = attempt.target.copies(credential, attempt.lease.taken_at)
+        # A fetch that we gave up on may be acted upon until then, and that must be seen.
+        next_look = min(refresh_at, facts.get("in_doubt_until") or refresh_at)
         while True:
             try:
                 done, problem = self._records.commit(
-                    attempt.lease, credential, refresh_at=refresh_at, copies=copies, **facts
+                    attempt.lease, credential, refresh_at=refresh_at, next_look=next_look, copies=copies, **facts
                 )
                 break
             except StoreUnavailable:

@@ -81,19 +81,21 @@ class Records:
         credential: Credential,
         *,
         refresh_at: float,
+        next_look: float | None = None,
         copies: Iterable[Copy] = (),
         **facts: Unpack[Facts],
     ) -> tuple[Commit, str]:
         """Make it the account's credential, unless somebody took a lease after us: then nothing but a mark is set.
 
         Its copies are written in the same step; returned with the result is why one of them could not be, or "".
-        May be repeated when nobody knows whether it was done.
+        Somebody looks again at `next_look`, or else when it is stale. May be repeated when nobody knows whether it
+        was done.
         """
         moments = {"fetched_at": lease.taken_at, "refresh_at": refresh_at}
         fields = {"fingerprint": credential.fingerprint, **moments, **facts}
         head = (lease.owner, lease.fencing, hidden(credential.value), int(credential.expires_at * 1000))
         call = Call("commit", self._keys.of(lease.id), (*head, *_listed(copies), *flat(fields)))
-        answer, problem = self._end(lease, call, refresh_at)
+        answer, problem = self._end(lease, call, refresh_at if next_look is None else next_look)
         result = cast("Commit", text(answer))
         if result != "committed":
             self._schedule.set(lease.id, 0)

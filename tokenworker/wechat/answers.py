@@ -9,7 +9,7 @@ from ipaddress import ip_address
 from typing import Any, NoReturn
 from urllib.parse import quote, quote_plus
 
-from tokenworker.credential import Issued
+from tokenworker.credential import Issued, looks_issued
 from tokenworker.errors import FetchError, MalformedAnswer
 from tokenworker.secret import Secret
 from tokenworker.wechat.errcodes import UNKNOWN, Table
@@ -17,8 +17,6 @@ from tokenworker.wechat.transport import Answer
 
 #: WeChat says at most 7200 and that it may change; more than a day is no life of a credential but a fault.
 MAX_EXPIRES_IN = 86_400
-#: WeChat asks to reserve 512 characters and promises nothing.
-MAX_LENGTH = 2048
 
 _UNKNOWN_IP = "this server's public IP"
 #: The fields whose values are secrets from here on, since error trackers show the variables of frames.
@@ -71,7 +69,7 @@ def issued(found: Mapping[str, Any], field: str) -> Issued:
     value = found.get(field)
     if not isinstance(value, Secret):
         refuse(f"{_named(field)} that is {_kind(value)}")
-    if not re.fullmatch(rf"[!-~]{{1,{MAX_LENGTH}}}", value.reveal()):
+    if not looks_issued(value.reveal()):
         refuse(f"{_named(field)} that is empty, too long or has characters that none has")
     return Issued(value.reveal(), _expires_in(found.get("expires_in")))
 
