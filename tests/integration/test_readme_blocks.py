@@ -101,7 +101,7 @@ def test_commands_run(block: Block, running: Stack, sandbox: Sandbox) -> None:
     (running.folder / "yourapp.py").write_text(app + "app.conf.beat_schedule = {}\n" + include)
     for line in block.bare.splitlines():
         command = line.removeprefix("$ ").replace("http://127.0.0.1:8788", sandbox.url)
-        command = command.replace("--port 5555", f"--port {free_port()}")
+        command = command.replace("--port=5555", f"--port={free_port()}")
         if command.startswith("celery"):
             starts(running, shlex.split(command))
         else:
