@@ -51,8 +51,8 @@ def running(make_stack: Callable[..., Stack], server: RedisServer, sandbox: Sand
     with server.client() as client:
         for name in ("access_token", "jsapi_ticket", "agent_ticket"):
             client.set(f"tokenworker:{{{WECOM}}}:{name}", OF_WECOM, px=120_000)
-        for name in KEPT:
-            wait_for(lambda key=f"tokenworker:{{{APPID}}}:{name}": client.get(key))
+        keys = [f"tokenworker:{{{APPID}}}:{name}" for name in KEPT]
+        wait_for(lambda: all(client.mget(keys)))
     return stack
 
 
