@@ -1,4 +1,4 @@
-"""The README's examples in other languages read a token; `install` gets what they need."""
+"""The pages' examples in other languages read a token; `install` gets what they need."""
 
 from __future__ import annotations
 

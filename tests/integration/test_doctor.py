@@ -323,11 +323,11 @@ def test_settings_that_a_worker_would_not_start_with_are_all_there_is_to_say(che
     assert "WECHAT_SECRET" in faults(found)
 
 
-# The README
+# The pages
 
 
-@pytest.mark.parametrize("page", ["README.md", "README.zh-CN.md"])
-def test_the_rights_that_the_readme_names_are_enough_for_workers(
+@pytest.mark.parametrize("page", ["docs/settings.md", "docs/zh-CN/settings.md"])
+def test_the_rights_that_the_pages_name_are_enough_for_workers(
     check: Check, own_server: RedisServer, make_stack: Callable[..., Stack], sandbox: Sandbox, page: str
 ) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
