@@ -14,11 +14,11 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from support.targets import token_of
-from tokenworker.wechat.api import WeChat
+from support.targets import kind_of, read, token_of
 
 from tokenworker.accounts.account import Account
 from tokenworker.credential import Issued, fingerprint
+from tokenworker.credentials.kind import Kind
 from tokenworker.errors import FetchError, TokenWorkerError
 from tokenworker.reading.reader import TokenReader
 from tokenworker.refresh.causes import Demand
@@ -26,6 +26,7 @@ from tokenworker.refresh.fetcher import Fetcher
 from tokenworker.refresh.keeper import Keeper
 from tokenworker.secret import Secret
 from tokenworker.settings.config import Config
+from tokenworker.wechat.source import WeChat
 from tokenworker.wechat.transport import Transport
 from tokenworker.worker.runtime import Runtime
 
@@ -45,14 +46,14 @@ class Strikes:
         self._number = number
         self._when: str | None = when
 
-    def fetch(self, account: Account, *, force: bool = False) -> Issued:
+    def fetch(self, kind: Kind, account: Account, inputs: Mapping[str, Secret], *, force: bool = False) -> Issued:
         self._reached("before sending")
-        fetched = self._wechat.fetch(account, force=force)
+        fetched = self._wechat.fetch(kind, account, inputs, force=force)
         self._reached("before the commit")
         return fetched
 
-    def is_alive(self, access_token: Secret) -> bool:
-        return self._wechat.is_alive(access_token)
+    def is_alive(self, kind: Kind, value: Secret) -> bool:
+        return self._wechat.is_alive(kind, value)
 
     def _reached(self, moment: str) -> None:
         if moment == self._when:
@@ -70,8 +71,8 @@ class Child:
         os.environ.update(environ)
         self._config = Config.from_env()
         self._held = Runtime.from_config(self._config)
-        self._wechat = WeChat(Transport(), self._config.api_urls, self._held.durations.fetch_timeout)
-        self._held.store.ping()
+        self._wechat = WeChat(Transport(), self._config.urls, self._held.durations.fetch_timeout)
+        self._held.store.now()
         return {}
 
     def get(self, appid: str, at: float, rejected: str | None = None) -> Answer:
@@ -88,7 +89,7 @@ class Child:
         """Read a token so many times at the moment `at`, and nothing else: what that takes is the machine's doing."""
         time.sleep(max(0.0, at - time.monotonic()))
         for _ in range(times):
-            self._held.store.read(appid)
+            read(self._held.store, appid)
         return {"seconds": time.monotonic() - at}
 
     def refresh(self, appid: str, *, early: bool = False, struck_by: str | None = None, when: str = "") -> Answer:
@@ -117,7 +118,7 @@ class Child:
             except TokenWorkerError:
                 seen["without"] += 1
                 continue
-            works = self._wechat.is_alive(Secret(token.access_token))
+            works = self._wechat.is_alive(kind_of(self._held.registry.account(appid)), Secret(token.value))
             rejected = None if works else token.fingerprint
             seen["refused"] += not works
         return seen
@@ -127,7 +128,7 @@ class Child:
         seen = {"reports": 0, "without": 0}
         with TokenReader(self._config.redis_url, self._config.prefix, self._held.durations) as reader:
             for _ in _beats(seconds, pause):
-                token, _ = self._held.store.read(appid)
+                token = read(self._held.store, appid)
                 if token is None:
                     continue
                 seen["reports"] += 1
@@ -144,8 +145,9 @@ class Child:
         """Be another program that fetches for the same appid, and knows nothing of us."""
         fingerprints = []
         for _ in _beats(seconds, pause):
-            fetched = self._wechat.fetch(self._held.registry.account(appid))
-            fingerprints.append(fingerprint(fetched.access_token))
+            account = self._held.registry.account(appid)
+            issued = self._wechat.fetch(kind_of(account), account, {})
+            fingerprints.append(fingerprint(issued.value))
         return {"fetches": len(fingerprints)}
 
     def _struck(self, number: signal.Signals, when: str) -> Keeper:
@@ -154,12 +156,12 @@ class Child:
         return Keeper(held.store, fetcher, held.durations)
 
     def _tick(self) -> None:
-        self._held.reconcile()
-        for appid in self._held.take_due():
+        self._held.reconciler.reconcile()
+        for target in self._held.reconciler.claim(100):
             try:
-                self._held.keeper.refresh(token_of(self._held.registry.account(appid)))
+                self._held.keeper.refresh(target)
             except FetchError as error:
-                logger.info("%s: %s", appid, error)
+                logger.info("%s: %s", target.label, error)
 
 
 def _beats(seconds: float, pause: float) -> Iterator[None]:

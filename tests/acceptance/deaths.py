@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 
 from support.processes import Stack, wait_for
+from support.targets import read
 
 from acceptance.counting import counted
 from acceptance.rows import Row
@@ -107,5 +108,5 @@ def _until_mended(stage: Stage, appid: str, timeout: float) -> float:
 
 
 def _works(stage: Stage, appid: str) -> bool:
-    token, _ = stage.store.read(appid)
+    token = read(stage.store, appid)
     return token is not None and stage.upstream.verdict(token.access_token).works

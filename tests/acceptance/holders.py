@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from support.processes import wait_for
+from support.targets import read
 
 from acceptance.crowd import Caller
 from acceptance.rows import Row
@@ -202,5 +203,5 @@ def _rows(stage: Stage, held: list[Holder], watch: Watch, *, early: bool) -> Ite
 
 
 def _ends_well(stage: Stage, appid: str) -> bool:
-    token, _ = stage.store.read(appid)
+    token = read(stage.store, appid)
     return token is not None and stage.upstream.verdict(token.access_token).works

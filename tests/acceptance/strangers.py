@@ -10,7 +10,7 @@ from acceptance.crowd import Caller
 from acceptance.rows import Row
 from acceptance.stage import SLACK, Prover, Stage, make_account
 from tokenworker.sandbox import Rules
-from tokenworker.worker.runtime import describe
+from tokenworker.worker.status import describe
 
 
 def rival(prover: Prover) -> Iterator[Row]:

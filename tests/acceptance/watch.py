@@ -13,7 +13,7 @@ import redis
 from acceptance.upstream import Upstream
 from tokenworker.errors import TokenUnavailable
 from tokenworker.reading.reader import TokenReader
-from tokenworker.store.records import connect
+from tokenworker.store.store import connect
 
 PAUSE = 0.02
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tokenworker.accounts.account import Account
-from tokenworker.credential import ACCESS_TOKEN, CredentialId
+from tokenworker.credential import ACCESS_TOKEN, Credential, CredentialId
 from tokenworker.credentials import target
 from tokenworker.credentials.kind import Kind
 from tokenworker.credentials.target import Target
@@ -30,3 +30,8 @@ def lease_of(store: Store, account: str = "wx1", seconds: float = 5) -> Lease | 
     """Take the lease of an account's access token, if nobody has it."""
     taken = store.records.lease(CredentialId(account), seconds)
     return taken[0] if taken else None
+
+
+def read(store: Store, account: str = "wx1") -> Credential | None:
+    """Return the access token of an account, if there is one."""
+    return look(store, account).credential

@@ -1,21 +1,20 @@
-"""The accounts as lines of text: as many columns as fit, and below an account what is to be said of it."""
+"""What is kept as lines of text: as many columns as fit, and below a credential what is to be said of it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from io import StringIO
-from typing import Any
 
 from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-Row = Mapping[str, Any]
+from tokenworker.worker.status import Status
 
 _GAP = "  "
 _SANDBOX = "SANDBOX: made-up tokens"
-_DOUBT = "WeChat may have replaced the token: until that is known, it is tested every 30 s"
-_STYLES = {"live": "green", "no token": "bold red", "contested": "bold yellow"}
+_DOUBT = "WeChat may have replaced it: until that is known, it is tested every 30 s"
+_STYLES = {"live": "green", "missing": "bold red", "contested": "bold yellow"}
 
 
 def duration(seconds: float) -> str:
@@ -27,15 +26,16 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
 
 
-def _next(row: Row) -> str:
+def _next(row: Status) -> str:
     at = max(row["refresh_at"], row["retry_at"]) - row["now"]
     return "now" if at <= 0 else f"in {duration(at)}"
 
 
-_CELLS: dict[str, Callable[[Row], str]] = {
-    "account": lambda row: str(row["appid"]),
+_CELLS: dict[str, Callable[[Status], str]] = {
+    "account": lambda row: row["account"],
+    "credential": lambda row: row["credential"],
     "name": lambda row: row["name"] or "-",
-    "state": lambda row: str(row["state"]),
+    "state": lambda row: row["state"],
     "time left": lambda row: "-" if row["expires_in"] is None else duration(row["expires_in"]),
     "next refresh": _next,
     "fetches today": lambda row: str(row["fetches_today"]),
@@ -48,22 +48,25 @@ _LEAST = {"state": len("contested"), "time left": len("59 min 59 s"), "next refr
 _RULER = Console(file=StringIO())
 
 _ALL = tuple(_CELLS)
-_SOME = ("account", "name", "state", "time left", "next refresh")
-_FEW = ("account", "state", "time left", "next refresh")
+_SOME = ("account", "credential", "name", "state", "time left", "next refresh")
+_FEW = ("account", "credential", "state", "time left", "next refresh")
 
 
 class Table:
     """Lays out rows in lines of at most `width` cells; without a width each row is one whole line."""
 
-    def __init__(self, rows: Sequence[Row], width: int | None) -> None:
+    def __init__(self, rows: Sequence[Status], width: int | None) -> None:
         self._width = width
         self._widths: dict[str, int] = {}
+        # Where all are of one sort, nobody need be told which.
+        self._mixed = len({row["credential"] for row in rows}) > 1
         for columns in (_ALL, _SOME, _FEW):
-            self._widths = {column: _width(column, rows) for column in columns}
-            if width is None or sum(self._widths.values()) + len(_GAP) * (len(columns) - 1) <= width:
+            shown = [column for column in columns if self._mixed or column != "credential"]
+            self._widths = {column: _width(column, rows) for column in shown}
+            if width is None or sum(self._widths.values()) + len(_GAP) * (len(shown) - 1) <= width:
                 break
         else:
-            self._widths = {}  # an appid may have 64 characters
+            self._widths = {}  # an id may have more than 64 characters
 
     def heading(self) -> list[Text]:
         """Return the line over the columns; none where there are no columns."""
@@ -72,16 +75,17 @@ class Table:
             line.append(_GAP + "remarks")
         return [line] if self._widths else []
 
-    def lines(self, row: Row) -> list[Text]:
-        """Return the lines of one account."""
+    def lines(self, row: Status) -> list[Text]:
+        """Return the lines of one credential."""
         head = self._line({column: _CELLS[column](row) for column in self._widths}, _STYLES[row["state"]])
         said = remarks(row)
         if self._width is None:
             head.append(_GAP + ("; ".join(said) or "-"))
             return [head]
-        facts = [] if self._widths else [f"{row['state']}, {_left(row)}"]
+        which = f"{row['credential']}: " if self._mixed else ""
+        facts = [] if self._widths else [f"{which}{row['state']}, {_left(row)}"]
         names = [] if "name" in self._widths or not row["name"] else [row["name"]]
-        top = [head] if self._widths else wrapped(row["appid"], self._width)
+        top = [head] if self._widths else wrapped(row["account"], self._width)
         return [*top, *self._below([*names, *facts]), *self._below(said, "red")]
 
     def _line(self, cells: Mapping[str, str], style: str = "") -> Text:
@@ -94,22 +98,22 @@ class Table:
         ]
 
 
-def remarks(row: Row) -> list[str]:
-    """Return what is to be said of an account: that it is the sandbox's, the last error, doubts, a missing copy."""
+def remarks(row: Status) -> list[str]:
+    """Return what is to be said of one: that it is the sandbox's, the last error, doubts, a missing copy."""
     fetch = f"{row['error']}: {row['hint']}" if row["error"] and row["hint"] else row["error"]
-    doubt = _DOUBT if row["in_doubt"] is not None and row["in_doubt_since"] else ""
-    test = f"the token can't be tested: {row['probe_error']}" if row["probe_error"] else ""
+    doubt = _DOUBT if row["in_doubt_since"] else ""
+    test = f"it can't be tested: {row['probe_error']}" if row["probe_error"] else ""
     copy = f"can't publish {row['publish_error']}" if row["publish_error"] else ""
     return [text for text in (_SANDBOX if row["sandbox"] else "", fetch, doubt, test, copy) if text]
 
 
-def is_fine(row: Row) -> bool:
-    """Say whether an account needs nobody's attention."""
+def is_fine(row: Status) -> bool:
+    """Say whether a credential needs nobody's attention."""
     return row["state"] == "live" and not remarks(row)
 
 
-def frame(rows: Sequence[Row], error: str | None, width: int, height: int) -> list[Text]:
-    """Return at most `height` lines, those accounts first that need attention, and how many more there are."""
+def frame(rows: Sequence[Status], error: str | None, width: int, height: int) -> list[Text]:
+    """Return at most `height` lines, those first that need attention, and how many more there are."""
     table = Table(rows, width)
     lines, foot = table.heading(), wrapped(error or "", width, "bold red")
     waiting = sorted(rows, key=is_fine)
@@ -119,19 +123,19 @@ def frame(rows: Sequence[Row], error: str | None, width: int, height: int) -> li
     return [*lines, *wrapped(_rest(waiting), width), *foot][:height]
 
 
-def _rest(rows: Sequence[Row]) -> str:
+def _rest(rows: Sequence[Status]) -> str:
     if not rows:
         return ""
     bad = sum(not is_fine(row) for row in rows)
     return f"and {len(rows)} more, " + (f"{bad} of them in trouble: see tokenworker status" if bad else "all fine")
 
 
-def _width(column: str, rows: Sequence[Row]) -> int:
+def _width(column: str, rows: Sequence[Status]) -> int:
     widest = max((cell_len(_CELLS[column](row)) for row in rows), default=0)
     return max(widest, len(column), _LEAST.get(column, 0))
 
 
-def _left(row: Row) -> str:
+def _left(row: Status) -> str:
     left = "" if row["expires_in"] is None else f"{duration(row['expires_in'])} left, "
     return f"{left}next refresh {_next(row)}"
 

@@ -1,4 +1,4 @@
-"""What a person sees in the terminal: the accounts as a table, living or once; where there is none, plain lines."""
+"""What a person sees in the terminal: what is kept as a table, living or once; where there is none, plain lines."""
 
 from __future__ import annotations
 
@@ -7,15 +7,20 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 from urllib.parse import parse_qs, urlsplit
 
 from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from tokenworker.cli.table import Row, Table, frame, remarks, wrapped
+from tokenworker.cli.table import Table, frame, remarks, wrapped
+from tokenworker.worker.status import Status
 
-Show = Callable[[Sequence[Row], str | None], None]
+Show = Callable[[Sequence[Status], str | None], None]
+
+#: Whom an error is about that is about no account.
+_NOBODY = ("", "")
 
 
 class Terminal:
@@ -74,7 +79,7 @@ class Terminal:
         with Live(console=self._console, auto_refresh=False, transient=True) as live:
             yield lambda rows, error: live.update(self._frame(rows, error), refresh=True)
 
-    def table(self, rows: Sequence[Row], error: str | None) -> None:
+    def table(self, rows: Sequence[Status], error: str | None) -> None:
         """Write the table of the accounts once."""
         plain = self._cleaned(rows)
         table = Table(plain, self._console.width if self._console.is_terminal else None)
@@ -84,23 +89,25 @@ class Terminal:
         if error:
             self.say(error, "bold red")
 
-    def _frame(self, rows: Sequence[Row], error: str | None) -> Group:
+    def _frame(self, rows: Sequence[Status], error: str | None) -> Group:
         width, height = self._console.size
         # One line stays free for the cursor.
         return Group(*frame(self._cleaned(rows), self._plain(error or ""), width, height - 1))
 
     def _changes(self) -> Show:
-        seen: dict[str, object] = {}
+        seen: dict[tuple[str, str], object] = {}
 
-        def show(rows: Sequence[Row], error: str | None) -> None:
+        def show(rows: Sequence[Status], error: str | None) -> None:
             plain = self._cleaned(rows)
             table = Table(plain, None)
-            now: dict[str, object] = {row["appid"]: (row["state"], row["fingerprint"], remarks(row)) for row in plain}
-            now |= {"": error} if error else {}
+            now: dict[tuple[str, str], object] = {
+                _key(row): (row["state"], row["fingerprint"], remarks(row)) for row in plain
+            }
+            now |= {_NOBODY: error} if error else {}
             for row in plain:
-                if now[row["appid"]] != seen.get(row["appid"]):
+                if now[_key(row)] != seen.get(_key(row)):
                     self._write(table.lines(row))
-            if error and seen.get("") != error:
+            if error and seen.get(_NOBODY) != error:
                 self.say(error)
             seen.clear()
             seen.update(now)
@@ -111,15 +118,20 @@ class Terminal:
         for line in lines:
             self._console.print(line, soft_wrap=True)
 
-    def _cleaned(self, rows: Sequence[Row]) -> list[Row]:
-        return [
-            {key: self._plain(value) if isinstance(value, str) else value for key, value in row.items()} for row in rows
-        ]
+    def _cleaned(self, rows: Sequence[Status]) -> list[Status]:
+        return [cast("Status", {key: self._clean(value) for key, value in row.items()}) for row in rows]
+
+    def _clean(self, value: object) -> object:
+        return self._plain(value) if isinstance(value, str) else value
 
     def _plain(self, text: str) -> str:
         """Replace what would break a line or command the terminal, and what it has no letters for."""
         line = "".join(letter if letter.isprintable() else " " for letter in text)
         return line.encode(self._console.encoding, "replace").decode(self._console.encoding)
+
+
+def _key(row: Status) -> tuple[str, str]:
+    return row["account"], row["credential"]
 
 
 def shown(redis_url: str) -> str:
