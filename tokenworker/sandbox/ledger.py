@@ -130,16 +130,11 @@ class Ledger:
 
     def _claim(self, endpoint: str, claim: Claim, *, force: bool = False) -> Grant:
         account = self.account(claim.appid)
-        (slot,) = account.slots(endpoint) if account else (None,)
-        return self.count(slot, lambda now: _only(admit(claim, account, now), endpoint).fetch(now, force=force))
+        slot = account.slots(endpoint)[0] if account else None
+        return self.count(slot, lambda now: admit(claim, account, now).slots(endpoint)[0].fetch(now, force=force))
 
     def _obstacle(self, token: Found, now: float, ip: str) -> int:
         host = token.slot.host
         if token.issued.works(now):
             return self._holders[token.slot.owner].refuses_use(ip)
         return host.expired_token(self.rules) if token.issued.is_expired(now) else host.bad_token
-
-
-def _only(holder: Holder, endpoint: str) -> Slot:
-    (slot,) = holder.slots(endpoint)
-    return slot

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from tornado.httpserver import HTTPServer
 from tornado.web import Application
 
-from tokenworker.sandbox import control
 from tokenworker.sandbox.business import BUSINESS_CALLS
+from tokenworker.sandbox.control import ROUTES
 from tokenworker.sandbox.faults import FaultBox
 from tokenworker.sandbox.issuers import KINDS
 from tokenworker.sandbox.platform import Platform
@@ -28,9 +28,7 @@ def make_app(platform: Platform, faults: FaultBox) -> Application:
     underway = Counter[str]()
     endpoints = (*(fetch() for fetch in dict.fromkeys(KINDS.values())), *BUSINESS_CALLS)
     calls = [(each.path, WeChatCall, {**shared, "underway": underway, "endpoint": each}) for each in endpoints]
-    return Application(
-        [*calls, *((path, handler, shared) for path, handler in control.ROUTES)], log_function=lambda _: None
-    )
+    return Application([*calls, *((path, handler, shared) for path, handler in ROUTES)], log_function=lambda _: None)
 
 
 def listen(host: str = HOST, port: int = 0) -> socket.socket:
