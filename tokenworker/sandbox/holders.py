@@ -8,6 +8,7 @@ from typing import ClassVar
 from tokenworker.credential import ACCESS_TOKEN
 from tokenworker.sandbox.credentials import Mint, Verdict
 from tokenworker.sandbox.errors import InputError
+from tokenworker.sandbox.quotas import Quota
 from tokenworker.sandbox.rules import Rules
 from tokenworker.sandbox.slots import Slot
 
@@ -43,6 +44,7 @@ class Holder:
         """Clear the counts and give the quotas back; with `tokens` forget all credentials too."""
         if tokens:
             self._own = tuple(kind(self.id, self.rules) for kind in self._kinds)
+            _share_quotas(self._own)
         for slot in self._own:
             slot.reset()
 
@@ -86,3 +88,10 @@ class Holder:
     def revoke(self, now: float, name: str | None = ACCESS_TOKEN, *, still_handed_out: bool = False) -> int:
         """End what is accepted, and return how many that were."""
         return sum(slot.revoke(now, still_handed_out=still_handed_out) for slot in self.slots(name))
+
+
+def _share_quotas(slots: tuple[Slot, ...]) -> None:
+    # WeChat counts the calls of a path, whatever they ask for ("API call limits").
+    quotas: dict[str, list[Quota]] = {}
+    for slot in slots:
+        slot.quotas = quotas.setdefault(slot.endpoint, slot.quotas)

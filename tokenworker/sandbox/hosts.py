@@ -37,24 +37,24 @@ _WECHAT = {
 
 # WeCom's "Global error codes" (path/90313), unless another source is named.
 _WECOM = {
-    -1: "system busy",
+    -1: "system busy",  # the wording is ours
     40001: "invalid credential",  # seen by users, 2020-08
     40013: "invalid corpid",  # seen by users, 2020-05
     40014: "invalid access_token",  # seen by users for a made-up token, 2026-09
-    40056: "invalid agentid",
+    40056: "invalid agentid",  # the wording is ours
     40091: "secret is invalid",
     40097: "invalid args",  # our reading: WeCom documents no errcode for a wrong type
     41001: "access_token missing",  # seen by users, 2026-09
-    41002: "corpid missing",
+    41002: "corpid missing",  # the wording is ours
     41004: "corpsecret missing",  # seen by users, 2026-09
     42001: "access_token expired",  # seen by users, 2019-12
     43001: "require GET method",
     45009: "api freq out of limit",  # seen by users, 2022-04
-    45033: "api concurrent out of limit",
+    45033: "api concurrent out of limit",  # the wording is ours
     48002: "api forbidden",
-    50003: "app is disabled",
+    50003: "app is disabled",  # the wording is ours
     60020: "not allow to access from your ip",  # seen by users, 2023-09
-    301002: "wrong agentid for this access_token",
+    301002: "wrong agentid for this access_token",  # the wording is ours
 }
 
 

@@ -13,7 +13,7 @@ from tokenworker.sandbox.quotas import Quota
 from tokenworker.sandbox.rules import Rules
 from tokenworker.sandbox.slots import Slot
 
-# Up to 512 are documented (91039); users see 214.
+# Ours to choose: callers must reserve 512 (91039, 2024-03-26).
 _TOKEN_LENGTH = 214
 
 
