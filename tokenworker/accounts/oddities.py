@@ -4,53 +4,116 @@ from __future__ import annotations
 
 import re
 import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-from tokenworker.accounts.account import Account
-from tokenworker.demo import DEMO_APPID
+from tokenworker.accounts.account import Account, Type
+from tokenworker.demo import DEMO_ACCOUNTS
 
-_HEX = re.compile(r"[0-9a-fA-F]+")
-_APPID = re.compile(r"wx[0-9a-f]{16}")
-_APPID_LENGTH = 18
-_SECRET_LENGTH = 32
 #: Docker mounts secrets here, for everybody in the container.
 _CONTAINER_SECRETS = "/run/secrets"
-#: What else WeChat shows near an appid, by how it begins.
-_OTHER_IDS = {
-    "gh_": "is the original ID of an account (gh_…), and not its appid",
-    "ww": "looks like the corpid of a WeCom organisation, and not like an appid",
-    "dk": "looks like the corpid of a WeCom organisation, and not like an appid",
-}
+
+
+@dataclass(frozen=True)
+class _Looks:
+    """How a platform's ids and secrets look, and what they are called."""
+
+    owner: str
+    #: With its article.
+    id: str
+    id_form: re.Pattern[str]
+    #: The same in words, and its length.
+    id_words: str
+    id_length: int
+    secret: str
+    secret_length: int
+    secret_letters: re.Pattern[str]
+    letters_words: str
+    #: What else stands near an id, by how it begins, and what to do.
+    others: Mapping[str, str]
+
+
+_COPY_APPID = "copy the AppID (wx and 16 hex digits)"
+_CORPID = (
+    'looks like the corpid of a WeCom organisation, and not like an appid: write type = "wecom" with corpid and agent'
+    f" for its application, or {_COPY_APPID}"
+)
+
+_WECHAT = _Looks(
+    owner="WeChat",
+    id="an appid",
+    id_form=re.compile(r"wx[0-9a-f]{16}"),
+    id_words="wx and 16 hex digits",
+    id_length=18,
+    secret="AppSecret",  # noqa: S106  a name
+    secret_length=32,
+    secret_letters=re.compile(r"[0-9a-fA-F]+"),
+    letters_words="hex digits",
+    others={
+        "gh_": f"is the original ID of an account (gh_…), and not its appid: {_COPY_APPID}",
+        **dict.fromkeys(("ww", "wp", "dk"), _CORPID),
+    },
+)
+
+_WECOM = _Looks(
+    owner="WeCom",
+    id="a corpid",
+    id_form=re.compile(r"(ww|wx|wp|dk)[0-9a-f]{16}"),
+    id_words="ww and 16 hex digits",
+    id_length=18,
+    secret="Secret",  # noqa: S106  a name
+    secret_length=43,
+    secret_letters=re.compile(r"[A-Za-z0-9_-]+"),
+    letters_words="letters, digits, - and _",
+    others={"gh_": "is the original ID of an account of WeChat (gh_…): copy the corpid (ww and 16 hex digits)"},
+)
+
+_LOOKS: dict[Type, _Looks] = {"wechat": _WECHAT, "mini_program": _WECHAT, "wecom": _WECOM}
 
 
 def oddities(account: Account, *, sandboxed: bool = False) -> list[str]:
-    """Say what is unlike WeChat's own accounts; `sandboxed`: a sandbox plays WeChat."""
+    """Return what is unlike the platform's own accounts; `sandboxed`: a sandbox plays the platform."""
     if sandboxed:
         return []
-    found = [_appid(account.appid), _secret(account.secret.reveal()), _secret_file(account)]
-    return [f"{account.appid}: {sentence}" for sentence in found if sentence]
+    looks = _LOOKS[account.type]
+    found = [_demo(account) or _id(account.public_id, looks), _secret(account.secret.reveal(), looks)]
+    return [f"{account.id}: {sentence}" for sentence in [*found, _secret_file(account)] if sentence]
 
 
-def _appid(appid: str) -> str:
-    if appid == DEMO_APPID:
-        return "this is the account of the sandbox, which WeChat does not know: write your own appid and AppSecret"
-    if _APPID.fullmatch(appid):
+def _demo(account: Account) -> str:
+    if account.id not in DEMO_ACCOUNTS:
         return ""
-    for beginning, sentence in _OTHER_IDS.items():
-        if appid.startswith(beginning):
-            return f"{sentence}: copy the AppID (wx and 16 hex digits)"
-    if _APPID.fullmatch(appid.lower()):
-        return "the appid has capital letters, and WeChat's have small ones: copy it anew"
-    length = "" if len(appid) == _APPID_LENGTH else f", this has {len(appid)} characters"
-    return f"this does not look like an appid: WeChat's have wx and 16 hex digits{length}"
+    looks = _LOOKS[account.type]
+    advice = f"write your own {_bare(looks.id)} and {looks.secret}"
+    return f"this is the account of the sandbox, which {looks.owner} does not know: {advice}"
 
 
-def _secret(secret: str) -> str:
-    if _APPID.fullmatch(secret):
-        return "its AppSecret looks like an appid: are the two swapped?"
-    if len(secret) != _SECRET_LENGTH:
-        return f"its AppSecret has {len(secret)} characters, WeChat's have {_SECRET_LENGTH}: copy it anew"
-    if not _HEX.fullmatch(secret):
-        return "its AppSecret has other characters than hex digits, which WeChat's are made of: copy it anew"
+def _bare(word: str) -> str:
+    """Take the article off."""
+    return word.partition(" ")[2]
+
+
+def _id(given: str, looks: _Looks) -> str:
+    if looks.id_form.fullmatch(given):
+        return ""
+    for beginning, sentence in looks.others.items():
+        if given.startswith(beginning):
+            return sentence
+    if looks.id_form.fullmatch(given.lower()):
+        return f"the {_bare(looks.id)} has capital letters, and {looks.owner}'s have small ones: copy it anew"
+    length = "" if len(given) == looks.id_length else f", this has {len(given)} characters"
+    return f"this does not look like {looks.id}: {looks.owner}'s have {looks.id_words}{length}"
+
+
+def _secret(secret: str, looks: _Looks) -> str:
+    if looks.id_form.fullmatch(secret):
+        return f"its {looks.secret} looks like {looks.id}: are the two swapped?"
+    if len(secret) != looks.secret_length:
+        has = f"its {looks.secret} has {len(secret)} characters"
+        return f"{has}, {looks.owner}'s have {looks.secret_length}: copy it anew"
+    if not looks.secret_letters.fullmatch(secret):
+        has = f"its {looks.secret} has other characters than {looks.letters_words}"
+        return f"{has}, which {looks.owner}'s are made of: copy it anew"
     return ""
 
 

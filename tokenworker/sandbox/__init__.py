@@ -1,17 +1,20 @@
-"""A look-alike of api.weixin.qq.com for trying out and for tests: no network, no quota, faults on demand."""
+"""A look-alike of WeChat's and WeCom's API for trying out and for tests: no network, no quota, faults on demand."""
 
-from tokenworker.demo import DEMO_APPID, DEMO_SECRET
-from tokenworker.sandbox.accounts import Counts
+from tokenworker.demo import DEMO_AGENT, DEMO_AGENT_SECRET, DEMO_APPID, DEMO_CORPID, DEMO_SECRET
+from tokenworker.sandbox.credentials import Grant, Mint, Verdict
 from tokenworker.sandbox.errors import InputError, WeChatError
 from tokenworker.sandbox.faults import Fault, FaultBox
+from tokenworker.sandbox.holders import Counts
 from tokenworker.sandbox.platform import Platform
 from tokenworker.sandbox.rules import Rules
 from tokenworker.sandbox.sandbox import Sandbox
 from tokenworker.sandbox.server import make_app, run, serve
-from tokenworker.sandbox.tokens import Grant, Mint, Verdict
 
 __all__ = [
+    "DEMO_AGENT",
+    "DEMO_AGENT_SECRET",
     "DEMO_APPID",
+    "DEMO_CORPID",
     "DEMO_SECRET",
     "Counts",
     "Fault",

@@ -1,15 +1,13 @@
-"""An account as WeChat keeps it: who may ask, and the two lines of tokens."""
+"""An official account or a mini program: who may ask for its credentials."""
 
 import ipaddress
 import re
-from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 
 from tokenworker.sandbox.errors import InputError
+from tokenworker.sandbox.holders import Holder
 from tokenworker.sandbox.rules import Rules
-from tokenworker.sandbox.slots import ClassicSlot, Slot, StableSlot
-from tokenworker.sandbox.tokens import ENDPOINTS, Endpoint, Mint, Verdict
+from tokenworker.sandbox.slots import Slot
 
 _APPID = re.compile(r"wx[0-9a-f]{16}")
 
@@ -19,85 +17,33 @@ def is_appid(text: str) -> bool:
     return _APPID.fullmatch(text) is not None
 
 
-@dataclass(frozen=True)
-class Counts:
-    """What happened to an account.
+class Account(Holder):
+    """An appid and its AppSecret; an empty whitelist lets every address in."""
 
-    A fetch is a request that named the account, refused and faulted ones too; `errors` are the
-    refusals by WeChat's rules, `faults` the answers that a fault switch made or spoilt.
-    """
+    sort = "account"
 
-    fetches: int
-    minted: int
-    forced: int
-    errors: int
-    faults: int
-
-
-@dataclass
-class Account:
-    """An appid, its AppSecret and its tokens; an empty whitelist lets every address in."""
-
-    appid: str
-    secret: str = field(repr=False)
-    rules: Rules
-    whitelist: tuple[str, ...] = ()
-    frozen: bool = False
-
-    def __post_init__(self) -> None:
-        if not is_appid(self.appid):
+    def __init__(self, appid: str, rules: Rules, kinds: Iterable[type[Slot]]) -> None:
+        if not is_appid(appid):
             raise InputError("An appid is wx and 16 hex digits, for example wx0123456789abcdef.")
-        self.reset(tokens=True)
+        super().__init__(appid, rules, kinds)
+        self.secret = ""
+        self.whitelist: tuple[str, ...] = ()
+        self.frozen = False
+        self.mini_program = False
 
-    def reset(self, *, tokens: bool) -> None:
-        """Clear the counts and give the quotas back; with `tokens` forget those too."""
-        if tokens:
-            self.classic, self.stable = ClassicSlot(self.rules), StableSlot(self.rules)
-        for slot in self.slots():
-            slot.reset()
-
-    def slots(self) -> tuple[Slot, Slot]:
-        """Return both lines of tokens."""
-        return self.classic, self.stable
-
-    def slot(self, endpoint: Endpoint) -> Slot:
-        """Return the line of tokens of one endpoint; raises InputError if there is no such endpoint."""
-        if endpoint not in ENDPOINTS:
-            raise InputError(f"An endpoint is one of: {', '.join(ENDPOINTS)}.")
-        return self.classic if endpoint == "token" else self.stable
+    @property
+    def appid(self) -> str:
+        """Its id."""
+        return self.id
 
     def admits(self, ip: str) -> bool:
         """Tell whether the whitelist lets the address in."""
-        return not self.whitelist or any(
-            ipaddress.ip_address(ip) in whitelist_network(entry) for entry in self.whitelist
-        )
+        return lets_in(self.whitelist, ip)
 
-    def verdict(self, fingerprint: str, now: float) -> Verdict | None:
-        """Say how a token stands; None if it was never this account's."""
-        for slot in self.slots():
-            if token := slot.tokens.get(fingerprint):
-                return slot.standing(token, self.appid, now)
-        return None
 
-    def counts(self, endpoint: Endpoint | None = None) -> Counts:
-        """Return what happened at one endpoint, or at both together."""
-        slots = self.slots() if endpoint is None else (self.slot(endpoint),)
-        total = sum((slot.tally for slot in slots), Counter[str]())
-        return Counts(*(total[name] for name in Counts.__dataclass_fields__))
-
-    def mints(self) -> list[Mint]:
-        """Return the log of new tokens, oldest first."""
-        mints = (token.mint for slot in self.slots() for token in slot.tokens.values())
-        return sorted(mints, key=lambda mint: mint.minted_at)
-
-    def live_tokens(self, now: float) -> list[tuple[Mint, Verdict]]:
-        """Return the tokens that work, with how they stand."""
-        return [
-            (token.mint, slot.standing(token, self.appid, now))
-            for slot in self.slots()
-            for token in slot.tokens.values()
-            if token.works(now)
-        ]
+def lets_in(entries: tuple[str, ...], ip: str) -> bool:
+    """Tell whether one of the entries covers the address; without entries all are let in."""
+    return not entries or any(ipaddress.ip_address(ip) in whitelist_network(entry) for entry in entries)
 
 
 def whitelist_network(entry: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:

@@ -1,9 +1,9 @@
-"""Who gets a token: WeChat's checks, one after the other."""
+"""Who gets an account's token: WeChat's checks, one after the other."""
 
 from dataclasses import dataclass, field
 
 from tokenworker.sandbox.accounts import Account, is_appid
-from tokenworker.sandbox.errors import refusal
+from tokenworker.sandbox.hosts import WECHAT
 
 
 @dataclass(frozen=True)
@@ -19,13 +19,13 @@ class Claim:
 def admit(claim: Claim, account: Account | None, now: float) -> Account:
     """Return the account that the claim may act for; raises WeChatError at the first check that fails.
 
-    WeChat documents the errors, not their order; only that the appid's form comes first was seen.
+    WeChat documents the errors, not their order; only that the appid's form comes first was seen (users, 2026-09).
     """
     errcode = _flaw(claim)
     if errcode or account is None:
-        raise refusal(errcode or 40013, now)
+        raise WECHAT.refusal(errcode or 40013, now)
     if errcode := _obstacle(claim, account):
-        raise refusal(errcode, now, claim.ip)
+        raise WECHAT.refusal(errcode, now, claim.ip)
     return account
 
 

@@ -1,85 +1,33 @@
-"""The wire: one request and its answer, well-behaved or not."""
+"""A call and its right answer, for whoever delivers it or something else."""
 
-import asyncio
-import contextlib
 import json
-import logging
-import socket
-import struct
-from types import TracebackType
-from typing import Any, cast
+from typing import Any
 
-from tornado.http1connection import HTTP1Connection
-from tornado.iostream import IOStream
-from tornado.web import HTTPError, RequestHandler
-
-from tokenworker.sandbox.errors import InputError
-from tokenworker.sandbox.faults import FaultBox
-from tokenworker.sandbox.platform import Platform
-
-# WeChat says "encoding" where the standard says "charset".
-JSON_TYPE = "application/json; encoding=utf-8"
-
-# On, and linger for 0 seconds: close() then sends RST instead of FIN.
-_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
-
-logger = logging.getLogger(__name__)
+from tokenworker.sandbox.errors import WeChatError
+from tokenworker.sandbox.wire import JSON_TYPE, Wire
 
 
-class Exchange(RequestHandler):
-    """What all handlers share: the two models, plain answers, silence about query strings."""
+class Exchange(Wire):
+    """A call that WeChat would answer."""
 
-    def initialize(self, platform: Platform, faults: FaultBox) -> None:
-        """Take the two objects that the whole server shares."""
-        self.platform = platform
-        self.faults = faults
-        self._gone = asyncio.Event()
-        # By its type Tornado would parse, and perhaps refuse, a body; the sandbox reads the bytes.
-        self.request.headers.pop("Content-Type", None)
+    def process(self) -> dict[str, Any]:
+        """Have the platform deal with the call, and return the answer."""
+        raise NotImplementedError
 
-    @property
-    def stream(self) -> IOStream:
-        """Return the connection itself, for answers that are no HTTP."""
-        return cast(HTTP1Connection, self.request.connection).stream
+    def refusal(self, errcode: int | None = None) -> WeChatError:
+        """Build a refusal in the words of the server that is called; None is what it says of a dead token."""
+        raise NotImplementedError
 
-    def json_body(self) -> dict[str, Any] | None:
-        """Return the body if it is a JSON object."""
-        try:
-            payload = json.loads(self.request.body)
-        except (ValueError, RecursionError):
-            return None
-        return payload if isinstance(payload, dict) else None
+    async def send_json(self, payload: dict[str, Any], content_type: str | None = None) -> None:
+        """Answer with JSON."""
+        await self.send(encode(payload), content_type or JSON_TYPE)
 
-    async def send(self, body: bytes, content_type: str = JSON_TYPE, status: int = 200) -> None:
-        """Answer, and wait until the answer has left."""
-        self.set_status(status)
-        self.set_header("Content-Type", content_type)
-        await self.finish(body)
 
-    async def pause(self, seconds: float | None) -> None:
-        """Wait, but not for a caller who has hung up."""
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._gone.wait(), seconds)
+def encode(payload: dict[str, Any]) -> bytes:
+    """Write JSON as WeChat does, in UTF-8 and without escapes."""
+    return json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
 
-    def hang_up(self, *, reset: bool = False) -> None:
-        """Close the connection, with RST if asked to."""
-        if reset and self.stream.socket:
-            self.stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-        self.stream.close()
 
-    def on_connection_close(self) -> None:
-        """Wake whoever pauses."""
-        self._gone.set()
-
-    def compute_etag(self) -> None:
-        """Send no ETag, so that no answer becomes a 304."""
-
-    def log_exception(
-        self,
-        typ: type[BaseException] | None,
-        value: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
-        """Log a failure by its path alone: secrets and tokens travel in the query."""
-        if not isinstance(value, HTTPError | InputError):
-            logger.error("the sandbox failed at %s", self.request.path, exc_info=value)
+def envelope(error: WeChatError) -> dict[str, Any]:
+    """Wrap a refusal in WeChat's form."""
+    return {"errcode": error.errcode, "errmsg": error.errmsg}

@@ -1,25 +1,24 @@
 """WeChat's side of the bargain as a pure model: no HTTP, and time comes from a clock that is passed in."""
 
-import threading
-import time
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
-from tokenworker.sandbox.accounts import Account, Counts, read_whitelist
-from tokenworker.sandbox.admission import Claim, admit
-from tokenworker.sandbox.errors import InputError, UnknownAccountError, WeChatError, refusal
-from tokenworker.sandbox.rules import Rules
-from tokenworker.sandbox.tokens import Endpoint, Grant, Mint, Verdict, fingerprint
+from tokenworker.credential import ACCESS_TOKEN
+from tokenworker.demo import DEMO_APPID
+from tokenworker.sandbox.accounts import Account, read_whitelist
+from tokenworker.sandbox.applications import Application, Corp
+from tokenworker.sandbox.credentials import Mint, Verdict
+from tokenworker.sandbox.errors import InputError
+from tokenworker.sandbox.holders import Counts
+from tokenworker.sandbox.issuers import KINDS
+from tokenworker.sandbox.ledger import Ledger
+from tokenworker.sandbox.signatures import card_signature, page_signature
 
 
-class Platform:
-    """Accounts and their tokens. Safe to use from several threads."""
+class Platform(Ledger):
+    """The ledger, with what its operator may do. `appid` is an appid, a corpid or CORPID/AGENT.
 
-    def __init__(self, rules: Rules | None = None, clock: Callable[[], float] = time.time) -> None:
-        self.rules = rules or Rules()
-        self._clock = clock
-        self._accounts: dict[str, Account] = {}
-        self._lock = threading.Lock()
+    A `name` is a credential's, as in `jsapi_ticket`, or an endpoint's, as in `stable_token`; None means all.
+    """
 
     def add_account(
         self,
@@ -28,105 +27,100 @@ class Platform:
         *,
         whitelist: Iterable[str] | None = None,
         frozen: bool | None = None,
+        mini_program: bool | None = None,
     ) -> None:
         """Add an account, or change what is given of one; its tokens stay. Raises InputError."""
         with self._lock:
-            account = self._accounts.get(appid) or Account(appid, "", self.rules)
+            account = self.account(appid) or Account(appid, self.rules, KINDS)
             entries = account.whitelist if whitelist is None else read_whitelist(whitelist)
-            if not (secret or account.secret):
-                raise InputError("A new account needs a secret.")
-            account.secret, account.whitelist = secret or account.secret, entries
+            account.secret, account.whitelist = _secret(secret, account.secret), entries
             account.frozen = account.frozen if frozen is None else frozen
-            self._accounts[appid] = account
+            account.mini_program = account.mini_program if mini_program is None else mini_program
+            self._holders[appid] = account
 
-    def mint_classic(self, appid: str, secret: str, grant_type: str, ip: str) -> Grant:
-        """Answer GET /cgi-bin/token; raises WeChatError."""
-        claim = Claim(appid, secret, grant_type, ip)
-        return self._answer("token", claim, lambda account, now: account.classic.mint(now))
-
-    def mint_stable(self, appid: str, secret: str, grant_type: str, ip: str, *, force_refresh: bool = False) -> Grant:
-        """Answer POST /cgi-bin/stable_token; raises WeChatError."""
-        claim = Claim(appid, secret, grant_type, ip)
-        return self._answer("stable_token", claim, lambda account, now: account.stable.fetch(now, force=force_refresh))
-
-    def verdict(self, access_token: str) -> Verdict:
-        """Say how a token stands."""
-        name = fingerprint(access_token)
+    def add_application(
+        self,
+        corpid: str,
+        agent: int,
+        secret: str | None = None,
+        *,
+        trusted_ips: Iterable[str] | None = None,
+        disabled: bool | None = None,
+    ) -> None:
+        """Add a WeCom application, or change what is given of one; its tokens stay. Raises InputError."""
         with self._lock:
-            now = self._clock()
-            for account in self._accounts.values():
-                if verdict := account.verdict(name, now):
-                    return verdict
-        return Verdict("unknown")
-
-    def check_token(self, access_token: str) -> None:
-        """Let a business call pass, or raise the WeChatError that it gets."""
-        if not access_token:
-            raise self.refusal(41001)
-        verdict = self.verdict(access_token)
-        if not verdict.works:
-            # WeChat tells a token that ran out its time from one that a later one replaced.
-            raise self.refusal(42001 if verdict.verdict == "expired" else 40001)
-
-    def revoke(self, appid: str, *, still_handed_out: bool = False) -> int:
-        """End the account's live tokens at once and return how many they were.
-
-        With `still_handed_out` stable_token goes on returning the dead one until a force refresh.
-        """
-        with self._lock:
-            account = self._account(appid)
-            account.stable.hands_out_revoked = still_handed_out
-            return sum(slot.revoke(self._clock()) for slot in account.slots())
-
-    def counts(self, appid: str, endpoint: Endpoint | None = None) -> Counts:
-        """Return what happened to the account, at one endpoint or at both; raises UnknownAccountError."""
-        with self._lock:
-            return self._account(appid).counts(endpoint)
-
-    def mints(self, appid: str) -> list[Mint]:
-        """Return the log of the account's new tokens, oldest first; raises UnknownAccountError."""
-        with self._lock:
-            return self._account(appid).mints()
-
-    def live_tokens(self, appid: str) -> list[tuple[Mint, Verdict]]:
-        """Return the account's tokens that work and how they stand; raises UnknownAccountError."""
-        with self._lock:
-            return self._account(appid).live_tokens(self._clock())
+            application = self._application(corpid, agent)
+            entries = application.trusted_ips if trusted_ips is None else read_whitelist(trusted_ips)
+            application.change_secret(_secret(secret, application.secret))
+            application.trusted_ips = entries
+            application.disabled = application.disabled if disabled is None else disabled
+            application.corp.take(application)
+            self._holders |= {corpid: application.corp, application.id: application}
 
     def accounts(self) -> list[Account]:
-        """Return all accounts."""
+        """Return all official accounts and mini programs."""
         with self._lock:
-            return list(self._accounts.values())
+            return [holder for holder in self._holders.values() if isinstance(holder, Account)]
 
-    def count_fault(self, appid: str, endpoint: Endpoint, *, is_fetch: bool) -> None:
-        """Count an answer that a fault switch spoilt, and the fetch if the model never saw it."""
+    def applications(self) -> list[Application]:
+        """Return all WeCom applications."""
         with self._lock:
-            if account := self._accounts.get(appid):
-                account.slot(endpoint).tally.update(faults=1, fetches=int(is_fetch))
+            return [holder for holder in self._holders.values() if isinstance(holder, Application)]
+
+    def counts(self, appid: str = DEMO_APPID, name: str | None = ACCESS_TOKEN) -> Counts:
+        """Return what happened to a credential; raises InputError."""
+        with self._lock:
+            return self.holder(appid).counts(name)
+
+    def mints(self, appid: str = DEMO_APPID, name: str | None = ACCESS_TOKEN) -> list[Mint]:
+        """Return the log of new credentials, oldest first; raises InputError."""
+        with self._lock:
+            return self.holder(appid).mints(name)
+
+    def live_tokens(self, appid: str = DEMO_APPID, name: str | None = ACCESS_TOKEN) -> list[tuple[Mint, Verdict]]:
+        """Return what is accepted and how it stands; raises InputError."""
+        with self._lock:
+            return self.holder(appid).live(self._clock(), name)
+
+    def revoke(
+        self, appid: str = DEMO_APPID, name: str | None = ACCESS_TOKEN, *, still_handed_out: bool = False
+    ) -> int:
+        """End what is accepted, at once, and return how many that were; raises InputError.
+
+        With `still_handed_out` a call that repeats itself goes on returning the dead one, until its time is over
+        or, for stable_token, until a force refresh.
+        """
+        with self._lock:
+            return self.holder(appid).revoke(self._clock(), name, still_handed_out=still_handed_out)
 
     def reset(self, *, tokens: bool = False) -> None:
-        """Clear counts and quotas, and all tokens if asked to; accounts stay."""
+        """Clear counts and quotas, and all credentials if asked to; accounts stay."""
         with self._lock:
-            for account in self._accounts.values():
-                account.reset(tokens=tokens)
+            for holder in self._holders.values():
+                holder.reset(tokens=tokens)
 
-    def refusal(self, errcode: int, ip: str = "") -> WeChatError:
-        """Build the error for `errcode` in WeChat's wording."""
-        return refusal(errcode, self._clock(), ip)
+    def page_check(
+        self, url: str, nonce: str, timestamp: str | int, signature: str, appid: str | None = None
+    ) -> dict[str, str]:
+        """Return what wx.config says of a page's signature; `appid` is the page's, None tries everybody's tickets."""
+        tickets = self.live_of("page", appid)
+        fits = any(page_signature(ticket, nonce, str(timestamp), url) == signature for ticket in tickets)
+        return {"errMsg": "config:ok" if fits else "config:invalid signature"}
 
-    def _account(self, appid: str) -> Account:
-        if appid not in self._accounts:
-            raise UnknownAccountError(appid)
-        return self._accounts[appid]
+    def card_check(self, values: Iterable[str], signature: str, appid: str | None = None) -> dict[str, str]:
+        """Return what wx.addCard says of a card's signature over `values` and a ticket."""
+        signed = list(values)
+        fits = any(card_signature([ticket, *signed]) == signature for ticket in self.live_of("card", appid))
+        return {"errMsg": "addCard:ok" if fits else "addCard:invalid signature"}
 
-    def _answer(self, endpoint: Endpoint, claim: Claim, issue: Callable[[Account, float], Grant]) -> Grant:
-        with self._lock:
-            now = self._clock()
-            account = self._accounts.get(claim.appid)
-            tally = account.slot(endpoint).tally if account else Counter[str]()
-            tally["fetches"] += 1
-            try:
-                return issue(admit(claim, account, now), now)
-            except WeChatError:
-                tally["errors"] += 1
-                raise
+    def _application(self, corpid: str, agent: int) -> Application:
+        known = self._holders.get(f"{corpid}/{agent}")
+        if isinstance(known, Application):
+            return known
+        return Application(self.corp(corpid) or Corp(corpid, self.rules, KINDS), agent, self.rules, KINDS)
+
+
+def _secret(given: str | None, known: str) -> str:
+    if not (given or known):
+        raise InputError("Whoever is new needs a secret.")
+    return given or known

@@ -1,16 +1,17 @@
 """Call limits over fixed windows."""
 
-from tokenworker.sandbox.errors import refusal
+from tokenworker.sandbox.hosts import WECHAT, Host
 
 
 class Quota:
     """At most `limit` calls in a window of `window` seconds; windows begin `lead` seconds before UTC's."""
 
-    def __init__(self, limit: int, window: float, errcode: int, lead: float = 0) -> None:
+    def __init__(self, limit: int, window: float, errcode: int, lead: float = 0, host: Host = WECHAT) -> None:
         self._limit = limit
         self._window = window
         self._errcode = errcode
         self._lead = lead
+        self._host = host
         self._index = -1
         self._used = 0
 
@@ -20,9 +21,33 @@ class Quota:
         if index != self._index:
             self._index, self._used = index, 0
         if self._used >= self._limit:
-            raise refusal(self._errcode, now)
+            raise self._host.refusal(self._errcode, now)
         self._used += 1
 
     def clear(self) -> None:
         """Give the whole window back."""
         self._used = 0
+
+
+class Ban:
+    """After `limit` bad calls within `span` seconds all are refused for as long."""
+
+    def __init__(self, limit: int, span: float) -> None:
+        self._limit = limit
+        self._span = span
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget the bad calls."""
+        self._bad: list[float] = []
+        self._until = float("-inf")
+
+    def holds(self, now: float) -> bool:
+        """Tell whether calls are refused."""
+        return now < self._until
+
+    def note(self, now: float) -> None:
+        """Count one bad call."""
+        self._bad = [moment for moment in self._bad if moment > now - self._span] + [now]
+        if len(self._bad) >= self._limit:
+            self._bad, self._until = [], now + self._span

@@ -1,24 +1,37 @@
 """The sandbox in a thread of its own, for tests."""
 
 import asyncio
+import functools
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Self
+from collections.abc import Callable, Mapping
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
-from tokenworker.demo import DEMO_APPID, DEMO_SECRET
-from tokenworker.sandbox.accounts import Counts
-from tokenworker.sandbox.faults import Fault, FaultBox, Kind
+from tokenworker.demo import DEMO_AGENT, DEMO_AGENT_SECRET, DEMO_APPID, DEMO_CORPID, DEMO_SECRET
+from tokenworker.sandbox.faults import Fault, FaultBox
 from tokenworker.sandbox.platform import Platform
 from tokenworker.sandbox.rules import Rules
 from tokenworker.sandbox.server import HOST, listen, make_app, serve_on
-from tokenworker.sandbox.tokens import Endpoint, Mint, Verdict
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _at_platform(method: Callable[Concatenate[Platform, P], T]) -> Callable[Concatenate["Sandbox", P], T]:
+    """Return a method for the sandbox that calls the one of the same name of its platform."""
+
+    @functools.wraps(method)
+    def delegate(sandbox: "Sandbox", /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return getattr(sandbox.platform, method.__name__)(*args, **kwargs)  # type: ignore[no-any-return]
+
+    return delegate
 
 
 class Sandbox:
     """A context manager that serves in a daemon thread; its methods reach the models directly.
 
-    `accounts` maps appids to secrets and is the demo account by default; `clock` returns epoch seconds.
+    `accounts` maps appids to secrets and is the demo account by default, and there is the demo application of WeCom;
+    `clock` returns epoch seconds. Whatever else the platform can do stands on `platform`.
     Left and entered again it comes back on the same port with all it knew, as after an outage.
     """
 
@@ -35,6 +48,7 @@ class Sandbox:
         self._port = port
         for appid, secret in ({DEMO_APPID: DEMO_SECRET} if accounts is None else accounts).items():
             self.add_account(appid, secret)
+        self.add_application(DEMO_CORPID, DEMO_AGENT, DEMO_AGENT_SECRET)
 
     def __enter__(self) -> Self:
         self._listener = listen(HOST, self._port)
@@ -54,18 +68,16 @@ class Sandbox:
         """The address to use in place of https://api.weixin.qq.com, without a slash at its end."""
         return f"http://{HOST}:{self._port}"
 
-    def add_account(
-        self,
-        appid: str,
-        secret: str | None = None,
-        *,
-        whitelist: Iterable[str] | None = None,
-        frozen: bool | None = None,
-    ) -> None:
-        """Add an account, or change what is given of one; its tokens stay. Raises InputError."""
-        self.platform.add_account(appid, secret, whitelist=whitelist, frozen=frozen)
+    add_account = _at_platform(Platform.add_account)
+    add_application = _at_platform(Platform.add_application)
+    verdict = _at_platform(Platform.verdict)
+    counts = _at_platform(Platform.counts)
+    mints = _at_platform(Platform.mints)
+    revoke = _at_platform(Platform.revoke)
+    page_check = _at_platform(Platform.page_check)
+    card_check = _at_platform(Platform.card_check)
 
-    def fault(self, kind: Kind, **options: Any) -> Fault:
+    def fault(self, kind: str, **options: Any) -> Fault:
         """Arm a fault, for one request unless `times` says otherwise; raises InputError."""
         fault = Fault.from_options({"kind": kind, **options})
         self.faults.add(fault)
@@ -75,24 +87,8 @@ class Sandbox:
         """Disarm all faults."""
         self.faults.clear()
 
-    def verdict(self, access_token: str) -> Verdict:
-        """Say how a token stands."""
-        return self.platform.verdict(access_token)
-
-    def counts(self, appid: str = DEMO_APPID, endpoint: Endpoint | None = None) -> Counts:
-        """Return what happened to an account, at one endpoint or at both."""
-        return self.platform.counts(appid, endpoint)
-
-    def mints(self, appid: str = DEMO_APPID) -> list[Mint]:
-        """Return the log of the account's new tokens, oldest first."""
-        return self.platform.mints(appid)
-
-    def revoke(self, appid: str = DEMO_APPID, *, still_handed_out: bool = False) -> int:
-        """End the account's live tokens at once; see Platform.revoke."""
-        return self.platform.revoke(appid, still_handed_out=still_handed_out)
-
     def reset(self, *, tokens: bool = False) -> None:
-        """Clear counts, quotas and faults, and all tokens if asked to."""
+        """Clear counts, quotas and faults, and all credentials if asked to."""
         self.platform.reset(tokens=tokens)
         self.faults.clear()
 

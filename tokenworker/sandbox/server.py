@@ -3,46 +3,32 @@
 import asyncio
 import signal
 import socket
+from collections import Counter
 from collections.abc import Callable
 
 from tornado.httpserver import HTTPServer
 from tornado.web import Application
 
-from tokenworker.sandbox import control, wechat
+from tokenworker.sandbox.business import BUSINESS_CALLS
+from tokenworker.sandbox.control import ROUTES
 from tokenworker.sandbox.faults import FaultBox
+from tokenworker.sandbox.issuers import KINDS
 from tokenworker.sandbox.platform import Platform
+from tokenworker.sandbox.wechat import WeChatCall
 
 HOST = "127.0.0.1"
 
 # A storm of callers connects within milliseconds; a full backlog would cost them a second each.
 _BACKLOG = 2048
 
-# From the range that is reserved for documentation.
-_IP_LIST = {"ip_list": ["203.0.113.10", "203.0.113.11"]}
-_OK = {"errcode": 0, "errmsg": "ok"}
-_NOBODY = {"total": 0, "count": 0, "data": {"openid": []}, "next_openid": ""}
-
 
 def make_app(platform: Platform, faults: FaultBox) -> Application:
     """Build the application; it writes no access log, since queries hold secrets and tokens."""
     shared = {"platform": platform, "faults": faults}
-    return Application(
-        [
-            (r"/cgi-bin/token", wechat.ClassicToken, shared),
-            (r"/cgi-bin/stable_token", wechat.StableToken, shared),
-            (r"/cgi-bin/get_api_domain_ip", wechat.BusinessCall, {**shared, "success": _IP_LIST}),
-            (r"/cgi-bin/message/custom/send", wechat.BusinessCall, {**shared, "success": _OK}),
-            (r"/cgi-bin/user/get", wechat.BusinessCall, {**shared, "success": _NOBODY}),
-            (r"/(?:sandbox/?)?", control.Overview, shared),
-            (r"/sandbox/accounts", control.Accounts, shared),
-            (r"/sandbox/accounts/([^/]+)", control.OneAccount, shared),
-            (r"/sandbox/accounts/([^/]+)/revoke", control.Revoke, shared),
-            (r"/sandbox/verdict", control.VerdictOf, shared),
-            (r"/sandbox/faults", control.Faults, shared),
-            (r"/sandbox/reset", control.Reset, shared),
-        ],
-        log_function=lambda _: None,
-    )
+    underway = Counter[str]()
+    endpoints = (*(fetch() for fetch in dict.fromkeys(KINDS.values())), *BUSINESS_CALLS)
+    calls = [(each.path, WeChatCall, {**shared, "underway": underway, "endpoint": each}) for each in endpoints]
+    return Application([*calls, *((path, handler, shared) for path, handler in ROUTES)], log_function=lambda _: None)
 
 
 def listen(host: str = HOST, port: int = 0) -> socket.socket:
