@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 import redis
 from click.testing import CliRunner, Result
+from support.credentials import put as put_credential
 from support.processes import RedisServer, Stack, wait_for
 from support.readers import put_named as put
 from support.targets import look
@@ -34,6 +35,7 @@ from tokenworker.store.store import Store
 
 #: A shell that knows no account.
 UNCONFIGURED: dict[str, str | None] = {"WECHAT_APPID": None, "WECHAT_SECRET": None}
+DEMO = CredentialId(DEMO_APPID)
 SECRET = "0123456789abcdef0123456789abcdef"
 
 
@@ -71,7 +73,7 @@ def test_get_asks_which_account_when_there_are_several(cli: CliRunner, store: St
 
 
 def test_of_many_accounts_a_few_are_listed(cli: CliRunner, store: Store) -> None:
-    store.schedule.add([CredentialId(each) for each in [f"wx{number:04}" for number in range(1000)]])
+    store.schedule.add(CredentialId(f"wx{number:04}") for number in range(1000))
     result = cli.invoke(main, ["get"], env=UNCONFIGURED)
 
     assert ends_with_one_sentence(result)
@@ -160,7 +162,21 @@ def test_status_shows_the_accounts_that_are_named(cli: CliRunner, store: Store) 
         put(store, appid)
     rows = cli.invoke(main, ["status", "--json", "wx3", "wx1"]).stdout.splitlines()
 
-    assert [json.loads(row)["appid"] for row in rows] == ["wx3", "wx1"]
+    assert [json.loads(row)["account"] for row in rows] == ["wx3", "wx1"]
+
+
+def test_status_shows_all_credentials_of_an_account_that_is_named(cli: CliRunner, store: Store) -> None:
+    put(store)
+    put_credential(store, "a-ticket", name="jsapi_ticket")
+    put(store, "wx2")
+    store.notes.rename({"wx1": "shop"})
+    rows = [json.loads(row) for row in cli.invoke(main, ["status", "--json", "shop"]).stdout.splitlines()]
+
+    assert [(row["account"], row["credential"]) for row in rows] == [("wx1", "access_token"), ("wx1", "jsapi_ticket")]
+    assert re.findall("^wx1 +(access_token|jsapi_ticket) ", cli.invoke(main, ["status"]).stdout, re.MULTILINE) == [
+        "access_token",
+        "jsapi_ticket",
+    ]
 
 
 # Which account, and where.
@@ -242,18 +258,18 @@ def test_status_as_json_is_one_object_an_account(cli: CliRunner, store: Store) -
     put(store, "wx2")
     rows = [json.loads(line) for line in cli.invoke(main, ["status", "--json"]).stdout.splitlines()]
 
-    assert [row["appid"] for row in rows] == ["wx1", "wx2"]
+    assert [row["account"] for row in rows] == ["wx1", "wx2"]
     assert rows[0]["state"] == "live"
     assert "token-of" not in repr(rows)
 
 
 def test_status_fails_when_an_account_has_no_token(cli: CliRunner, store: Store) -> None:
     put(store)
-    store.schedule.add([CredentialId(each) for each in ["wx2"]])
+    store.schedule.add([CredentialId("wx2")])
     result = cli.invoke(main, ["status"])
 
     assert result.exit_code == 1
-    assert "no token" in result.stdout
+    assert "missing" in result.stdout
 
 
 def test_status_shows_what_is_wrong_with_the_accounts_file_until_it_is_put_right(
@@ -264,10 +280,10 @@ def test_status_shows_what_is_wrong_with_the_accounts_file_until_it_is_put_right
     file.write_text(account)
     stack = make_stack(server, sandbox, WECHAT_APPID="", WECHAT_SECRET="", TOKENWORKER_ACCOUNTS=str(file))
     stack.worker()
-    wait_for(lambda: DEMO_APPID in [id_.account for id_ in store.schedule.ids()] and look(store, DEMO_APPID).credential)
+    wait_for(lambda: DEMO in store.schedule.ids() and look(store, DEMO_APPID).credential)
     assert run_in(stack, "status").returncode == 0
     file.write_text(account + "[[account]\n")
-    wait_for(store.accounts_error)
+    wait_for(store.notes.accounts_error)
     table, lines = run_in(stack, "status"), run_in(stack, "status", "--json")
 
     assert table.returncode == lines.returncode == 1
@@ -327,7 +343,7 @@ def test_what_keeps_an_account_from_being_refreshed_is_said(
 ) -> None:
     sandbox.add_account(DEMO_APPID, frozen=True)
     stack.worker()
-    wait_for(lambda: DEMO_APPID in [id_.account for id_ in store.schedule.ids()] and look(store, DEMO_APPID).error)
+    wait_for(lambda: DEMO in store.schedule.ids() and look(store, DEMO_APPID).error)
     run = run_in(stack, command)
 
     assert run.returncode == 1
@@ -338,7 +354,7 @@ def test_what_keeps_an_account_from_being_refreshed_is_said(
 
 def test_a_failure_that_is_tried_again_is_said_too(stack: Stack, sandbox: Sandbox, store: Store) -> None:
     stack.worker()
-    wait_for(lambda: DEMO_APPID in [id_.account for id_ in store.schedule.ids()] and look(store, DEMO_APPID).credential)
+    wait_for(lambda: DEMO in store.schedule.ids() and look(store, DEMO_APPID).credential)
     time.sleep(5)  # sooner a third token could kill the first
     sandbox.fault("status", times=50, status=502)
     run = run_in(stack, "refresh", "--timeout", "0.5")
@@ -350,18 +366,18 @@ def test_a_failure_that_is_tried_again_is_said_too(stack: Stack, sandbox: Sandbo
 
 def test_a_refresh_too_early_says_so_and_is_no_failure(stack: Stack, store: Store) -> None:
     stack.worker()
-    wait_for(lambda: DEMO_APPID in [id_.account for id_ in store.schedule.ids()] and look(store, DEMO_APPID).credential)
+    wait_for(lambda: DEMO in store.schedule.ids() and look(store, DEMO_APPID).credential)
     run = run_in(stack, "refresh")
 
     assert run.returncode == 0
     assert json.loads(run.stdout)["outcome"] == "fresh"
     assert re.fullmatch(
-        r"not refreshed: its token is new, and one more could kill the one before it: again in \d s\n", run.stderr
+        r"not refreshed: it is new, and one more could kill the one before it: again in \d s\n", run.stderr
     )
 
 
 NOW = 1_000_000.0
-SNAPSHOT = Snapshot(appid="wx1", now=NOW, token=None, lease_left=None)
+SNAPSHOT = Snapshot(id=CredentialId("wx1"), now=NOW, credential=None, lease_left=None)
 
 
 @pytest.mark.parametrize(
@@ -374,7 +390,7 @@ SNAPSHOT = Snapshot(appid="wx1", now=NOW, token=None, lease_left=None)
         ("waiting", {"error": "no"}, Demand(force=True), "no"),
         ("waiting", {"retry_at": NOW + 9}, Demand(), "it is too early to ask WeChat again; the next attempt is in 9 s"),
         ("fresh", {"forced_at": NOW - 5}, Demand(force=True), "so soon after the one before: again in 30 s"),
-        ("fresh", {"fetched_at": NOW - 5}, Demand(early=True), "its token is new, .*: again in 295 s"),
+        ("fresh", {"fetched_at": NOW - 5}, Demand(early=True), "it is new, .*: again in 295 s"),
     ],
 )
 def test_each_outcome_has_its_reason(outcome: str, facts: dict[str, Any], demand: Demand, sentence: str) -> None:

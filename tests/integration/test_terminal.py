@@ -14,7 +14,7 @@ import termios
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from rich.cells import cell_len
@@ -22,11 +22,12 @@ from rich.console import Console
 from support.processes import RedisServer
 from support.targets import lease_of
 
-from tokenworker.cli.table import Row, duration, frame
+from tokenworker.cli.table import duration, frame
 from tokenworker.cli.terminal import Terminal, shown
 from tokenworker.credential import Credential
 from tokenworker.errors import StoreUnavailable
 from tokenworker.store.store import Store
+from tokenworker.worker.status import Status
 
 #: As long as WeChat's longest, with nothing in it at which one could break a line but the words.
 LONG = " ".join(["WeChat refused (40164): the IP 203.0.113.9 is not on the whitelist of this account."] * 4)
@@ -36,9 +37,10 @@ NAMES = ["", "shop", "官方旗舰店小程序"]
 COMMANDS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
-def row(number: int = 0, **facts: Any) -> Row:
-    return {
-        "appid": f"wx{number:016x}",
+def row(number: int = 0, **facts: Any) -> Status:
+    known = {
+        "account": f"wx{number:016x}",
+        "credential": "access_token",
         "name": NAMES[number % 3],
         "state": "live",
         "expires_in": 7100.0,
@@ -50,23 +52,23 @@ def row(number: int = 0, **facts: Any) -> Row:
         "error": "",
         "hint": "",
         "publish_error": "",
-        "in_doubt": None,
         "in_doubt_since": 0.0,
         "probe_error": "",
         "sandbox": False,
-    } | facts
+    }
+    return cast("Status", known | facts)
 
 
-def bad(number: int = 0, error: str = LONG, **facts: Any) -> Row:
-    return row(number, **{"state": "no token", "expires_in": None, "fingerprint": "", "error": error, **facts})
+def bad(number: int = 0, error: str = LONG, **facts: Any) -> Status:
+    return row(number, **{"state": "missing", "expires_in": None, "fingerprint": "", "error": error, **facts})
 
 
-def some(count: int) -> list[Row]:
+def some(count: int) -> list[Status]:
     """Every fifth account is in trouble, in English or Chinese."""
     return [row(n) if n % 5 else bad(n, CHINESE if n % 2 else LONG) for n in range(count)]
 
 
-def written(rows: Sequence[Row], width: int | None, error: str | None = None) -> str:
+def written(rows: Sequence[Status], width: int | None, error: str | None = None) -> str:
     """What a terminal of that width shows, or a pipe."""
     paper = io.StringIO()
     Terminal(Console(file=paper, width=width, force_terminal=width is not None, color_system=None)).table(rows, error)
@@ -88,7 +90,7 @@ def test_every_account_is_whole_and_no_line_is_too_long(width: int, count: int) 
 
     assert max(map(cell_len, lines)) <= width
     for account in rows:
-        (at,) = [number for number, line in enumerate(lines) if line.startswith(account["appid"])]
+        (at,) = [number for number, line in enumerate(lines) if line.startswith(account["account"])]
         assert account["state"] in " ".join(lines[at : at + 3])
         assert account["name"] in " ".join(lines[at : at + 3])
 
@@ -97,8 +99,8 @@ def test_every_account_is_whole_and_no_line_is_too_long(width: int, count: int) 
 def test_an_error_stands_below_its_account_with_no_letter_lost(width: int) -> None:
     for error in (LONG, CHINESE):
         lines = written([row(1), bad(2, error, hint="add it", publish_error="KEY: no"), row(3)], width).splitlines()
-        (first,) = [number for number, line in enumerate(lines) if line.startswith(row(2)["appid"])]
-        (after,) = [number for number, line in enumerate(lines) if line.startswith(row(3)["appid"])]
+        (first,) = [number for number, line in enumerate(lines) if line.startswith(row(2)["account"])]
+        (after,) = [number for number, line in enumerate(lines) if line.startswith(row(3)["account"])]
 
         assert "40164" not in lines[first]
         assert squeezed(f"{error}: add it") in squeezed("".join(lines[first + 1 : after]))
@@ -117,7 +119,7 @@ def test_the_wider_the_terminal_the_more_columns(width: int, columns: int) -> No
 @pytest.mark.parametrize("appid", ["x" * 30, "x" * 64])
 @WIDTHS
 def test_the_longest_appid_is_not_cut_either(appid: str, width: int) -> None:
-    text = written([row(1), row(2, appid=appid)], width)
+    text = written([row(1), row(2, account=appid)], width)
 
     assert appid in squeezed(text)
     assert max(map(cell_len, text.splitlines())) <= width
@@ -131,7 +133,7 @@ def test_a_pipe_gets_one_whole_line_an_account(count: int) -> None:
 
     assert len(lines) == count
     for account, line in zip(rows, lines, strict=True):
-        assert re.split(" {2,}", line)[0] == account["appid"]
+        assert re.split(" {2,}", line)[0] == account["account"]
         # Each letter as wide as it is shown.
         cells = "".join(letter.ljust(cell_len(letter), "\0") for letter in line)
         assert cells[heading.index("state") :].startswith(f"{account['state']}  ")
@@ -162,11 +164,67 @@ def test_made_up_tokens_are_called_so() -> None:
         assert "SANDBOX" not in written([row(1), row(2)], width)
 
 
+def test_a_doubt_is_said_as_long_as_it_lasts() -> None:
+    for width in (None, 60, 140):
+        assert squeezed("WeChat may have replaced it") in squeezed(written([row(1, in_doubt_since=5.0)], width))
+        assert squeezed("may have replaced") not in squeezed(written([row(1)], width))
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"), [(0.9, "0 s"), (59.9, "59 s"), (60, "1 min 00 s"), (3599, "59 min 59 s"), (7199, "1 h 59 min")]
 )
 def test_a_time_is_written_as_one_reads_it(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+# Accounts that keep more than one credential.
+
+
+def several(count: int) -> list[Status]:
+    """Each account keeps a token and a ticket, and every fifth ticket is in trouble."""
+    tickets = [(row if n % 5 else bad)(n, credential="jsapi_ticket") for n in range(count)]
+    return [it for n, ticket in enumerate(tickets) for it in (row(n), ticket)]
+
+
+def test_which_credential_it_is_is_said_only_where_there_are_several() -> None:
+    for width in (None, 60, 80, 140):
+        assert not re.search("credential|access_token", written([row(1), row(2)], width))
+    for width in (None, 80, 140):
+        assert written(several(1), width).startswith(f"{'account':18}  credential    ")
+    assert "  access_token: live, 1 h 58 min left" in written(several(1), 60)
+
+
+@WIDTHS
+@pytest.mark.parametrize("count", [1, 20, 1000])
+def test_every_credential_is_whole_too(width: int, count: int) -> None:
+    rows = several(count)
+    lines = written(rows, width).splitlines()
+    starts = [number for number, line in enumerate(lines) if line.startswith("wx")]
+
+    assert max(map(cell_len, lines)) <= width
+    assert len(starts) == len(rows)
+    for it, at in zip(rows, starts, strict=True):
+        said = " ".join(lines[at : at + 3])
+        assert all(text in said for text in (it["account"], it["credential"], it["state"], it["name"]))
+
+
+def test_a_pipe_gets_one_whole_line_a_credential() -> None:
+    rows = several(20)
+    _, *lines = written(rows, None).splitlines()
+
+    assert [re.split(" {2,}", line)[:2] for line in lines] == [[it["account"], it["credential"]] for it in rows]
+
+
+def test_a_change_of_one_credential_is_a_line_of_its_own() -> None:
+    token, ticket = several(1)
+    paper = io.StringIO()
+    with Terminal(Console(file=paper, width=200, force_terminal=False)).live() as show:
+        for rows in ([token, row(0, credential="jsapi_ticket")], [token, ticket], [token, ticket]):
+            show(rows, None)
+
+    lines = paper.getvalue().splitlines()
+    assert [line.split()[1] for line in lines] == ["access_token", "jsapi_ticket", "jsapi_ticket"]
+    assert lines[-1].endswith(LONG)
 
 
 # The living table.
@@ -190,7 +248,7 @@ def test_a_living_table_shows_first_who_needs_help() -> None:
     ]
 
     appids = [line.split()[0] for line in lines if line.startswith("wx")]
-    assert appids[:4] == [row(n)["appid"] for n in (900, 901, 902, 0)]
+    assert appids[:4] == [row(n)["account"] for n in (900, 901, 902, 0)]
     assert lines[-1].endswith("more, all fine")
 
 
@@ -210,7 +268,7 @@ def test_a_terminal_that_can_do_nothing_gets_a_line_for_each_change(monkeypatch:
             show(rows, None)
 
     lines = paper.getvalue().splitlines()
-    assert [line.split()[0] for line in lines] == [row(n)["appid"] for n in (1, 2, 2)]
+    assert [line.split()[0] for line in lines] == [row(n)["account"] for n in (1, 2, 2)]
     assert lines[-1].endswith(LONG)
     assert not COMMANDS.search(paper.getvalue())
 
@@ -222,7 +280,7 @@ def test_a_terminal_that_can_do_nothing_gets_a_line_for_each_change(monkeypatch:
 def kept(store: Store) -> list[str]:
     """Two accounts, one with a token, and one with a long error in Chinese; both with names."""
     put(store, "wx1")
-    lease = lease_of(store, "wx2", 5)
+    lease = lease_of(store, "wx2")
     assert lease
     store.records.fail(lease, retry_at=lease.taken_at + 60, error=CHINESE, hint="请检查")
     store.notes.rename({"wx1": "官方旗舰店", "wx2": "服务号"})
@@ -230,7 +288,7 @@ def kept(store: Store) -> list[str]:
 
 
 def put(store: Store, appid: str) -> None:
-    lease = lease_of(store, appid, 5)
+    lease = lease_of(store, appid)
     assert lease
     store.records.commit(lease, Credential(f"token-of-{appid}", lease.taken_at + 100), refresh_at=lease.taken_at + 50)
 
@@ -283,7 +341,7 @@ def test_no_locale_ends_a_command(
 
     assert "Traceback" not in text
     assert all(appid in text for appid in kept)
-    assert "no token" in text
+    assert "missing" in text
 
 
 def test_where_a_locale_has_no_letters_the_columns_stay_in_line(
@@ -294,7 +352,7 @@ def test_where_a_locale_has_no_letters_the_columns_stay_in_line(
     heading, *lines = output.decode("ascii").splitlines()
 
     assert len(lines) == len(kept)
-    assert [line[heading.index("state") :].split("  ")[0] for line in lines] == ["live", "no token"]
+    assert [line[heading.index("state") :].split("  ")[0] for line in lines] == ["live", "missing"]
 
 
 def test_gbk_shows_what_it_has_letters_for(server: RedisServer, kept: list[str], tmp_path: Path) -> None:

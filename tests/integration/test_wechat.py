@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from traceback import walk_tb
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -36,6 +37,7 @@ from support.wire import (
 
 from tokenworker.accounts.account import Account, Endpoint
 from tokenworker.credential import Issued
+from tokenworker.credentials import target
 from tokenworker.errors import (
     DayLimit,
     FetchError,
@@ -47,7 +49,7 @@ from tokenworker.errors import (
 )
 from tokenworker.sandbox import DEMO_APPID, DEMO_SECRET, Sandbox
 from tokenworker.secret import Secret
-from tokenworker.wechat.answers import MAX_EXPIRES_IN, MAX_LENGTH
+from tokenworker.wechat.answers import MAX_EXPIRES_IN
 from tokenworker.wechat.hosts import Hosts
 from tokenworker.wechat.source import WeChat
 from tokenworker.wechat.transport import Transport
@@ -57,6 +59,8 @@ SECRET = "5ec2e7000000000000000000005ec2e7"
 #: Changes when it is put into a URL, into JSON or into a form.
 ODD_SECRET = "s+e/c r%e=t&'\"\\é"
 TOKEN = "97_" + "tOk-en_" * 19
+#: Four times what WeChat asks to reserve.
+LONGEST = 2048
 
 #: Seconds, the deadline of the fetches that meet it.
 DEADLINE = 0.2
@@ -88,7 +92,7 @@ class Tokens:
 
     def __init__(self, *urls: str, timeout: float = AMPLE, **options: Any) -> None:
         _transports.append(Transport())
-        self.source = WeChat(_transports[-1], {"wechat": urls, "wecom": ()}, timeout, **options)
+        self.source = WeChat(_transports[-1], {"wechat": urls, "wecom": urls}, timeout, **options)
 
     @property
     def hosts(self) -> Hosts:
@@ -176,6 +180,101 @@ def test_an_api_behind_a_path_is_asked_there() -> None:
     assert server.requests[0].target == "/wechat/cgi-bin/stable_token"
 
 
+# Tickets, and what WeCom hands out
+
+CORP = Account("ww0123456789abcdef/1000002", Secret(SECRET), type="wecom")
+INPUTS = {"access_token": Secret(TOKEN)}
+
+
+def ask(reply: Reply, name: str, of: Account) -> tuple[Issued, str]:
+    """Fetch what an account keeps under a name, and return it with what was asked for."""
+    kept = target(replace(of, keep=(name,)), name)
+    with Server(reply) as server:
+        source = wechat(server.url).source
+        issued = source.fetch(kept.kind, kept.account, {need: INPUTS[need] for need in kept.kind.needs})
+    (request,) = server.requests
+    assert request.body == b""
+    return issued, f"{request.method} {request.target}"
+
+
+@pytest.mark.parametrize(
+    ("of", "name", "call"),
+    [
+        (account(), "jsapi_ticket", f"/cgi-bin/ticket/getticket?access_token={TOKEN}&type=jsapi"),
+        (account(), "wx_card_ticket", f"/cgi-bin/ticket/getticket?access_token={TOKEN}&type=wx_card"),
+        (CORP, "access_token", f"/cgi-bin/gettoken?corpid=ww0123456789abcdef&corpsecret={SECRET}"),
+        (CORP, "jsapi_ticket", f"/cgi-bin/get_jsapi_ticket?access_token={TOKEN}"),
+        (CORP, "agent_ticket", f"/cgi-bin/ticket/get?access_token={TOKEN}&type=agent_config"),
+    ],
+)
+def test_each_kind_is_asked_for_in_its_own_way(of: Account, name: str, call: str) -> None:
+    field = "access_token" if name == "access_token" else "ticket"
+    answer = {"errcode": 0, "errmsg": "ok", field: "sM4AOV-x", "expires_in": 7200}
+
+    assert ask(json_answer(answer), name, of) == (Issued("sM4AOV-x", 7200.0), f"GET {call}")
+
+
+@pytest.mark.parametrize("answer", [{"access_token": TOKEN, "expires_in": 7200}, {"ticket": 5, "expires_in": 7200}])
+def test_an_answer_without_the_ticket_is_none_of_wechats(answer: dict[str, object]) -> None:
+    with pytest.raises(MalformedAnswer, match="a ticket that is "):
+        ask(json_answer(answer), "jsapi_ticket", account())
+
+
+@pytest.mark.parametrize(
+    ("of", "name", "errcode", "kind", "hint"),
+    [
+        (account(), "jsapi_ticket", 48001, OperatorError, "have no tickets: take it out of `keep`"),
+        (account(), "jsapi_ticket", 45009, DayLimit, ""),
+        (account(), "jsapi_ticket", -1, TransientError, ""),
+        (CORP, "access_token", 40001, OperatorError, "check the Secret of this application in WeCom's console"),
+        (CORP, "access_token", 40013, OperatorError, "check the corpid"),
+        (CORP, "access_token", 40056, OperatorError, "check the agent"),
+        (CORP, "access_token", 6000, TransientError, ""),
+        (CORP, "access_token", 45033, MinuteLimit, ""),
+        (CORP, "jsapi_ticket", 45009, DayLimit, "find out what calls it so often"),
+        (CORP, "agent_ticket", 48002, OperatorError, "lacks the permission"),
+        (CORP, "agent_ticket", 301002, OperatorError, "belongs to another application"),
+        (CORP, "access_token", 99999, OperatorError, "look the code up"),
+    ],
+)
+def test_an_errcode_means_what_its_platform_and_its_kind_say(
+    of: Account, name: str, errcode: int, kind: type[FetchError], hint: str
+) -> None:
+    with pytest.raises(FetchError) as caught:
+        ask(refusal(errcode, "as seen"), name, of)
+    assert type(caught.value) is kind
+    assert caught.value.errcode == errcode
+    assert hint in caught.value.hint
+
+
+def test_the_ip_that_wecom_trusts_not_is_read_from_its_errmsg() -> None:
+    with pytest.raises(OperatorError) as caught:
+        ask(
+            refusal(60020, "not allow to access from your ip, hint: [1], from ip: 47.106.8.9, more"),
+            "jsapi_ticket",
+            CORP,
+        )
+    assert caught.value.hint == "add 47.106.8.9 to the trusted IPs of this application in WeCom's console"
+
+
+@pytest.mark.parametrize("name", ["jsapi_ticket", "wx_card_ticket"])
+def test_nothing_tells_whether_a_ticket_works(name: str) -> None:
+    kind = target(replace(account(), keep=(name,)), name).kind
+    with Server(IP_LIST) as server, pytest.raises(ValueError, match=name):
+        wechat(server.url).source.is_alive(kind, Secret("x"))
+    assert server.requests == []
+
+
+def test_each_platform_has_hosts_of_its_own() -> None:
+    _transports.append(Transport())
+    with Server(GOOD) as wechats, Server(GOOD) as wecoms:
+        source = WeChat(_transports[-1], {"wechat": (wechats.url,), "wecom": (wecoms.url,)}, AMPLE)
+        source.fetch(kind_of(CORP), CORP, {})
+        source.fetch(kind_of(account()), account(), {})
+    assert [request.path for request in wechats.requests] == ["/cgi-bin/stable_token"]
+    assert [request.path for request in wecoms.requests] == ["/cgi-bin/gettoken"]
+
+
 # Tokens
 
 
@@ -200,7 +299,7 @@ def test_the_life_is_what_wechat_says(document: object, expires_in: float) -> No
     assert fetch(json_answer(document)) == Issued(TOKEN, expires_in)
 
 
-@pytest.mark.parametrize("token", ["x", "a" * 512, "a" * MAX_LENGTH, "".join(map(chr, range(33, 127)))])
+@pytest.mark.parametrize("token", ["x", "a" * 512, "a" * LONGEST, "".join(map(chr, range(33, 127)))])
 def test_a_token_is_opaque(token: str) -> None:
     assert fetch(json_answer({"access_token": token, "expires_in": 7200})).value == token
 
@@ -371,7 +470,26 @@ def life(number: bytes) -> bytes:
 
 NO_OBJECTS: list[Any] = [[], [{}], "x", 7200, True, None]
 NO_TOKENS: list[Any] = [
-    *(None, "", 5, 1.5, True, ["x"], {}, " ", "a b", "a\n", "\na", "a\0", "a\x7f", "é", "a" * (MAX_LENGTH + 1)),
+    *(
+        None,
+        "",
+        5,
+        1.5,
+        True,
+        ["x"],
+        {},
+        " ",
+        "a b",
+        "a\n",
+        "\na",
+        "a\0",
+        "a\x7f",
+        "é",
+        "a" * (LONGEST + 1),
+        "{x}",
+        "[x]",
+        '"x"',
+    ),
 ]
 NO_LIVES: list[Any] = [
     *(None, "7200", "", True, False, [7200], {}, 0, -1, -0.0, MAX_EXPIRES_IN + 1, 10**400, -(10**400)),
@@ -775,3 +893,15 @@ def test_nobody_is_shown_a_secret_or_a_token(
     for spelling in spellings(secret):
         assert spelling not in text
         assert spelling not in "\n".join(local)
+
+
+@pytest.mark.parametrize("name", ["jsapi_ticket", "access_token"])
+@pytest.mark.parametrize("fault", ["HTML", "502", "wrong secret", "closed", "no HTTP"])
+def test_nobody_is_shown_what_a_fetch_is_made_from(
+    name: str, fault: str, log: io.StringIO, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(FetchError) as caught:
+        ask(ANSWERED[fault], name, CORP)
+    text = "\n".join([*said(caught.value), *held(caught.value), log.getvalue(), *capfd.readouterr()])
+    assert TOKEN not in text
+    assert SECRET not in text

@@ -150,6 +150,100 @@ def test_the_quota_is_that_of_the_endpoint_unless_the_account_has_its_own(
     assert token_of(account(write(*lines))).quota == Quota(quota)
 
 
+CORPID = "ww0123456789abcdef"
+WECOM = ('type = "wecom"', f'corpid = "{CORPID}"', "agent = 1000002")
+
+
+def wecom(*lines: str) -> str:
+    """Return one sound account of WeCom's, less the fields that the lines give anew."""
+    given = [line.partition(" ")[0] for line in lines]
+    kept = [line for line in (*WECOM, f'secret = "{CANARY}"') if line.partition(" ")[0] not in given]
+    return "\n".join(["[[account]]", *kept, *lines, ""])
+
+
+@pytest.mark.parametrize(
+    ("agent", "id_"),
+    [("1000002", f"{CORPID}/1000002"), ('"1000002"', f"{CORPID}/1000002"), ('"contacts"', f"{CORPID}/contacts")],
+)
+def test_an_application_of_wecom_is_named_by_corpid_and_agent(agent: str, id_: str, file: Path) -> None:
+    file.write_text(wecom(f"agent = {agent}"))
+
+    assert accounts(file) == {id_: Account(id_, Secret(CANARY), type="wecom")}
+    assert account(file).corpid == account(file).public_id == CORPID
+
+
+def test_two_applications_of_one_organisation_are_two_accounts(file: Path) -> None:
+    file.write_text(wecom() + wecom("agent = 1000003") + toml())
+
+    assert list(accounts(file)) == [f"{CORPID}/1000002", f"{CORPID}/1000003", APPID]
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        (toml(), ("access_token",)),
+        (toml('keep = ["access_token"]'), ("access_token",)),
+        (toml('keep = ["jsapi_ticket"]'), ("access_token", "jsapi_ticket")),
+        (toml('keep = ["wx_card_ticket", "jsapi_ticket"]'), ("access_token", "wx_card_ticket", "jsapi_ticket")),
+        (toml('keep = ["jsapi_ticket", "jsapi_ticket"]', 'endpoint = "token"'), ("access_token", "jsapi_ticket")),
+        (toml('type = "mini_program"'), ("access_token",)),
+        (wecom('keep = ["agent_ticket", "jsapi_ticket"]'), ("access_token", "agent_ticket", "jsapi_ticket")),
+    ],
+)
+def test_an_account_keeps_what_it_lists_and_what_that_is_made_from(
+    text: str, kept: tuple[str, ...], file: Path
+) -> None:
+    file.write_text(text)
+
+    assert account(file).keep == kept
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (toml(f'type = "{CANARY}"'), "type must be wechat, mini_program or wecom"),
+        (toml("type = 1"), "type must be wechat, mini_program or wecom"),
+        (toml("type = []"), "type must be wechat, mini_program or wecom"),
+        (toml("keep = []"), "keep must be a list of credentials, for example "),
+        (toml('keep = "jsapi_ticket"'), "keep must be a list of credentials, for example "),
+        (toml("keep = [1]"), "keep must be a list of credentials, for example "),
+        (
+            toml('keep = ["jsapi_tickets"]'),
+            "keep names what it can't: an account of the type wechat has no jsapi_tickets: use access_token, ",
+        ),
+        (toml(f'keep = ["{CANARY}"]'), "of the type wechat has no ***: use access_token, jsapi_ticket, wx_card_ticket"),
+        (toml('keep = ["agent_ticket"]'), "of the type wechat has no agent_ticket: use "),
+        (
+            toml('type = "mini_program"', 'keep = ["jsapi_ticket"]'),
+            "of the type mini_program has no jsapi_ticket: use access_token",
+        ),
+        (wecom('keep = ["wx_card_ticket"]'), "of the type wecom has no wx_card_ticket: use access_token, "),
+        (wecom(f'appid = "{APPID}"'), "'appid' is unknown: use corpid, agent, secret, "),
+        (wecom('endpoint = "token"'), "'endpoint' is unknown: use corpid, agent, secret, "),
+        (toml(f'corpid = "{CORPID}"'), "'corpid' is unknown: use appid, endpoint, secret, "),
+        (wecom('corpid = "a/b"'), "corpid must be a corpid as WeCom shows it"),
+        (wecom("corpid = 1"), "corpid must be a corpid as WeCom shows it"),
+        (wecom(f'corpid = "{CANARY}"'), "corpid must be a corpid as WeCom shows it"),
+        (wecom("agent = 1.5"), "agent must be the number of an application"),
+        (wecom("agent = true"), "agent must be the number of an application"),
+        (wecom('agent = "a/b"'), "agent must be the number of an application"),
+        (wecom('agent = ""'), "agent must be the number of an application"),
+        (wecom(f'agent = "{CANARY}"'), "agent must be the number of an application"),
+        # As long as a secret of WeCom's.
+        (wecom(f'corpid = "{CANARY}gHiJkLm-_Pq"'), "corpid must be a corpid as WeCom shows it"),
+        (wecom(f'agent = "{CANARY}gHiJkLm-_Pq"'), "agent must be the number of an application"),
+        (f'[[account]]\ntype = "wecom"\nagent = 1\nsecret = "{CANARY}"', "corpid is missing: write corpid = "),
+        (f'[[account]]\ntype = "wecom"\ncorpid = "w"\nsecret = "{CANARY}"', "agent is missing: write agent = "),
+    ],
+)
+def test_what_an_account_can_not_be_or_keep_is_said(text: str, words: str, file: Path) -> None:
+    file.write_text(text)
+
+    (fault,) = faults(file)
+    assert fault.startswith(f"{file}: account 1")
+    assert words in fault
+
+
 def test_a_key_published_twice_by_one_account_counts_once(write: Callable[..., Path]) -> None:
     assert account(write('publish = ["B", "A", "B"]')).publish == ("B", "A")
 

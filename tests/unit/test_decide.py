@@ -317,9 +317,11 @@ def test_where_wechat_names_no_quota_nobody_meets_one() -> None:
     assert budget(replace(WECOM_TOKEN, account=replace(WECOM, quota=200))) == (190, DAY)
 
 
-def life(it: Target, seconds: float = 7200, before: Snapshot = FIRST, at: float = 0.0, **given: float) -> Lifetime:
-    """Return the lifetime of a value that was fetched at `at`; `leeway` may be given, as the settings'."""
-    return lifetime(it, Issued("token", seconds), before, at, DURATIONS, given.get("leeway"))
+def life(
+    it: Target, seconds: float = 7200, before: Snapshot = FIRST, at: float = 0.0, leeway: float | None = None
+) -> Lifetime:
+    """Return the lifetime of a value that was fetched at `at`; `leeway` is the settings'."""
+    return lifetime(it, Issued("token", seconds), before, at, DURATIONS, leeway)
 
 
 def test_accounts_fetched_together_do_not_become_stale_together() -> None:
@@ -381,10 +383,10 @@ def test_a_token_is_stale_one_leeway_before_its_end(
     endpoint: Endpoint, own: float | None, common: float | None, life_: float, at: float
 ) -> None:
     token = token_of(replace(ACCOUNT, id=UNSPREAD, endpoint=endpoint, leeway=own))
-    given = {} if common is None else {"leeway": common}
+    found = life(token, life_, leeway=common)
 
-    assert life(token, life_, **given).refresh_at == pytest.approx(at, abs=0.2)
-    assert life(token, life_, **given).expires_at == life_
+    assert found.refresh_at == pytest.approx(at, abs=0.2)
+    assert found.expires_at == found.ends_at == life_
 
 
 @pytest.mark.parametrize(
@@ -445,7 +447,10 @@ COUNTED = [
 
 @pytest.mark.parametrize(("it", "leeway", "grace"), COUNTED)
 def test_what_is_seen_for_the_first_time_lives_as_long_as_wechat_says(it: Target, leeway: float, grace: float) -> None:
-    assert again(it, 1000.0) == Lifetime(8200.0, 8200.0 + grace, pytest.approx(8200 - leeway, abs=0.2), 0)
+    found = again(it, 1000.0)
+
+    assert found == Lifetime(8200.0, 8200.0 + grace, found.refresh_at, 0)
+    assert found.refresh_at == pytest.approx(8200 - leeway, abs=0.2)
 
 
 @pytest.mark.parametrize("leeway", [None, 100.0])

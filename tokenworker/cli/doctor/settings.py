@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from tokenworker.accounts.account import Account
 from tokenworker.accounts.oddities import oddities
 from tokenworker.cli.doctor.finding import Finding, fault, note, ok
+from tokenworker.credentials import harmless
 from tokenworker.errors import ConfigError
 from tokenworker.settings.config import Config, broker_notes, startup_faults
 from tokenworker.worker import celerysettings
@@ -29,12 +30,17 @@ def examine(config: Config, accounts: Mapping[str, Account]) -> Iterator[Finding
 
 
 def _odd(accounts: Mapping[str, Account], config: Config) -> Iterator[Finding]:
-    sandboxed = bool(config.sandbox) or not any("weixin.qq.com" in url for url in config.api_urls)
-    strange = [odd for account in accounts.values() for odd in oddities(account, sandboxed=sandboxed)]
+    strange = [odd for account in accounts.values() for odd in oddities(account, sandboxed=_sandboxed(account, config))]
     yield from (fault(_SUBJECT, sentence) for sentence in [*strange, *broker_notes()])
     text = celerysettings.note()
     if text:
         yield note(_SUBJECT, text)
+
+
+def _sandboxed(account: Account, config: Config) -> bool:
+    """Return whether something else than Tencent answers for an account; both platforms are at hosts of one domain."""
+    urls = config.urls[harmless(account).platform]
+    return bool(config.sandbox) or not any("weixin.qq.com" in url for url in urls)
 
 
 def _celery_faults() -> list[str]:

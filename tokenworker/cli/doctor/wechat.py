@@ -1,4 +1,4 @@
-"""What WeChat says of each account: its secret, and this machine's IP."""
+"""What WeChat or WeCom says of each account: its secret, and this machine's IP."""
 
 from __future__ import annotations
 
@@ -12,18 +12,21 @@ from tokenworker.settings.config import Config
 from tokenworker.wechat.source import Source, WeChat
 from tokenworker.wechat.transport import Transport
 
-_SUBJECT = "WeChat"
+#: Whom we ask, by platform.
+_SUBJECTS = {"wechat": "WeChat", "wecom": "WeCom"}
 
 
 def examine(config: Config, accounts: Mapping[str, Account]) -> Iterator[Finding]:
-    """Ask WeChat once for each account."""
+    """Ask once for each account."""
     source = WeChat(Transport(config.proxy), config.urls, config.durations.fetch_timeout)
     yield from (_ask(source, account) for account in accounts.values())
 
 
 def _ask(source: Source, account: Account) -> Finding:
+    kind = harmless(account)
+    subject = _SUBJECTS[kind.platform]
     try:
-        source.fetch(harmless(account), account, {})
+        source.fetch(kind, account, {})
     except FetchError as error:
-        return fault(_SUBJECT, f"{account.id}: {error}")
-    return ok(_SUBJECT, f"{account.id}: its id, its secret and this machine's IP are right")
+        return fault(subject, f"{account.id}: {error}")
+    return ok(subject, f"{account.id}: its id, its secret and this machine's IP are right")
