@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any, Self
 
 from tokenworker.credential import ACCESS_TOKEN, Credential, CredentialId, fingerprint
@@ -21,6 +22,9 @@ from tokenworker.store.keys import Keys
 #: Who waits for one that is on its way looks after so many seconds, and ever more rarely.
 _FIRST_PAUSE = 0.01
 _LONGEST_PAUSE = 0.2
+
+#: Finds the id of before, which is found in dicts in half the time of an equal one.
+identify = lru_cache(maxsize=1024)(CredentialId)
 
 
 class TokenReader:
@@ -66,7 +70,7 @@ class TokenReader:
 
     def get_credential(self, account: str, name: str = ACCESS_TOKEN) -> Credential:
         """Return a credential that works, by the last part of its Redis key, as `get_token`."""
-        id_ = CredentialId(account, name)
+        id_ = identify(account, name)
         return self.cache.fresh(id_) or self._read(id_)
 
     def sign_url(self, account: str, url: str, *, ticket: str = "jsapi") -> dict[str, Any]:
@@ -80,7 +84,7 @@ class TokenReader:
         """
         rejected = fingerprint(value)
         del value  # error trackers show the variables of frames
-        self.report(CredentialId(account, name), rejected)
+        self.report(identify(account, name), rejected)
 
     def report(self, id_: CredentialId, rejected: str) -> None:
         """Report the value with this fingerprint, as `reject`."""
