@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from hashlib import sha1
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -907,6 +908,24 @@ def test_a_connection_that_is_reset_in_use_costs_no_read(store: Store, server: R
 
         assert reader.get_token("wx2").access_token == "another"
         assert time.monotonic() - began < 1
+
+
+def test_a_read_that_is_interrupted_between_two_answers_spoils_no_later_one(
+    store: Store, server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(connection: Any) -> None:
+        connection.read_response()
+        raise KeyboardInterrupt
+
+    put(store)
+    put(store, "another", account="wx2")
+    with TokenReader(server.url) as reader:
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr("tokenworker.reading.link._answer", interrupted)
+            reader.get_token(APPID)
+
+        assert reader.get_token("wx2").access_token == "another"
+        assert reader.get_token(APPID).access_token == "token"
 
 
 def test_a_late_report_about_an_older_token_costs_nobody_anything(store: Store, server: RedisServer) -> None:

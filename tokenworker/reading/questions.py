@@ -39,6 +39,10 @@ def ticket_name(type_: str) -> str:
     return _TICKETS[type_]
 
 
+def _is_ticket(id_: CredentialId) -> bool:
+    return id_.name in _TICKETS.values()
+
+
 @dataclass(frozen=True, slots=True)
 class State:
     """What the state says; fields that are not there, nonsense, and what we may not read count as nothing."""
@@ -105,10 +109,10 @@ class Answer:
 
     def fetched_within(self, seconds: float) -> bool:
         """Return whether it is one that nobody can probe, and a worker fetched it again so lately."""
-        return self.id.name in _TICKETS.values() and 0 <= self.now - self.state.number("fetched_at") < seconds
+        return _is_ticket(self.id) and 0 <= self.now - self.state.number("fetched_at") < seconds
 
     def unavailable(self) -> TokenUnavailable:
-        """Say why there is none that may be used."""
+        """Return the error that says why there is none that may be used."""
         return unavailable(
             self.id,
             self.wrong or self._refused() or self.state.text("error") or self._absent(),
@@ -119,14 +123,14 @@ class Answer:
         )
 
     def _refused(self) -> str:
-        """Say why one that is there can't be used: only one that WeChat refused is that."""
+        """Return why one that is there can't be used: only one that WeChat refused is that."""
         if self.credential is None:
             return ""
         if self.state.text("probe_error"):
             return f"WeChat refused it, and it can't be tested: {self.state.text('probe_error')}"
         if self.state.number("early_deaths") > _MANY_DEATHS:
             return "WeChat refused it, and since so many died early, a worker tests it once in 10 minutes only"
-        mended = "fetched it again" if self.id.name in _TICKETS.values() else "tested or replaced it"
+        mended = "fetched it again" if _is_ticket(self.id) else "tested or replaced it"
         return f"WeChat refused it, and no worker has {mended} yet; does one run?"
 
     def _absent(self) -> str:
@@ -140,7 +144,7 @@ class Answer:
 
 
 def unavailable(id_: CredentialId, reason: str, **facts: Any) -> TokenUnavailable:
-    """Say why there is no such credential."""
+    """Return the error that says why there is no such credential."""
     what = "token" if id_.name == ACCESS_TOKEN else excerpt(id_.name)
     return TokenUnavailable(reason, id_.account, credential=what, **facts)
 
@@ -212,7 +216,7 @@ def _read(id_: CredentialId, key: str, asked_at: float, answers: list[Any], stat
         return Answer(id_, state, asked_at, wrong=wrong)
     life, value, (seconds, microseconds) = answers
     now = int(seconds) + int(microseconds) / 1e6
-    wrong = _fault(key, life, value)
+    wrong = _fault(id_, key, life, value)
     if value is None or wrong:
         return Answer(id_, state, asked_at, now, wrong=wrong)
     # Less than nothing: the key appeared between the commands.
@@ -220,13 +224,13 @@ def _read(id_: CredentialId, key: str, asked_at: float, answers: list[Any], stat
     return Answer(id_, state, asked_at, now, Credential(value.decode(), now + left), left)
 
 
-def _fault(key: str, life: int, value: bytes | None) -> str:
+def _fault(id_: CredentialId, key: str, life: int, value: bytes | None) -> str:
     if value is None:
         return ""
     if life == -1:
         return f"{key} never expires, so it is no worker that wrote it"
     if not looks_issued(value.decode("ascii", "replace")):
-        kind = "ticket" if key.endswith("_ticket") else "token"
+        kind = "ticket" if _is_ticket(id_) else "token"
         return f"what {key} holds is no {kind}: did another program or version write it?"
     return ""
 

@@ -162,8 +162,8 @@ class TokenReader:
             return False
         if rejection is None or name != rejection.fingerprint:
             return True
-        since = self._clock() - rejection.at
-        good = answer.probed_alive(self._durations.report_interval) or answer.fetched_within(since)
+        age = answer.asked_at - rejection.at
+        good = answer.probed_alive(self._durations.report_interval) or answer.fetched_within(age)
         if good:
             self.cache.absolve(answer.id)
         return good
