@@ -140,7 +140,7 @@ class TokenReader:
         if known:
             return known
         answer = self._questions.look(id_)
-        newer = self.cache.newer(id_, answer.state.version)
+        newer = self.cache.newer(id_, answer.version)
         if newer:
             self._questions.doubt(id_)
             return newer
@@ -148,17 +148,15 @@ class TokenReader:
 
     def _keep(self, answer: Answer, rejection: Rejection | None) -> Credential | None:
         """Keep what Redis has and return it, if it may be used."""
-        state = answer.state
-        self.cache.bury(answer.id, state.text("probed_dead"))
-        if not answer.credential or not self._is_good(answer, answer.credential.fingerprint, rejection):
+        self.cache.bury(answer.id, answer.text("probed_dead"))
+        found = answer.credential
+        if found is None or not self._is_good(answer, found.fingerprint, rejection):
             return None
-        return self.cache.keep(
-            answer.id, answer.credential, answer.left, answer.asked_at, state.version, in_doubt=state.in_doubt
-        )
+        return self.cache.keep(answer.id, found, answer.left, answer.asked_at, answer.version, in_doubt=answer.in_doubt)
 
     def _is_good(self, answer: Answer, name: str, rejection: Rejection | None) -> bool:
         """Return whether WeChat did not refuse it, or a worker knows better."""
-        if name == answer.state.text("probed_dead"):
+        if name == answer.text("probed_dead"):
             return False
         if rejection is None or name != rejection.fingerprint:
             return True
