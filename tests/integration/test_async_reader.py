@@ -15,7 +15,7 @@ from support.credentials import put
 from support.processes import RedisServer, Stack, wait_for
 from support.readers import APPID, STATE, Clock, calls
 
-from tokenworker import AsyncTokenReader, Credential, Durations, StoreUnavailable, TokenUnavailable
+from tokenworker import AsyncTokenReader, Credential, Durations, StoreUnavailable, TokenUnavailable, WrongArgument
 from tokenworker.credential import CredentialId, fingerprint
 from tokenworker.sandbox import DEMO_APPID, Sandbox
 from tokenworker.store.store import Store
@@ -58,6 +58,44 @@ def test_a_reader_gets_the_live_token_and_keeps_it_for_a_second(store: Store, se
             assert (await reader.get_token(APPID)).access_token == "newer"
 
     put(store)
+    asyncio.run(read())
+
+
+def test_every_credential_is_read_signed_with_and_reported(store: Store, server: RedisServer) -> None:
+    async def read() -> None:
+        async with AsyncTokenReader(server.url, durations=Durations(reader_patience=0.2)) as reader:
+            assert (await reader.get_credential("ww1/7")).value == "token"
+            assert (await reader.get_ticket("ww1/7", "agent")).ticket == "ticket"
+            signed = await reader.sign_url("ww1/7", "https://shop.example/", ticket="agent")
+            assert signed.keys() == {"appId", "timestamp", "nonceStr", "signature"}
+            assert signed["appId"] == "ww1"
+            await reader.reject("ww1/7", "ticket", "agent_ticket")
+            with pytest.raises(TokenUnavailable, match="no agent_ticket for ww1/7: WeChat refused it"):
+                await reader.get_ticket("ww1/7", "agent")
+            with pytest.raises(WrongArgument, match="write jsapi, wx_card or agent"):
+                await reader.get_ticket("ww1/7", "card")
+
+    put(store, account="ww1/7")
+    put(store, "ticket", account="ww1/7", name="agent_ticket")
+    asyncio.run(read())
+
+
+def test_a_read_under_way_does_not_bring_back_what_was_refused(own_server: RedisServer) -> None:
+    async def read() -> None:
+        async with AsyncTokenReader(own_server.url, durations=Durations(reader_copy=0, reader_patience=0.3)) as reader:
+            async with frozen(own_server):
+                under_way = asyncio.create_task(reader.get_token(APPID))
+                await asyncio.sleep(0.1)
+                report = asyncio.create_task(reader.reject(APPID, "token"))
+                await asyncio.sleep(0.1)
+            await report
+            with pytest.raises(TokenUnavailable, match="WeChat refused it"):
+                await reader.get_token(APPID)
+            with pytest.raises(TokenUnavailable):
+                await under_way
+
+    with own_server.client() as client:
+        put(client)
     asyncio.run(read())
 
 

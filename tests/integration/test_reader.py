@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+from base64 import b64decode
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from hashlib import sha1
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -21,7 +25,7 @@ from support.credentials import put
 from support.processes import RedisServer, Stack, wait_for
 from support.readers import APPID, STATE, TOKEN, Clock, Firewall, calls, in_a_child
 
-from tokenworker import Credential, Durations, StoreUnavailable, TokenReader, TokenUnavailable
+from tokenworker import Credential, Durations, StoreUnavailable, TokenReader, TokenUnavailable, WrongArgument
 from tokenworker.credential import CredentialId, fingerprint
 from tokenworker.reading.questions import glance_at
 from tokenworker.sandbox import DEMO_APPID, Sandbox
@@ -32,6 +36,11 @@ from tokenworker.store.store import Store
 LONGEST = 0.6
 THREADS = 8
 ID = CredentialId(APPID)
+#: A WeCom application: its corpid, and the agent's number.
+AGENT = "ww1/1000002"
+TICKET_ID = CredentialId(APPID, "jsapi_ticket")
+TICKET = f"tokenworker:{{{APPID}}}:jsapi_ticket"
+NOWHERE = "redis://127.0.0.1:1/0"
 
 
 @contextmanager
@@ -44,7 +53,7 @@ def frozen(server: RedisServer) -> Iterator[None]:
 def timed(read: Callable[[], Credential]) -> tuple[float, str]:
     began = time.monotonic()
     try:
-        text = read().access_token
+        text = read().value
     except TokenUnavailable:
         text = "none"
     return time.monotonic() - began, text
@@ -166,6 +175,144 @@ def test_a_wall_clock_that_is_off_by_a_day_changes_nothing(store: Store, server:
 
         assert float(first[0]) - time.time() == pytest.approx(hours * 3600, abs=60)
         assert first[1] == second[1] == "token"
+
+
+# Every credential
+
+
+def test_a_credential_is_read_by_its_name_and_apart_from_the_others(store: Store, server: RedisServer) -> None:
+    put(store)
+    put(store, "ticket", name="jsapi_ticket")
+    put(store, "another", account=AGENT)
+    with TokenReader(server.url) as reader:
+        assert reader.get_credential(APPID).value == "token"
+        assert reader.get_credential(APPID, "jsapi_ticket").value == "ticket"
+        assert reader.get_credential(AGENT, name="access_token").access_token == "another"
+
+
+@pytest.mark.parametrize(
+    ("type_", "name"), [("jsapi", "jsapi_ticket"), ("wx_card", "wx_card_ticket"), ("agent", "agent_ticket")]
+)
+def test_a_ticket_is_read_by_its_type(store: Store, server: RedisServer, type_: str, name: str) -> None:
+    put(store, f"a-{name}", name=name)
+    with TokenReader(server.url) as reader:
+        assert reader.get_ticket(APPID, type_).ticket == f"a-{name}"
+        with pytest.raises(TokenUnavailable):
+            reader.get_token(APPID)
+
+
+def test_without_a_type_a_ticket_is_the_one_for_pages(store: Store, server: RedisServer) -> None:
+    put(store, "ticket", name="jsapi_ticket")
+    with TokenReader(server.url) as reader:
+        assert reader.get_ticket(APPID).ticket == "ticket"
+
+
+def test_a_type_of_ticket_that_there_is_not_is_told_with_those_that_there_are() -> None:
+    with TokenReader(NOWHERE) as reader, pytest.raises(WrongArgument) as caught:
+        reader.get_ticket(APPID, "jsapi_ticket")
+
+    assert str(caught.value) == "'jsapi_ticket' is no type of ticket: write jsapi, wx_card or agent"
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("access_token", "no token for wx1: nobody keeps a token for this appid here"),
+        (
+            "jsapi_ticket",
+            "no jsapi_ticket for wx1: nobody keeps one for this account here; is it in the account's keep",
+        ),
+    ],
+)
+def test_what_is_missing_is_named(server: RedisServer, name: str, words: str) -> None:
+    with TokenReader(server.url) as reader, pytest.raises(TokenUnavailable) as caught:
+        reader.get_credential(APPID, name)
+
+    assert str(caught.value).startswith(words)
+
+
+def test_what_is_missing_is_named_while_redis_is_away_too() -> None:
+    with TokenReader(NOWHERE) as reader, pytest.raises(TokenUnavailable, match="no agent_ticket for wx1: Redis does"):
+        reader.get_ticket(APPID, "agent")
+
+
+def test_what_stands_in_place_of_a_ticket_is_no_ticket(server: RedisServer, client: redis.Redis) -> None:
+    client.set(TICKET, "two words", px=100_000)
+    with TokenReader(server.url) as reader, pytest.raises(TokenUnavailable, match="is no ticket"):
+        reader.get_ticket(APPID)
+
+
+def test_a_page_is_signed_with_the_ticket_of_its_account(store: Store, server: RedisServer) -> None:
+    put(store, "ticket", name="jsapi_ticket", account=AGENT)
+    put(store, "agents", name="agent_ticket", account=AGENT)
+    with TokenReader(server.url) as reader:
+        for type_, text in (("jsapi", "ticket"), ("agent", "agents")):
+            signed = reader.sign_url(AGENT, "https://shop.example/?a=b#c", ticket=type_)
+            given = {name: signed.pop(name) for name in ("appId", "timestamp", "nonceStr", "signature")}
+            words = (
+                f"jsapi_ticket={text}&noncestr={given['nonceStr']}&timestamp={given['timestamp']}"
+                "&url=https://shop.example/?a=b"
+            )
+
+            assert signed == {}
+            assert given["appId"] == "ww1"
+            assert given["signature"] == sha1(words.encode(), usedforsecurity=False).hexdigest()
+
+
+def test_a_reported_ticket_is_looked_at_next_and_the_token_is_not(store: Store, server: RedisServer) -> None:
+    put(store)
+    put(store, "ticket", name="jsapi_ticket")
+    with TokenReader(server.url) as reader:
+        reader.reject(APPID, "ticket", "jsapi_ticket")
+        assert reader.get_token(APPID).access_token == "token"
+
+    assert store.records.look(TICKET_ID).rejected == fingerprint("ticket")
+    assert store.records.look(ID).rejected == ""
+    assert store.schedule.claim(2, 60) == [TICKET_ID]
+
+
+def test_a_reported_ticket_is_good_again_once_a_worker_fetched_it_again(store: Store, server: RedisServer) -> None:
+    """Nobody can probe one: that WeChat still hands it out is all that there is to know."""
+    put(store, "ticket", name="jsapi_ticket")
+    with TokenReader(server.url) as reader:
+        reader.get_ticket(APPID)
+        reader.reject(APPID, "ticket", "jsapi_ticket")
+        timer = threading.Timer(0.3, put, (store, "ticket"), {"name": "jsapi_ticket"})
+        timer.start()
+        took, found = timed(lambda: reader.get_ticket(APPID))
+        timer.join()
+
+        assert found == "ticket"
+        assert 0.2 < took < 0.8
+        assert timed(lambda: reader.get_ticket(APPID))[0] < 0.1
+
+
+def test_a_token_that_was_fetched_again_is_not_good_again_by_that(store: Store, server: RedisServer) -> None:
+    """WeChat may have handed out the dead one once more: a probe tells."""
+    put(store)
+    with TokenReader(server.url, durations=Durations(reader_patience=0.3)) as reader:
+        reader.reject(APPID, "token")
+        put(store)
+        with pytest.raises(TokenUnavailable, match="no worker has tested or replaced it"):
+            reader.get_token(APPID)
+
+
+def test_of_a_reported_ticket_that_no_worker_fetches_it_says_that(store: Store, server: RedisServer) -> None:
+    put(store, "ticket", name="jsapi_ticket")
+    with TokenReader(server.url, durations=Durations(reader_patience=0.3)) as reader:
+        reader.reject(APPID, "ticket", "jsapi_ticket")
+        with pytest.raises(TokenUnavailable, match=r"no jsapi_ticket for wx1: .*no worker has fetched it again"):
+            reader.get_ticket(APPID)
+
+
+def test_a_ticket_can_be_used_a_while_past_its_counted_end(own_server: RedisServer) -> None:
+    clock = Clock()
+    with own_server.client() as client, TokenReader(own_server.url, clock=clock) as reader:
+        put(client, "ticket", life=7200 + 300, name="jsapi_ticket")
+        reader.get_ticket(APPID)
+        own_server.kill()
+        clock.now = 7469.0
+        assert reader.get_ticket(APPID).ticket == "ticket"
 
 
 # Redis is away
@@ -763,6 +910,25 @@ def test_a_connection_that_is_reset_in_use_costs_no_read(store: Store, server: R
         assert time.monotonic() - began < 1
 
 
+def test_a_read_that_is_interrupted_between_two_answers_spoils_no_later_one(
+    store: Store, server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(connection: Any) -> None:
+        connection.read_response()
+        raise KeyboardInterrupt
+
+    put(store)
+    put(store, "another", account="wx2")
+    with TokenReader(server.url) as reader:
+        with monkeypatch.context() as patch:
+            patch.setattr("tokenworker.reading.link._answer", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                reader.get_token(APPID)
+
+        assert reader.get_token("wx2").access_token == "another"
+        assert reader.get_token(APPID).access_token == "token"
+
+
 def test_a_late_report_about_an_older_token_costs_nobody_anything(store: Store, server: RedisServer) -> None:
     put(store, "older")
     put(store, "token")
@@ -888,6 +1054,19 @@ def test_many_threads_send_one_task(server: RedisServer, client: redis.Redis, ap
 
     assert {found for _, found in reads} == {"none"}
     assert client.llen("tokenworker") == 1
+
+
+def test_for_a_ticket_it_sends_the_task_for_any_credential(
+    server: RedisServer, client: redis.Redis, app: Celery
+) -> None:
+    quick = Durations(reader_patience=0.2)
+    with TokenReader(server.url, celery=app, durations=quick) as reader, pytest.raises(TokenUnavailable):
+        reader.get_ticket(APPID, "wx_card")
+    message = json.loads(client.lrange("tokenworker", 0, -1)[0])
+    _, arguments, _ = json.loads(b64decode(message["body"]))
+
+    assert message["headers"]["task"] == "tokenworker.get_credential"
+    assert arguments == {"account": APPID, "name": "wx_card_ticket", "rejected": None}
 
 
 def test_it_does_not_wait_for_what_it_waited_for_in_vain_just_now(server: RedisServer, app: Celery) -> None:

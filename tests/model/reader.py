@@ -25,7 +25,7 @@ class PatientReader(TokenReader):
         self._refused = fingerprint(value), self._time() + self._durations.reader_patience
 
     def was_refused(self, token: Credential) -> bool:
-        """Say whether WeChat refused the token so lately that another may be on its way."""
+        """Return whether WeChat refused the token so lately that another may be on its way."""
         name, until = self._refused
         return token.fingerprint == name and self._time() < until
 

@@ -19,7 +19,7 @@ _EMPTY = re.compile(r"(?<=[?&])access_token=(?:&|$)")
 
 
 def carries_token(scheme: str, host: str, path: str, query: str, hosts: Iterable[str]) -> bool:
-    """Say whether a call is one of WeChat's that needs an account's token.
+    """Return whether a call is one of WeChat's that needs an account's token.
 
     Not those that name a token themselves, nor those below /sns/, where tokens are of users. WeChat's own
     hosts see no token over plain http.
@@ -38,7 +38,7 @@ def with_token(target: str, access_token: str) -> str:
 
 
 def may_refuse(headers: Mapping[str, str]) -> bool:
-    """Say whether an answer is worth reading: not if it is a picture, or long."""
+    """Return whether an answer is worth reading: not if it is a picture, or long."""
     kind = headers.get("Content-Type", "").lower()
     length = headers.get("Content-Length", "0")
     return (not kind or kind.startswith(("application/json", "text/"))) and (
@@ -47,7 +47,7 @@ def may_refuse(headers: Mapping[str, str]) -> bool:
 
 
 def refuses(body: bytes) -> bool:
-    """Say whether an answer refuses the token."""
+    """Return whether an answer refuses the token."""
     if len(body) > _LONGEST_REFUSAL:
         return False
     try:

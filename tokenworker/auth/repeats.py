@@ -25,7 +25,7 @@ class Repeats:
         self._next: dict[str, tuple[str, float]] = {}
 
     def take(self, appid: str, access_token: str) -> bool:
-        """Say whether to make a call once more with a token; then it is not to be done again for some seconds."""
+        """Return whether to make a call once more with a token; then not again for some seconds."""
         name, now = fingerprint(access_token), self._clock()
         known, again = self._next.get(appid, ("", 0.0))
         # Threads that are here at the same time may all be told yes; that does no harm.

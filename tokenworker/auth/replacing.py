@@ -32,7 +32,7 @@ def replaced(reader: TokenReader, appid: str, access_token: str) -> str | None:
 
 
 async def async_replaced(reader: AsyncTokenReader, appid: str, access_token: str) -> str | None:
-    """Do the same on asyncio."""
+    """Report a token and return the one to use, as `replaced`."""
     with suppress(StoreUnavailable):
         await reader.reject(appid, access_token)
     try:

@@ -110,7 +110,7 @@ def _is_repeatable(request: PreparedRequest) -> bool:
 
 
 class _MaxRetryError(urllib3.exceptions.MaxRetryError):
-    """Tells of the URL without the token in it."""
+    """Names the URL without the token in it."""
 
     def __init__(self, pool: Any, url: str | None, reason: Exception | None = None) -> None:
         super().__init__(pool, redacted(url or ""), reason)

@@ -10,7 +10,7 @@ from typing import Any, Self
 from tokenworker.credential import ACCESS_TOKEN, Credential, CredentialId, fingerprint
 from tokenworker.durations import Durations
 from tokenworker.reading.questions import ticket_name
-from tokenworker.reading.reader import TokenReader, signature
+from tokenworker.reading.reader import TokenReader, identify, signature
 
 _Flight = asyncio.Task[Credential]
 
@@ -45,7 +45,7 @@ class AsyncTokenReader:
 
     async def get_credential(self, account: str, name: str = ACCESS_TOKEN) -> Credential:
         """Return a credential that works, as `TokenReader.get_credential`."""
-        id_ = CredentialId(account, name)
+        id_ = identify(account, name)
         return self._reader.cache.fresh(id_) or await self._read(id_)
 
     async def sign_url(self, account: str, url: str, *, ticket: str = "jsapi") -> dict[str, Any]:
@@ -54,7 +54,7 @@ class AsyncTokenReader:
 
     async def reject(self, account: str, value: str, name: str = ACCESS_TOKEN) -> None:
         """Report that WeChat refused a value, as `TokenReader.reject`."""
-        id_, rejected = CredentialId(account, name), fingerprint(value)
+        id_, rejected = identify(account, name), fingerprint(value)
         del value  # error trackers show the variables of frames
         try:
             await asyncio.to_thread(self._reader.report, id_, rejected)

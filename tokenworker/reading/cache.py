@@ -94,9 +94,9 @@ class Cache:
         credential: Credential,
         left: float,
         asked_at: float,
-        version: Version = (0.0, 0.0),
+        version: Version,
         *,
-        in_doubt: bool = False,
+        in_doubt: bool,
     ) -> Credential:
         """Remember one that had `left` seconds to live, counted from before we asked.
 
@@ -108,7 +108,7 @@ class Cache:
         return credential
 
     def confirm(
-        self, id_: CredentialId, value: object, left: float, asked_at: float, *, in_doubt: bool = False
+        self, id_: CredentialId, value: object, left: float, asked_at: float, *, in_doubt: bool
     ) -> Credential | None:
         """Keep and return ours, if it is still the `value` in Redis and its end is where it was."""
         entry = self._entries.get(id_)

@@ -60,28 +60,33 @@ class Link:
             if isinstance(error, redis.TimeoutError):
                 raise  # a silence would only take as long once more
         # The network may have forgotten all connections of before, though Redis is well.
-        self._drop_idle()
+        self._client.connection_pool.disconnect(inuse_connections=False)
         return self._exchange(commands)
 
     def _exchange(self, commands: Sequence[Command]) -> list[Any]:
-        pipeline = self._client.pipeline(transaction=False)
-        for command in commands:
-            pipeline.execute_command(*command)  # type: ignore[no-untyped-call]
+        """Send all commands at once, as a pipeline does, but in half the time that it adds."""
+        pool = self._client.connection_pool
+        connection: Any = pool.get_connection()
         try:
-            return pipeline.execute(raise_on_error=False)
-        except (redis.RedisError, OSError):
-            raise
+            connection.send_packed_command(connection.pack_commands(commands))
+            return [_answer(connection) for _ in commands]
         except BaseException:
-            # A signal may come between two answers: the next would be taken for the one to another question.
-            self._drop_idle()
+            # Answers that are still to come would be taken for those to the next question.
+            connection.disconnect()
             raise
-
-    def _drop_idle(self) -> None:
-        self._client.connection_pool.disconnect(inuse_connections=False)
+        finally:
+            pool.release(connection)
 
     def close(self) -> None:
         """Close all connections."""
         self._client.close()
+
+
+def _answer(connection: Any) -> Any:
+    try:
+        return connection.read_response(disable_decoding=True)
+    except redis.ResponseError as error:
+        return error
 
 
 class _Unrested(AbstractConnection):

@@ -39,24 +39,32 @@ def ticket_name(type_: str) -> str:
     return _TICKETS[type_]
 
 
+def _is_ticket(id_: CredentialId) -> bool:
+    return id_.name in _TICKETS.values()
+
+
 @dataclass(frozen=True, slots=True)
-class State:
-    """What the state says; fields that are not there, nonsense, and what we may not read count as nothing."""
+class Answer:
+    """All that Redis says of a credential: a live one and the seconds it has left, or what is `wrong`; its state.
 
+    `asked_at` is by our clock, `now` by Redis's. Fields of the state that are not there, nonsense, and what we may not
+    read count as nothing.
+    """
+
+    id: CredentialId
     fields: dict[str, str]
-
-    @classmethod
-    def of(cls, answer: Any) -> State:
-        """Take the answer for the fields."""
-        texts = zip(_FIELDS, answer if isinstance(answer, list) else [], strict=False)
-        return cls({name: value.decode("utf-8", "replace") for name, value in texts if value})
+    asked_at: float
+    now: float = 0.0
+    credential: Credential | None = None
+    left: float = 0.0
+    wrong: str = ""
 
     def text(self, name: str) -> str:
-        """Return a field, or ""."""
+        """Return a field of the state, or ""."""
         return self.fields.get(name, "")
 
     def number(self, name: str) -> float:
-        """Return a field, or 0."""
+        """Return a field of the state, or 0."""
         return float(self.text(name)) if _NUMBER.fullmatch(self.text(name)) else 0.0
 
     @property
@@ -72,67 +80,51 @@ class State:
         """
         return self.number("resolved"), self.number("fetched_at")
 
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """All that Redis says of a credential: a live one and the seconds it has left, or what is `wrong`; its state.
-
-    `asked_at` is by our clock, `now` by Redis's.
-    """
-
-    id: CredentialId
-    state: State
-    asked_at: float
-    now: float = 0.0
-    credential: Credential | None = None
-    left: float = 0.0
-    wrong: str = ""
-
     def cooldown(self) -> float:
         """Return the seconds until the next fetch, after a failure; 0 when nothing is known."""
-        return max(0.0, self.state.number("retry_at") - self.now)
+        return max(0.0, self.number("retry_at") - self.now)
 
     def replaced_within(self, patience: float) -> float:
         """Return for how many seconds to wait for another one, since the last one was found dead just now."""
-        left = self.state.number("probed_at") + patience - self.now
+        left = self.number("probed_at") + patience - self.now
         # More than that means that the clock went back.
-        return left if self.state.text("probed_dead") and 0 < left <= patience else 0.0
+        return left if self.text("probed_dead") and 0 < left <= patience else 0.0
 
     def probed_alive(self, interval: float) -> bool:
         """Return whether a worker probed it less than `interval` seconds ago, and found that it works."""
-        probed = self.credential and self.state.text("probed_alive") == self.credential.fingerprint
-        return bool(probed) and 0 <= self.now - self.state.number("probed_at") < interval
+        probed = self.credential and self.text("probed_alive") == self.credential.fingerprint
+        return bool(probed) and 0 <= self.now - self.number("probed_at") < interval
 
     def fetched_within(self, seconds: float) -> bool:
         """Return whether it is one that nobody can probe, and a worker fetched it again so lately."""
-        return self.id.name in _TICKETS.values() and 0 <= self.now - self.state.number("fetched_at") < seconds
+        return _is_ticket(self.id) and 0 <= self.now - self.number("fetched_at") < seconds
 
     def unavailable(self) -> TokenUnavailable:
-        """Say why there is none that may be used."""
+        """Return the error that says why there is none that may be used."""
         return unavailable(
             self.id,
-            self.wrong or self._refused() or self.state.text("error") or self._absent(),
-            errcode=int(self.state.number("errcode")) or None,
-            hint=self.state.text("hint"),
-            since=self.state.number("failed_at") or None,
+            self.wrong or self._refused() or self.text("error") or self._absent(),
+            errcode=int(self.number("errcode")) or None,
+            hint=self.text("hint"),
+            since=self.number("failed_at") or None,
             retry_in=self.cooldown() or None,
         )
 
     def _refused(self) -> str:
-        """Say why one that is there can't be used: only one that WeChat refused is that."""
+        """Return why one that is there can't be used: only one that WeChat refused is that."""
         if self.credential is None:
             return ""
-        if self.state.text("probe_error"):
-            return f"WeChat refused it, and it can't be tested: {self.state.text('probe_error')}"
-        if self.state.number("early_deaths") > _MANY_DEATHS:
+        if self.text("probe_error"):
+            return f"WeChat refused it, and it can't be tested: {self.text('probe_error')}"
+        if self.number("early_deaths") > _MANY_DEATHS:
             return "WeChat refused it, and since so many died early, a worker tests it once in 10 minutes only"
-        mended = "fetched it again" if self.id.name in _TICKETS.values() else "tested or replaced it"
+        mended = "fetched it again" if _is_ticket(self.id) else "tested or replaced it"
         return f"WeChat refused it, and no worker has {mended} yet; does one run?"
 
     def _absent(self) -> str:
-        if self.state.text("probed_dead"):
+        if self.text("probed_dead"):
             return "WeChat refused it, and another one is on its way"
-        if self.state.text("fetched_at"):
+        if self.text("fetched_at"):
             return "it expired; does a worker run?"
         if self.id.name == ACCESS_TOKEN:
             return "nobody keeps a token for this appid here; is it in the accounts, and does a worker run?"
@@ -140,7 +132,7 @@ class Answer:
 
 
 def unavailable(id_: CredentialId, reason: str, **facts: Any) -> TokenUnavailable:
-    """Say why there is no such credential."""
+    """Return the error that says why there is no such credential."""
     what = "token" if id_.name == ACCESS_TOKEN else excerpt(id_.name)
     return TokenUnavailable(reason, id_.account, credential=what, **facts)
 
@@ -167,7 +159,7 @@ class Questions:
         """Return all that is known."""
         asked_at = self._clock()
         *answers, fields = self._link.ask(look_at(self._keys, id_))
-        return _read(id_, self._keys.value(id_), asked_at, answers, State.of(fields))
+        return _read(id_, self._keys.value(id_), asked_at, answers, _texts(fields))
 
     def report(self, id_: CredentialId, rejected: str) -> None:
         """Note in its state that WeChat refused the one with this fingerprint, and have a worker look at it."""
@@ -205,28 +197,33 @@ def look_at(keys: Keys, id_: CredentialId) -> list[Command]:
     return [("PTTL", value), ("GET", value), ("TIME",), ("HMGET", keys.state(id_), *_FIELDS)]
 
 
-def _read(id_: CredentialId, key: str, asked_at: float, answers: list[Any], state: State) -> Answer:
+def _read(id_: CredentialId, key: str, asked_at: float, answers: list[Any], fields: dict[str, str]) -> Answer:
     refused = next((answer for answer in answers if isinstance(answer, redis.ResponseError)), None)
     if refused:
         wrong = f"Redis does not let us read {key} with PTTL, GET and TIME: {refusal(refused)}"
-        return Answer(id_, state, asked_at, wrong=wrong)
+        return Answer(id_, fields, asked_at, wrong=wrong)
     life, value, (seconds, microseconds) = answers
     now = int(seconds) + int(microseconds) / 1e6
-    wrong = _fault(key, life, value)
+    wrong = _fault(id_, key, life, value)
     if value is None or wrong:
-        return Answer(id_, state, asked_at, now, wrong=wrong)
+        return Answer(id_, fields, asked_at, now, wrong=wrong)
     # Less than nothing: the key appeared between the commands.
     left = max(0, life) / 1000
-    return Answer(id_, state, asked_at, now, Credential(value.decode(), now + left), left)
+    return Answer(id_, fields, asked_at, now, Credential(value.decode(), now + left), left)
 
 
-def _fault(key: str, life: int, value: bytes | None) -> str:
+def _texts(fields: Any) -> dict[str, str]:
+    texts = zip(_FIELDS, fields if isinstance(fields, list) else [], strict=False)
+    return {name: value.decode("utf-8", "replace") for name, value in texts if value}
+
+
+def _fault(id_: CredentialId, key: str, life: int, value: bytes | None) -> str:
     if value is None:
         return ""
     if life == -1:
         return f"{key} never expires, so it is no worker that wrote it"
     if not looks_issued(value.decode("ascii", "replace")):
-        kind = "ticket" if key.endswith("_ticket") else "token"
+        kind = "ticket" if _is_ticket(id_) else "token"
         return f"what {key} holds is no {kind}: did another program or version write it?"
     return ""
 

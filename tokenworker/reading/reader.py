@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any, Self
 
 from tokenworker.credential import ACCESS_TOKEN, Credential, CredentialId, fingerprint
@@ -21,6 +22,9 @@ from tokenworker.store.keys import Keys
 #: Who waits for one that is on its way looks after so many seconds, and ever more rarely.
 _FIRST_PAUSE = 0.01
 _LONGEST_PAUSE = 0.2
+
+#: Finds the id of before, which is found in dicts in half the time of an equal one.
+identify = lru_cache(maxsize=1024)(CredentialId)
 
 
 class TokenReader:
@@ -66,7 +70,7 @@ class TokenReader:
 
     def get_credential(self, account: str, name: str = ACCESS_TOKEN) -> Credential:
         """Return a credential that works, by the last part of its Redis key, as `get_token`."""
-        id_ = CredentialId(account, name)
+        id_ = identify(account, name)
         return self.cache.fresh(id_) or self._read(id_)
 
     def sign_url(self, account: str, url: str, *, ticket: str = "jsapi") -> dict[str, Any]:
@@ -80,7 +84,7 @@ class TokenReader:
         """
         rejected = fingerprint(value)
         del value  # error trackers show the variables of frames
-        self.report(CredentialId(account, name), rejected)
+        self.report(identify(account, name), rejected)
 
     def report(self, id_: CredentialId, rejected: str) -> None:
         """Report the value with this fingerprint, as `reject`."""
@@ -136,7 +140,7 @@ class TokenReader:
         if known:
             return known
         answer = self._questions.look(id_)
-        newer = self.cache.newer(id_, answer.state.version)
+        newer = self.cache.newer(id_, answer.version)
         if newer:
             self._questions.doubt(id_)
             return newer
@@ -144,22 +148,20 @@ class TokenReader:
 
     def _keep(self, answer: Answer, rejection: Rejection | None) -> Credential | None:
         """Keep what Redis has and return it, if it may be used."""
-        state = answer.state
-        self.cache.bury(answer.id, state.text("probed_dead"))
-        if not answer.credential or not self._is_good(answer, answer.credential.fingerprint, rejection):
+        self.cache.bury(answer.id, answer.text("probed_dead"))
+        found = answer.credential
+        if found is None or not self._is_good(answer, found.fingerprint, rejection):
             return None
-        return self.cache.keep(
-            answer.id, answer.credential, answer.left, answer.asked_at, state.version, in_doubt=state.in_doubt
-        )
+        return self.cache.keep(answer.id, found, answer.left, answer.asked_at, answer.version, in_doubt=answer.in_doubt)
 
     def _is_good(self, answer: Answer, name: str, rejection: Rejection | None) -> bool:
         """Return whether WeChat did not refuse it, or a worker knows better."""
-        if name == answer.state.text("probed_dead"):
+        if name == answer.text("probed_dead"):
             return False
         if rejection is None or name != rejection.fingerprint:
             return True
-        since = self._clock() - rejection.at
-        good = answer.probed_alive(self._durations.report_interval) or answer.fetched_within(since)
+        age = answer.asked_at - rejection.at
+        good = answer.probed_alive(self._durations.report_interval) or answer.fetched_within(age)
         if good:
             self.cache.absolve(answer.id)
         return good
