@@ -262,6 +262,15 @@ def test_a_token_that_is_voided_early_is_followed_by_a_new_one(corp: Corp) -> No
     assert corp.probe(corp.token()) == 0
 
 
+def test_a_voided_token_may_still_be_handed_out_until_its_time_is_over(corp: Corp) -> None:
+    token = corp.token()
+    corp.control(f"accounts/{APPLICATION}/revoke", still_handed_out=True)
+    assert corp.token() == token
+    assert corp.probe(token) == 40014
+    corp.now += 7200
+    assert corp.probe(corp.token()) == 0
+
+
 def test_a_new_secret_begins_a_new_line_of_tokens(corp: Corp) -> None:
     token = corp.token()
     corp.sandbox.add_application(DEMO_CORPID, DEMO_AGENT, "another")
@@ -343,6 +352,8 @@ def test_an_application_is_added_changed_and_shown_over_http(corp: Corp) -> None
         {"corpid": OTHER_CORP, "agent": 7},
         {"corpid": "wx00000000000000ff", "agent": 7, "secret": "s3cret"},
         {"corpid": OTHER_CORP, "agent": "7", "secret": "s3cret"},
+        {"corpid": OTHER_CORP, "agent": -7, "secret": "s3cret"},
+        {"corpid": OTHER_CORP, "agent": True, "secret": "s3cret"},
         {"corpid": OTHER_CORP, "agent": 7, "secret": "s3cret", "trusted_ips": ["x"]},
     ],
 )
