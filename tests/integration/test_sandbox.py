@@ -625,6 +625,7 @@ def test_a_flap_refuses_a_valid_token_on_business_calls_only(http: requests.Sess
         {},
         {"kind": "nonsense"},
         {"kind": "hang", "second": 1},
+        {"kind": "hang", "status": 502},
         {"kind": "hang", "times": "2"},
         {"kind": "hang", "times": 0},
         {"kind": "hang", "seconds": -1},

@@ -1,10 +1,12 @@
 """WeCom's tokens and tickets at the look-alike, over real HTTP and on an injected clock."""
 
 import re
-import threading
+import socket
+import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -68,12 +70,27 @@ class Corp:
     def ticket(self, path: str, token: str | None = None) -> dict[str, Any]:
         return self.call(path, access_token=self.token() if token is None else token, **TICKETS[path])
 
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Ask for a token and wait, without an end, for the answer."""
+        url = urlsplit(self.sandbox.url)
+        with socket.create_connection((url.hostname, url.port), timeout=2) as caller:
+            caller.sendall(b"GET /cgi-bin/gettoken HTTP/1.1\r\nHost: sandbox\r\n\r\n")
+            yield
+
     def second_agent(self) -> str:
         self.sandbox.add_application(DEMO_CORPID, 1000003, "s3cret")
         return self.token(corpsecret="s3cret")
 
     def word(self, value: str) -> str:
         return self.sandbox.verdict(value).verdict
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 5
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
 
 
 @pytest.fixture
@@ -188,17 +205,11 @@ def test_a_reset_lifts_the_ban(start: Callable[..., Corp]) -> None:
 
 def test_more_calls_at_a_time_than_there_may_be_are_45033(start: Callable[..., Corp]) -> None:
     corp = start(wecom_parallel_limit=2)
-    corp.sandbox.fault("delay", seconds=0.3, times=None, path="gettoken")
-    ready = threading.Barrier(3)
-
-    def call() -> int:
-        ready.wait()
-        return int(corp.answer()["errcode"])
-
-    with ThreadPoolExecutor(3) as pool:
-        calls = [pool.submit(call) for _ in range(3)]
-    assert sorted(each.result() for each in calls) == [0, 0, 45033]
-    assert corp.answer()["errcode"] == 0
+    corp.sandbox.fault("hang", seconds=None, times=2, path="gettoken")
+    with corp.hold(), corp.hold():
+        wait_until(lambda: not corp.sandbox.faults.describe())
+        assert corp.answer()["errcode"] == 45033
+    wait_until(lambda: corp.answer()["errcode"] == 0)
 
 
 # Use
@@ -259,6 +270,15 @@ def test_a_token_that_is_voided_early_is_followed_by_a_new_one(corp: Corp) -> No
     token = corp.token()
     assert corp.control(f"accounts/{APPLICATION}/revoke") == {"revoked": 1}
     assert (corp.word(token), corp.probe(token)) == ("superseded", 40014)
+    assert corp.probe(corp.token()) == 0
+
+
+def test_a_voided_token_may_still_be_handed_out_until_its_time_is_over(corp: Corp) -> None:
+    token = corp.token()
+    corp.control(f"accounts/{APPLICATION}/revoke", still_handed_out=True)
+    assert corp.token() == token
+    assert corp.probe(token) == 40014
+    corp.now += 7200
     assert corp.probe(corp.token()) == 0
 
 
@@ -343,6 +363,8 @@ def test_an_application_is_added_changed_and_shown_over_http(corp: Corp) -> None
         {"corpid": OTHER_CORP, "agent": 7},
         {"corpid": "wx00000000000000ff", "agent": 7, "secret": "s3cret"},
         {"corpid": OTHER_CORP, "agent": "7", "secret": "s3cret"},
+        {"corpid": OTHER_CORP, "agent": -7, "secret": "s3cret"},
+        {"corpid": OTHER_CORP, "agent": True, "secret": "s3cret"},
         {"corpid": OTHER_CORP, "agent": 7, "secret": "s3cret", "trusted_ips": ["x"]},
     ],
 )

@@ -46,6 +46,8 @@ class Application(Holder):
     sort = "application"
 
     def __init__(self, corp: Corp, agent: int, rules: Rules, kinds: Iterable[type[Slot]]) -> None:
+        if not str(agent).isdecimal():
+            raise InputError("An agent is a number, for example 1000002.")
         super().__init__(f"{corp.id}/{agent}", rules, kinds)
         self.corp = corp
         self.agent = agent

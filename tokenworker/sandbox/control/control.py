@@ -27,7 +27,7 @@ class Control(Wire):
         return given
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
-        """Say in a sentence what was wrong."""
+        """Answer with a sentence that tells what was wrong."""
         error = kwargs["exc_info"][1]
         if isinstance(error, InputError):
             status_code = 404 if isinstance(error, UnknownAccountError) else 400
