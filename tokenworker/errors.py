@@ -29,7 +29,7 @@ from typing import Any
 from tokenworker.redaction import discreet, masked
 
 #: What brackets can hold: numbers, and texts such as an appid.
-_FACT = r'[a-z_]+=(?:[\w.+-]+|"[\w.:-]+")'
+_FACT = r'[a-z_]+=(?:[\w.+-]+|"[\w./:-]+")'
 _FACTS = re.compile(rf" \[({_FACT}(?: {_FACT})*)\]\Z", re.ASCII)
 
 

@@ -8,9 +8,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from support.credentials import put
 from support.pages import ALL, APPID, Block
 from support.processes import ROOT, RedisServer
-from support.readers import put
 
 from tokenworker.store.store import Store
 

@@ -17,7 +17,6 @@ import redis
 from conversation import SDKS, Conversation
 from support.processes import RedisServer
 from support.targets import look, token_of
-from tokenworker.wechat.api import WeChat
 
 from tokenworker.accounts.account import Account
 from tokenworker.credential import CredentialId
@@ -27,6 +26,7 @@ from tokenworker.refresh.keeper import Keeper
 from tokenworker.sandbox import Rules, Sandbox
 from tokenworker.secret import Secret
 from tokenworker.store.store import Store
+from tokenworker.wechat.source import WeChat
 from tokenworker.wechat.transport import Transport
 
 pytestmark = pytest.mark.conformance
@@ -87,7 +87,7 @@ def account(sdk: Sdk) -> Account:
 
 @pytest.fixture
 def keeper(store: Store, sandbox: Sandbox) -> Keeper:
-    source = WeChat(Transport(), (sandbox.url,), DURATIONS.fetch_timeout)
+    source = WeChat(Transport(), {"wechat": (sandbox.url,)}, DURATIONS.fetch_timeout)
     return Keeper(store, Fetcher(store, source, DURATIONS), DURATIONS)
 
 
@@ -168,7 +168,7 @@ def test_with_its_own_refresh_off_it_can_not_fetch_even_when_there_is_no_token(
 def test_without_our_copy_it_fetches_so_that_what_is_counted_here_counts(
     keeper: Keeper, account: Account, sandbox: Sandbox, run: Callable[[str], Conversation]
 ) -> None:
-    keeper.refresh(replace(account, publish=()))
+    keeper.refresh(token_of(replace(account, publish=())))
 
     assert run("on").ask() == "0"
     assert sandbox.counts(APPID, "token").minted == 1

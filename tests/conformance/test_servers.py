@@ -19,7 +19,9 @@ from support.targets import look
 
 from tokenworker import AsyncTokenReader, TokenReader
 from tokenworker.cli.up.embedded import server_binary
+from tokenworker.credential import CredentialId
 from tokenworker.sandbox import Sandbox
+from tokenworker.store.inspection import Inspection
 from tokenworker.store.store import Store, connect
 from tokenworker.worker.redisbroker import SMALLEST_QUEUE, SMALLEST_STORE
 
@@ -77,7 +79,7 @@ def test_every_server_holds_and_serves_tokens(old_server: RedisServer) -> None:
     with closing(connect(old_server.url)) as client, TokenReader(old_server.url) as reader:
         store = Store(client)
         put(store)
-        store.trial("wx1")
+        Inspection(client).trial(CredentialId("wx1"))
         reader.reject("wx1", "token-of-wx1")
 
         assert asyncio.run(read()) == "token-of-wx1"
@@ -107,6 +109,8 @@ def test_the_queue_works_on_servers_that_are_new_enough_and_the_others_are_named
 WITH_REDIS_PY = """
 import asyncio, sys, redis
 from tokenworker import AsyncTokenReader, TokenReader
+from tokenworker.credential import CredentialId
+from tokenworker.store.inspection import Inspection
 from tokenworker.store.store import Store, connect
 from tokenworker.credential import Credential
 

@@ -18,7 +18,7 @@ from support.pages import APPID, RUNNABLE, URL, WECOM, Block, blocks
 from support.processes import RedisServer, Stack, free_port, wait_for
 
 from tokenworker import TokenReader
-from tokenworker.accounts.account import load_accounts
+from tokenworker.accounts.file import load_accounts
 from tokenworker.sandbox import DEMO_SECRET, Sandbox
 
 #: A token of long ago, and what an application of WeCom has.

@@ -23,7 +23,8 @@ _APPID = re.compile(r"(?![0-9a-fA-F]{32}\Z)[A-Za-z0-9_-]{1,64}")
 _SECRET = re.compile(r"[!#-&(-~]{1,512}")
 #: No quotes and no lines, which the content of the file has, and no AppSecret.
 PATH = re.compile(r"""(?![0-9a-fA-F]{32}\Z)[^"'\x00-\x1f\x7f]+""")
-_AGENT = re.compile(r"[A-Za-z0-9_-]{1,64}")
+#: Shorter than any secret.
+_CORPID = _AGENT = re.compile(r"[A-Za-z0-9_-]{1,31}")
 _COMMON = ("secret", "secret_file", "secret_env", "name", "type", "keep", "leeway", "publish", "quota")
 #: The fields that only accounts of a type have.
 _OWN: dict[Type, tuple[str, ...]] = {
@@ -61,7 +62,7 @@ def contradictions(table: Mapping[str, Any]) -> list[Fault]:
 
 def parse_account(table: Mapping[str, Any], environ: Mapping[str, str], faults: list[Fault]) -> Account:
     """Make an account of a table; of no use when that adds to `faults`. What is not in the table is no fault."""
-    secret_file = table.get("secret_file")
+    secret_file, secret_env = table.get("secret_file"), table.get("secret_env")
     return Account(
         id=_id(table, faults),
         secret=_secret(table, environ, faults),
@@ -71,7 +72,7 @@ def parse_account(table: Mapping[str, Any], environ: Mapping[str, str], faults: 
         publish=_publish(table, faults) + _token_key(table, faults),
         secret_file=Path(secret_file) if isinstance(secret_file, str) else None,
         quota=_quota(table, faults),
-        secret_env=table.get("secret_env"),
+        secret_env=secret_env if isinstance(secret_env, str) else None,
         type=_type(table, faults),
         keep=_keep(table, faults),
     )
@@ -97,7 +98,7 @@ def _id(table: Mapping[str, Any], faults: list[Fault]) -> str:
     if _type(table, []) != "wecom":
         return _appid(table, faults)
     corpid, agent = table.get("corpid", ""), table.get("agent", "")
-    if "corpid" in table and not (isinstance(corpid, str) and _APPID.fullmatch(corpid)):
+    if "corpid" in table and not (isinstance(corpid, str) and _CORPID.fullmatch(corpid)):
         faults.append(("corpid", "must be a corpid as WeCom shows it, for example ww0123456789abcdef"))
         corpid = ""
     if "agent" in table and not (type(agent) in (int, str) and _AGENT.fullmatch(str(agent))):

@@ -71,4 +71,6 @@ def _from_first_sight(
         refresh_at = max(refresh_at, taken_at + again)
     # What WeChat handed out just now works, whatever we counted.
     readable = max(end, refresh_at + again) if same and taken_at >= end else end
-    return Lifetime(end, readable + target.kind.grace * second, refresh_at, repeated)
+    expires_at = readable + target.kind.grace * second
+    # Asked for again when it goes, at the latest: some have no grace.
+    return Lifetime(end, expires_at, min(refresh_at, expires_at), repeated)

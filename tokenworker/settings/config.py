@@ -150,13 +150,14 @@ def _read(environ: Mapping[str, str], faults: list[str]) -> Config:
     sandbox = made_up if not accounts_file and not _given(environ) else None
     # Whatever else is set: the sandbox's account exists nowhere else.
     where = "TOKENWORKER_SANDBOX" if sandbox else "WECHAT_API_URL"
-    wecom = "TOKENWORKER_SANDBOX" if sandbox else "WECOM_API_URL"
+    api_urls = check_api(sandbox or set_.get(where, DEFAULT_API_URL), where, faults)
+    wecom = set_.get("WECOM_API_URL", DEFAULT_WECOM_URL)
     return Config(
         redis_url=redis_url,
         broker_url=broker_url,
         result_backend=result_backend,
-        api_urls=check_api(sandbox or set_.get(where, DEFAULT_API_URL), where, faults),
-        wecom_urls=check_api(sandbox or set_.get(wecom, DEFAULT_WECOM_URL), wecom, faults),
+        api_urls=api_urls,
+        wecom_urls=api_urls if sandbox else check_api(wecom, "WECOM_API_URL", faults),
         proxy=check_proxy(set_.get("WECHAT_PROXY"), faults),
         prefix=_prefix(set_.get("TOKENWORKER_PREFIX") or running.get("prefix", "tokenworker"), faults),
         leeway=_number(set_, "TOKENWORKER_LEEWAY", faults),

@@ -94,3 +94,5 @@ class Reconciler:
 
     def _clear(self, id_: CredentialId) -> None:
         self._store.records.clear(id_, self._durations.lease + self._durations.grace)
+        if id_.account not in self._registry.accounts:
+            self._store.notes.rename({id_.account: ""})

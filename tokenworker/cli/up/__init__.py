@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from types import FrameType
 from typing import Any
@@ -24,7 +24,7 @@ from tokenworker.errors import StoreUnavailable
 from tokenworker.settings.config import RUN_FILE, Config
 from tokenworker.store.store import Store, connect
 from tokenworker.worker import redisbroker
-from tokenworker.worker.status import survey
+from tokenworker.worker.status import Status, survey
 
 __all__ = ["ChildFailed", "FolderUnusable", "NoServer", "PortTaken", "Ports", "run"]
 
@@ -132,7 +132,7 @@ def _pass_on_heartbeat(plan: Plan) -> None:
             plan.config.heartbeat_file.touch()
 
 
-def _look(store: Store, durations: Durations) -> tuple[Sequence[Mapping[str, Any]], str | None]:
+def _look(store: Store, durations: Durations) -> tuple[Sequence[Status], str | None]:
     try:
         return survey(store, durations), store.notes.accounts_error()
     except StoreUnavailable as error:
