@@ -20,6 +20,7 @@ from tokenworker import TokenReader
 from tokenworker.sandbox import DEMO_APPID, DEMO_SECRET, Rules, Sandbox
 
 KEY = f"tokenworker:{{{DEMO_APPID}}}:access_token"
+STATE = f"{KEY}:state"
 
 
 def foreign_app(url: str) -> Celery:
@@ -159,7 +160,7 @@ def test_an_ip_off_the_whitelist_is_named(stack: Stack, client: redis.Redis, san
     sandbox.add_account(DEMO_APPID, whitelist=["203.0.113.9"])
     stack.worker()
 
-    hint = wait_for(lambda: client.hget(f"tokenworker:{{{DEMO_APPID}}}:state", "hint"))
+    hint = wait_for(lambda: client.hget(STATE, "hint"))
     assert b"add 127.0.0.1 to the IP whitelist" in hint
 
 
@@ -170,7 +171,7 @@ def test_what_worked_goes_on_working_while_wechat_is_down(stack: Stack, client: 
     sandbox.fault("status", status=502, times=None)
     with foreign_app(stack.environ["REDIS_URL"]) as app:
         app.send_task("tokenworker.refresh_token", kwargs={"early": True}, queue="tokenworker")
-        wait_for(lambda: client.hget(f"tokenworker:{{{DEMO_APPID}}}:state", "error"))
+        wait_for(lambda: client.hget(STATE, "error"))
 
         assert client.get(KEY) == before
         assert int(client.pttl(KEY)) > 10_000

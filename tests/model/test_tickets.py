@@ -20,9 +20,9 @@ from support.clock import ClockedServer
 
 from model.tickets import TICKET, TOKEN, BrokenPromiseError, TicketWorld
 from model.workers import END
-from tokenworker.credentials.kind import Kind
+from tokenworker.errors import FetchError
 from tokenworker.refresh.causes import Demand
-from tokenworker.refresh.fetcher import Fetcher
+from tokenworker.refresh.fetcher import Attempt, Fetcher, Refused
 
 SECONDS = st.sampled_from([1.3, 16.2, 61.9, 303.3, 3707.7, 6601.1])
 STOP = st.sampled_from([END, "take_lease", "acquire", "begin", "answer", "commit", "fail", "release"])
@@ -123,51 +123,29 @@ def test_the_promises_hold_for_a_ticket_whatever_happens(clocked: ClockedServer)
     )
 
 
-def _live_through(world: TicketWorld) -> None:
-    """Let a ticket live for ten lives."""
-    try:
-        for _ in range(10):
-            world.come_to_rest()
-            world.pass_time(7200)
-        world.come_to_rest()
-    finally:
-        world.close()
-
-
-def test_the_model_finds_a_ticket_whose_clock_a_repeat_restarts(
-    clocked: ClockedServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    world = TicketWorld(clocked)
-    object.__setattr__(world._ticket, "kind", _with(world._ticket.kind, counts_from_first_sight=False, grace=0.0))
+def test_the_model_finds_a_ticket_whose_clock_a_repeat_restarts(clocked: ClockedServer) -> None:
+    world = TicketWorld(clocked, ticket_dies_at_window_end=True)
     world.come_to_rest()
+    world.alter(counts_from_first_sight=False)
+    world.pass_time(3600)
 
-    with pytest.raises(BrokenPromiseError):
-        for _ in range(5):
-            world.pass_time(3600)
-            world.refresh(0, Demand(early=True))
-            world.check()
+    with pytest.raises(BrokenPromiseError, match="at WeChat"):
+        world.refresh_and_check(Demand(early=True))
     world.close()
 
 
-def test_the_model_finds_a_refused_token_that_counts_as_a_failure(
+def test_the_model_finds_a_refused_token_that_counts_as_a_failure_of_the_ticket(
     clocked: ClockedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Fetcher, "_refuse", lambda self, attempt, failure, *_, **__: _raise(self, attempt, failure))
+    def refuse(fetcher: Fetcher, attempt: Attempt, failure: FetchError, _: object, *, lost: bool) -> Refused:
+        raise fetcher._failed(attempt, failure, lost=lost)
+
+    monkeypatch.setattr(Fetcher, "_refuse", refuse)
     world = TicketWorld(clocked)
     world.come_to_rest()
     world.revoke_token()
     world.lose(TICKET)
 
-    with pytest.raises(BrokenPromiseError):
+    with pytest.raises(BrokenPromiseError, match="fetches for"):
         world.come_to_rest()
     world.close()
-
-
-def _with(kind: Kind, **changes: Any) -> Kind:
-    from dataclasses import replace  # noqa: PLC0415
-
-    return replace(kind, **changes)
-
-
-def _raise(fetcher: Fetcher, attempt: Any, failure: Any) -> None:
-    raise fetcher._failed(attempt, failure)

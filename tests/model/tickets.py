@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import redis
@@ -114,6 +115,8 @@ class TicketWorld:
         self._made: list[str] = []
         self._causes = 1
         self._seen: set[tuple[float, float]] = set()
+        #: Workers whose lease ended before their work, as far as that gives cause for a fetch.
+        self._overtaken: set[int] = set()
         self.workers = [Worker() for _ in range(2)]
         self._keepers = [self._keeper(worker) for worker in self.workers]
 
@@ -135,6 +138,7 @@ class TicketWorld:
         """Have an idle worker handle a message about the ticket, up to a stop."""
         demand = demand or Demand()
         self._causes += demand.early
+        self._overtaken.discard(number)
         self.workers[number].start(lambda: self._handle(self._keepers[number], demand), stop_at)
 
     def _handle(self, keeper: Keeper, demand: Demand) -> None:
@@ -191,11 +195,23 @@ class TicketWorld:
         self._causes += id_ == TOKEN
 
     def pass_time(self, seconds: float) -> None:
-        """Let time pass."""
+        """Let time pass; who is stopped may lose his lease: another one fetches, and his own commit is refused."""
         self.look()
+        overtaken = {number for number, worker in enumerate(self.workers) if worker.busy} - self._overtaken
+        self._causes += 2 * len(overtaken)
+        self._overtaken |= overtaken
         self._clock.pass_by(seconds)
         self._client.scan(count=1000)
         self.look()
+
+    def alter(self, **rules: Any) -> None:
+        """Have the product go by other rules for tickets than WeChat does."""
+        self._ticket = replace(self._ticket, kind=replace(self._ticket.kind, **rules))
+
+    def refresh_and_check(self, demand: Demand) -> None:
+        """Handle a message to its end, and compare."""
+        self.refresh(0, demand)
+        self.check()
 
     # What must hold
 

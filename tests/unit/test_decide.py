@@ -421,21 +421,33 @@ def test_force_is_only_for_a_dead_token_that_wechat_hands_out_again(
     assert must_force(replace(FRESH, **changes), cause, DURATIONS) is force  # type: ignore[arg-type]
 
 
-# What counts from the first sight of a value
+# What counts from the first sight of a value; moments are seconds after a first fetch of which nothing was known.
+
+START = 1_800_000_000.0
+
+
+def fetched(it: Target, *values: tuple[float, str], seconds: float = 7200, **settings: float) -> Lifetime:
+    """Return the lifetime of the last one of these values, each handed out at its moment with so long to live."""
+    before, found = FIRST, Lifetime(0, 0, 0)
+    for moment, value in values:
+        durations = replace(DURATIONS, second=settings.get("second", 1.0))
+        found = lifetime(it, Issued(value, seconds), before, START + moment, durations, settings.get("leeway"))
+        before = replace(
+            FIRST,
+            fingerprint=fingerprint(value),
+            fetched_at=START + moment,
+            refresh_at=found.refresh_at,
+            ends_at=found.ends_at,
+            born_after=found.born_after,
+        )
+    moments = [found.ends_at, found.expires_at, found.refresh_at, found.born_after]
+    # The leeway is up to 7 % less, by the account: for this one a fraction of a second.
+    return Lifetime(*(round(moment - START, 1) for moment in moments))
 
 
 def again(it: Target, *moments: float) -> Lifetime:
-    """Return the lifetime of a value that WeChat handed out at these moments, each time with 7200 s to live."""
-    before, found = FIRST, life(it, at=moments[0])
-    for moment in moments[1:]:
-        before = seen(found)
-        found = life(it, before=before, at=moment)
-    return found
-
-
-def seen(found: Lifetime, value: str = "token") -> Snapshot:
-    """Return what is known of a value once it is committed."""
-    return replace(FIRST, fingerprint=fingerprint(value), ends_at=found.ends_at, repeated=found.repeated)
+    """Return the lifetime of a value that WeChat handed out at these moments."""
+    return fetched(it, *((moment, "one") for moment in moments))
 
 
 COUNTED = [
@@ -445,81 +457,84 @@ COUNTED = [
 ]
 
 
-@pytest.mark.parametrize(("it", "leeway", "grace"), COUNTED)
-def test_what_is_seen_for_the_first_time_lives_as_long_as_wechat_says(it: Target, leeway: float, grace: float) -> None:
-    found = again(it, 1000.0)
-
-    assert found == Lifetime(8200.0, 8200.0 + grace, found.refresh_at, 0)
-    assert found.refresh_at == pytest.approx(8200 - leeway, abs=0.2)
+@pytest.mark.parametrize(("it", "leeway"), [counted.values[:2] for counted in COUNTED])
+def test_what_is_seen_for_the_first_time_ends_when_wechat_says_and_may_be_a_life_old(it: Target, leeway: float) -> None:
+    # Whoever knows nothing of the one before can't tell whether WeChat takes it any longer.
+    assert again(it, 0) == Lifetime(7200, 7200, 7200 - leeway, -7200)
 
 
 @pytest.mark.parametrize("leeway", [None, 100.0])
 def test_a_leeway_that_is_set_counts_there_too(leeway: float | None) -> None:
     own = replace(WECOM_TICKET, account=replace(WECOM, leeway=leeway))
 
-    assert life(own, leeway=200.0).refresh_at == pytest.approx(7200 - (leeway or 200), abs=0.2)
+    assert life(own, at=START, leeway=200.0).refresh_at - START == pytest.approx(7200 - (leeway or 200), abs=0.2)
 
 
-@pytest.mark.parametrize(("it", "leeway", "grace"), COUNTED)
-def test_a_repeat_in_the_middle_of_a_life_changes_nothing(it: Target, leeway: float, grace: float) -> None:
-    assert again(it, 0.0, 3600.0) == again(it, 0.0)
-    assert again(it, 0.0, 100.0, 3600.0, 7200 - leeway - 1.0) == again(it, 0.0)
-    assert again(it, 0.0).expires_at == 7200 + grace
+@pytest.mark.parametrize(("it", "leeway"), [counted.values[:2] for counted in COUNTED])
+def test_a_repeat_in_the_middle_of_a_life_changes_nothing(it: Target, leeway: float) -> None:
+    assert again(it, 0, 3600) == again(it, 0)
+    assert again(it, 0, 100, 3600, 7199 - leeway) == again(it, 0)
 
 
 def test_a_repeat_that_has_less_left_to_live_ends_sooner() -> None:
-    assert life(WECOM_TICKET, 1800, seen(again(WECOM_TICKET, 0.0)), 3600.0).ends_at == 5400
+    before = replace(FIRST, fingerprint=fingerprint("token"), ends_at=7200.0, refresh_at=6600.0)
+
+    assert life(WECOM_TICKET, 1800, before, 3600.0).ends_at == 5400
 
 
 @pytest.mark.parametrize(("it", "leeway", "grace"), COUNTED)
 def test_a_value_that_comes_again_near_its_end_is_asked_for_again_at_that_end(
     it: Target, leeway: float, grace: float
 ) -> None:
-    assert again(it, 0.0, 7201.0 - leeway) == Lifetime(7200.0, 7200.0 + grace, 7200.0, 1)
+    assert again(it, 0, 7201 - leeway) == Lifetime(7200, 7200 + grace, 7200, -7200)
 
 
 @pytest.mark.parametrize(("it", "leeway", "grace"), COUNTED)
 def test_a_value_that_comes_again_after_its_end_is_asked_for_each_minute_and_stays_readable(
     it: Target, leeway: float, grace: float
 ) -> None:
-    near = 7201.0 - leeway
-    for moment in (7200.0, 7260.0, 7320.0):
-        assert again(it, 0.0, near, moment) == Lifetime(7200.0, moment + 120 + grace, moment + 60, 1)
-    assert again(it, 0.0, near, 7200.0, 7260.0, 9000.0).expires_at == 9120 + grace
+    for moment in (7200.5, 7260, 7320):
+        assert again(it, 0, 7201 - leeway, moment) == Lifetime(7200, moment + 120 + grace, moment + 60, -7200)
 
 
 @pytest.mark.parametrize(("it", "leeway", "grace"), COUNTED)
-@pytest.mark.parametrize("moment", [7145.0, 7190.0, 7199.999])
+@pytest.mark.parametrize("moment", [7145.0, 7190.0, 7199.9])
 def test_a_value_that_comes_again_within_its_last_minute_is_asked_for_after_a_minute_or_when_it_goes(
     it: Target, leeway: float, grace: float, moment: float
 ) -> None:
-    found = again(it, 0.0, 7199.0 - leeway, moment)
+    found = again(it, 0, 7199 - leeway, moment)
 
-    assert found.ends_at == 7200
-    assert found.refresh_at == pytest.approx(min(moment + 60, 7200 + grace))
+    assert (found.ends_at, found.refresh_at) == (7200, min(moment + 60, 7200 + grace))
 
 
 @pytest.mark.parametrize(("it", "leeway", "grace"), COUNTED)
-def test_who_met_a_repeat_near_the_end_asks_for_the_next_value_at_its_end_and_not_before(
+def test_who_knows_when_a_value_began_asks_for_the_next_one_at_its_end_and_not_before(
     it: Target, leeway: float, grace: float
 ) -> None:
-    met = replace(seen(again(it, 0.0, 7201.0 - leeway)), fingerprint=fingerprint("the one before"))
+    near = 7201 - leeway
 
-    assert life(it, before=met, at=7200.0) == Lifetime(14_400.0, 14_400.0 + grace, 14_400.0, 1)
+    found = fetched(it, (0, "one"), (near, "one"), (7200, "two"))
+    assert found == Lifetime(14_400, 14_400 + grace, 14_400, near)
+    # And so on, for as long as the next ones come in time.
+    found = fetched(it, (0, "one"), (near, "one"), (7200, "two"), (14_401, "three"))
+    assert found == Lifetime(21_601, 21_601 + grace, 21_601, near + 7200)
 
 
-def test_another_value_before_the_end_begins_a_life_of_its_own() -> None:
-    met = replace(seen(again(WECOM_TICKET, 0.0)), fingerprint=fingerprint("the one before"))
+def test_who_comes_late_knows_no_more_when_a_value_began() -> None:
+    found = fetched(WECOM_TICKET, (0, "one"), (6601, "one"), (7200, "two"), (18_000, "three"))
 
-    assert life(WECOM_TICKET, before=met, at=6600.0) == again(WECOM_TICKET, 6600.0)
+    assert found == Lifetime(25_200, 25_200 + 300, 25_200 - 600, 13_801)
+
+
+def test_a_value_that_wechat_may_have_handed_out_for_long_is_not_readable_past_its_end() -> None:
+    """WeChat takes it while it hands it out, and for a life after that: so from 13,900 on it may not."""
+    assert fetched(WECHAT_TICKET, (-500, "one"), (6700, "two")).expires_at == 13_900
 
 
 def test_the_minutes_are_wechats_and_shrink_with_its_seconds() -> None:
-    quick = replace(DURATIONS, second=1 / 60)
-    near = seen(again(WECOM_TICKET, 0.0))
-    found = lifetime(WECOM_TICKET, Issued("token", 7200), near, 7200.0, quick, None)
+    found = fetched(WECOM_TICKET, (0, "one"), (6700, "one"), (7200.5, "one"), second=1 / 60)
 
-    assert found == Lifetime(7200.0, 7202.0 + 5, 7201.0, 1)
+    assert found == Lifetime(7200, 7202.5 + 5, 7201.5, -7200)
 
 
 # Reports of what can't be probed

@@ -223,7 +223,7 @@ class Fetcher:
             raise self._failed(attempt, failure, reissued_dead=name)
         life = lifetime(attempt.target, issued, before, taken_at, self._durations, self._leeway)
         facts = self._facts(attempt)
-        facts |= {"ends_at": life.ends_at, "repeated": life.repeated}
+        facts |= {"ends_at": life.ends_at, "born_after": life.born_after}
         if foreign(before, attempt.target, name, cause, self._durations):
             facts |= self._death(before)
         credential = Credential(issued.value, life.expires_at)

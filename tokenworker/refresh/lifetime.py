@@ -14,6 +14,8 @@ from tokenworker.store.state import Snapshot
 _SPREAD = 0.07
 #: WeChat's seconds between two looks for a new value while it goes on handing out the one whose time is over.
 _AGAIN = 60.0
+#: Who knows when a value began by so many times his leeway asks for the next one at its end, and not before.
+_IN_VAIN = 1.5
 
 
 @dataclass(frozen=True)
@@ -23,8 +25,8 @@ class Lifetime:
     ends_at: float
     expires_at: float
     refresh_at: float
-    #: Whether WeChat handed out the same value near its counted end, once at least: 0 or 1.
-    repeated: int = 0
+    #: Before that WeChat can't have begun to hand it out; 0 where that does not matter.
+    born_after: float = 0.0
 
 
 def lifetime(
@@ -55,22 +57,31 @@ def _leeway(target: Target, issued: Issued, durations: Durations, given: float |
 def _from_first_sight(
     target: Target, issued: Issued, before: Snapshot, taken_at: float, second: float, leeway: float
 ) -> Lifetime:
-    """Count from when the value was first seen: a repeat, with a whole life again, does not restart the clock.
-
-    Near its counted end WeChat may hand out the same value still: then it is asked again at that end, and now and
-    then after it, while the value stays readable. Who met that once does not ask before the end any more.
-    """
+    """Count from when the value was first seen: a repeat, with a whole life again, does not restart the clock."""
     fresh = taken_at + issued.expires_in
-    same = fingerprint(issued.value) == before.fingerprint and before.ends_at > 0
-    end = min(before.ends_at, fresh) if same else fresh
-    near = same and taken_at >= end - leeway
-    repeated = int(near or bool(before.repeated))
-    refresh_at = end if repeated else end - leeway
-    again = _AGAIN * second
-    if near:
-        refresh_at = max(refresh_at, taken_at + again)
-    # What WeChat handed out just now works, whatever we counted.
-    readable = max(end, refresh_at + again) if same and taken_at >= end else end
-    expires_at = readable + target.kind.grace * second
-    # Asked for again when it goes, at the latest: some have no grace.
-    return Lifetime(end, expires_at, min(refresh_at, expires_at), repeated)
+    grace, again = target.kind.grace * second, _AGAIN * second
+    if fingerprint(issued.value) != before.fingerprint or not before.ends_at:
+        born_after = _born_after(issued, before, taken_at)
+        # Sooner than at its end one asks only if there may be a new one by then.
+        early = leeway if taken_at - born_after > _IN_VAIN * leeway else 0.0
+        # WeChat takes a value while it hands it out, and for a whole life after that.
+        readable = min(fresh + grace, max(fresh, born_after + 2 * issued.expires_in))
+        return Lifetime(fresh, readable, fresh - early, born_after)
+    end = min(before.ends_at, fresh)
+    if taken_at < end - leeway:
+        return Lifetime(end, end, min(before.refresh_at, end), before.born_after)
+    # Near its end WeChat hands out the same one still. What it handed out just now works, whatever we counted: so it
+    # stays readable, and is asked for again at its end, and now and then after that.
+    refresh_at = max(end, taken_at + again)
+    known = max(end, taken_at + 2 * again) if taken_at >= end else end
+    readable = min(known + grace, max(end, fresh))
+    return Lifetime(end, readable, min(refresh_at, readable), before.born_after)
+
+
+def _born_after(issued: Issued, before: Snapshot, taken_at: float) -> float:
+    """Return the moment before which WeChat can't have begun to hand out a value that we see for the first time.
+
+    Not while it handed out the one before, nor sooner than a life after that one; nor more than a life ago.
+    """
+    bounds = (before.fetched_at, before.born_after and before.born_after + issued.expires_in)
+    return max(taken_at - issued.expires_in, *(bound for bound in bounds if bound <= taken_at), 0.0)

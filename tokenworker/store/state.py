@@ -27,7 +27,7 @@ class Facts(TypedDict, total=False):
     """The fields of the state that are written from here; scripts write the others. Moments are epoch seconds."""
 
     ends_at: float
-    repeated: int
+    born_after: float
     in_doubt_until: float
     in_doubt_since: float
     rejected: str
@@ -59,8 +59,8 @@ class State:
     refresh_at: float = 0.0
     #: When it ends by our count, for kinds that count from the first sight of a value.
     ends_at: float = 0.0
-    #: Whether WeChat handed out the same value near its counted end, once at least: 0 or 1.
-    repeated: int = 0
+    #: For those, too: before that WeChat can't have begun to hand out the value.
+    born_after: float = 0.0
     fencing: int = 0
     #: The last lease whose end is known; when it is not the last one taken, a fetch ended nobody knows how.
     resolved: int = 0
