@@ -13,6 +13,7 @@ import redis
 from hypothesis import settings
 from support.processes import RedisServer, Stack
 
+from tokenworker.credentials.target import Target
 from tokenworker.sandbox import DEMO_APPID, DEMO_SECRET, Rules, Sandbox
 from tokenworker.settings import config
 from tokenworker.store.store import Store
@@ -24,6 +25,13 @@ settings.load_profile("short")
 
 # The account that somebody tries this checkout with is not for the tests; those of .env set it again.
 config.ENV_FILE = Path(os.devnull)
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Name tests by what stays the same from one process to the next: several of them run side by side."""
+    if isinstance(val, Target):
+        return val.label
+    return getattr(val, "__name__", None) if callable(val) else None
 
 
 @pytest.fixture(scope="session")

@@ -664,6 +664,7 @@ def test_a_request_without_an_answer_is_ambiguous(endpoint: Endpoint, reply: Rep
 @pytest.mark.parametrize(
     ("url", "reason"),
     [(refusing_url(), "Connection refused"), (f"http://{NOWHERE}", "the host's name can't be resolved")],
+    ids=["refused", "no such host"],
 )
 def test_a_request_that_can_not_leave_is_not_ambiguous(endpoint: Endpoint, url: str, reason: str) -> None:
     with pytest.raises(NetworkError) as caught:
@@ -673,7 +674,7 @@ def test_a_request_that_can_not_leave_is_not_ambiguous(endpoint: Endpoint, url: 
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
-@pytest.mark.parametrize("url", [refusing_url(), f"http://{NOWHERE}"])
+@pytest.mark.parametrize("url", [refusing_url(), f"http://{NOWHERE}"], ids=["refused", "no such host"])
 def test_the_next_host_is_asked_when_the_first_can_not_be_reached(endpoint: Endpoint, url: str) -> None:
     with Server(GOOD) as second:
         assert wechat(url, second.url).fetch(account(endpoint)).value == TOKEN

@@ -304,7 +304,6 @@ def test_another_stable_token_before_its_time_is_the_work_of_somebody_else(
         (AGENT_TICKET, 95, HOUR),
         (replace(WECOM_TICKET, account=replace(WECOM, quota=200)), 190, DAY),
     ],
-    ids=str,
 )
 def test_a_part_of_the_quota_is_left_to_people(it: Target, fetches: int, period: float) -> None:
     assert budget(it) == (fetches, period)

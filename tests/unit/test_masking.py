@@ -20,7 +20,7 @@ def test_the_result_is_whole_as_json() -> None:
     assert loads(dumps(RESULT)) == {"appid": "wx1", "access_token": "t" * 136, "expires_in": 60}
 
 
-@pytest.mark.parametrize("show", [repr, str, saferepr, "{}".format, "%s".__mod__], ids=str)
+@pytest.mark.parametrize("show", [repr, str, saferepr, "{}".format, "%s".__mod__])
 def test_the_result_is_masked_as_text(show: object) -> None:
     assert show(RESULT) == "60 s left"  # type: ignore[operator]
 

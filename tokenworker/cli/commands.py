@@ -20,7 +20,7 @@ from tokenworker.cli.kept import Kept, absence
 from tokenworker.cli.selection import NothingChosen
 from tokenworker.cli.terminal import Terminal
 from tokenworker.credential import ACCESS_TOKEN
-from tokenworker.demo import DEMO_APPID, DEMO_SECRET
+from tokenworker.demo import DEMO_AGENT, DEMO_AGENT_SECRET, DEMO_APPID, DEMO_CORPID, DEMO_SECRET
 from tokenworker.errors import StoreUnavailable, TokenWorkerError
 from tokenworker.refresh.causes import Demand
 from tokenworker.settings.config import Config, read_dotenv
@@ -94,7 +94,7 @@ def up(redis_port: int | None, flower_port: int | None, sandbox_port: int | None
 
 @main.command()
 @click.argument("accounts", nargs=-1, metavar="[ACCOUNT]...")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object an account.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a credential.")
 def status(accounts: tuple[str, ...], as_json: bool) -> None:
     """Show how every ACCOUNT is, all by default; each by its appid or name."""
     from tokenworker.worker.status import survey  # noqa: PLC0415
@@ -103,8 +103,9 @@ def status(accounts: tuple[str, ...], as_json: bool) -> None:
         choice = held.selection()
         if not choice.kept:
             raise NothingChosen(choice.nothing)
-        chosen = {choice.one(account) for account in accounts} or choice.kept
+        chosen = list(dict.fromkeys(choice.one(account) for account in accounts) or choice.kept)
         ids = [id_ for id_ in held.store.schedule.ids() if id_.account in chosen]
+        ids.sort(key=lambda id_: chosen.index(id_.account))
         rows = survey(held.store, held.durations, ids)
         error = held.store.notes.accounts_error()
     if as_json:
@@ -234,6 +235,7 @@ def sandbox(host: str, port: int, time_scale: float, life: float | None, account
         platform = Platform(replace(rules, life=life or rules.life))
         for appid, secret in given:
             platform.add_account(appid, secret)
+        platform.add_application(DEMO_CORPID, DEMO_AGENT, DEMO_AGENT_SECRET)
     except (InputError, ValueError) as error:
         _fail(str(error))
     try:

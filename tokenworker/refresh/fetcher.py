@@ -306,7 +306,7 @@ class Attempt:
 
     @property
     def name(self) -> str:
-        """What logs call it: the account alone for its access token."""
+        """What logs call it."""
         return self.target.label
 
     @property
