@@ -103,9 +103,9 @@ def status(accounts: tuple[str, ...], as_json: bool) -> None:
         choice = held.selection()
         if not choice.kept:
             raise NothingChosen(choice.nothing)
-        chosen = list(dict.fromkeys(choice.one(account) for account in accounts) or choice.kept)
-        ids = [id_ for id_ in held.store.schedule.ids() if id_.account in chosen]
-        ids.sort(key=lambda id_: chosen.index(id_.account))
+        places = {choice.one(account): place for place, account in enumerate(accounts)}
+        ids = [id_ for id_ in held.store.schedule.ids() if not places or id_.account in places]
+        ids.sort(key=lambda id_: places.get(id_.account, 0))
         rows = survey(held.store, held.durations, ids)
         error = held.store.notes.accounts_error()
     if as_json:

@@ -14,6 +14,8 @@ from tokenworker.store.state import Snapshot
 _SPREAD = 0.07
 #: WeChat's seconds between two looks for a new value while it goes on handing out the one whose time is over.
 _AGAIN = 60.0
+#: WeChat counts from when a request arrives, and we from before it was sent: less than so many seconds apart.
+_LATENCY = 2.0
 #: Who knows when a value began by so many times his leeway asks for the next one at its end, and not before.
 _IN_VAIN = 1.5
 
@@ -62,11 +64,12 @@ def _from_first_sight(
     grace, again = target.kind.grace * second, _AGAIN * second
     if fingerprint(issued.value) != before.fingerprint or not before.ends_at:
         born_after = _born_after(issued, before, taken_at)
-        # Sooner than at its end one asks only if there may be a new one by then.
-        early = leeway if taken_at - born_after > _IN_VAIN * leeway else 0.0
         # WeChat takes a value while it hands it out, and for a whole life after that.
         readable = min(fresh + grace, max(fresh, born_after + 2 * issued.expires_in))
-        return Lifetime(fresh, readable, fresh - early, born_after)
+        # Sooner than just after its end one asks only if there may be a new one by then.
+        may_be_old = taken_at - born_after > _IN_VAIN * leeway
+        refresh_at = fresh - leeway if may_be_old else min(fresh + _LATENCY * second, readable)
+        return Lifetime(fresh, readable, refresh_at, born_after)
     end = min(before.ends_at, fresh)
     if taken_at < end - leeway:
         return Lifetime(end, end, min(before.refresh_at, end), before.born_after)
