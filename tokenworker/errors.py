@@ -133,10 +133,10 @@ class TokenUnavailable(TokenWorkerError):  # noqa: N818
         hint: str = "",
         since: float | None = None,
         retry_in: float | None = None,
-        credential: str = "token",
+        credential: str = "access_token",
     ) -> None:
         appid = masked(appid)  # somebody may have given a token in its place
-        text = f"no {credential} for {appid}: {reason}" if appid else reason
+        text = f"no {masked(credential)} for {appid}: {reason}" if appid else reason
         if hint:
             text += f" ({hint})"
         if retry_in is not None:

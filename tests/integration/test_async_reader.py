@@ -72,8 +72,8 @@ def test_every_credential_is_read_signed_with_and_reported(store: Store, server:
             await reader.reject("ww1/7", "ticket", "agent_ticket")
             with pytest.raises(TokenUnavailable, match="no agent_ticket for ww1/7: WeChat refused it"):
                 await reader.get_ticket("ww1/7", "agent")
-            with pytest.raises(WrongArgument, match="write jsapi, wx_card or agent"):
-                await reader.get_ticket("ww1/7", "card")
+            with pytest.raises(WrongArgument, match="write 'agent'"):
+                await reader.get_ticket("ww1/7", "agent_ticket")
 
     put(store, account="ww1/7")
     put(store, "ticket", account="ww1/7", name="agent_ticket")

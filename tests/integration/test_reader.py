@@ -211,17 +211,14 @@ def test_a_type_of_ticket_that_there_is_not_is_told_with_those_that_there_are() 
     with TokenReader(NOWHERE) as reader, pytest.raises(WrongArgument) as caught:
         reader.get_ticket(APPID, "jsapi_ticket")
 
-    assert str(caught.value) == "'jsapi_ticket' is no type of ticket: write jsapi, wx_card or agent"
+    assert str(caught.value) == "'jsapi_ticket' is no type of ticket: write 'jsapi'"
 
 
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("access_token", "no token for wx1: nobody keeps a token for this appid here"),
-        (
-            "jsapi_ticket",
-            "no jsapi_ticket for wx1: nobody keeps one for this account here; is it in the account's keep",
-        ),
+        ("access_token", "no access_token for wx1: nobody keeps one for this account here; is it in the accounts"),
+        ("jsapi_ticket", "no jsapi_ticket for wx1: nobody keeps one for this account here; is it in the accounts"),
     ],
 )
 def test_what_is_missing_is_named(server: RedisServer, name: str, words: str) -> None:
@@ -238,7 +235,7 @@ def test_what_is_missing_is_named_while_redis_is_away_too() -> None:
 
 def test_what_stands_in_place_of_a_ticket_is_no_ticket(server: RedisServer, client: redis.Redis) -> None:
     client.set(TICKET, "two words", px=100_000)
-    with TokenReader(server.url) as reader, pytest.raises(TokenUnavailable, match="is no ticket"):
+    with TokenReader(server.url) as reader, pytest.raises(TokenUnavailable, match="is nothing of WeChat"):
         reader.get_ticket(APPID)
 
 
@@ -277,7 +274,8 @@ def test_a_reported_ticket_is_good_again_once_a_worker_fetched_it_again(store: S
     with TokenReader(server.url) as reader:
         reader.get_ticket(APPID)
         reader.reject(APPID, "ticket", "jsapi_ticket")
-        timer = threading.Timer(0.3, put, (store, "ticket"), {"name": "jsapi_ticket"})
+        facts = {"probed_alive": fingerprint("ticket"), "probed_at": store.now() + 0.3}
+        timer = threading.Timer(0.3, put, (store, "ticket"), {"name": "jsapi_ticket", **facts})
         timer.start()
         took, found = timed(lambda: reader.get_ticket(APPID))
         timer.join()
@@ -301,7 +299,7 @@ def test_of_a_reported_ticket_that_no_worker_fetches_it_says_that(store: Store, 
     put(store, "ticket", name="jsapi_ticket")
     with TokenReader(server.url, durations=Durations(reader_patience=0.3)) as reader:
         reader.reject(APPID, "ticket", "jsapi_ticket")
-        with pytest.raises(TokenUnavailable, match=r"no jsapi_ticket for wx1: .*no worker has fetched it again"):
+        with pytest.raises(TokenUnavailable, match=r"no jsapi_ticket for wx1: .*no worker has tested or replaced it"):
             reader.get_ticket(APPID)
 
 
@@ -581,7 +579,7 @@ def test_nonsense_in_the_state_does_not_hide_that_there_is_no_token(server: Redi
 
 
 def test_of_an_account_that_nobody_keeps_it_says_that(server: RedisServer, client: redis.Redis) -> None:
-    with TokenReader(server.url) as reader, pytest.raises(TokenUnavailable, match="nobody keeps a token"):
+    with TokenReader(server.url) as reader, pytest.raises(TokenUnavailable, match="nobody keeps one"):
         reader.get_token("wx9")
 
     assert client.keys("*") == []
@@ -598,20 +596,20 @@ def test_a_token_that_is_gone_from_redis_works_on_for_the_overlap(
         clock.now = 269.0
         assert reader.get_token(APPID).access_token == "token"
         clock.now = 271.0
-        with pytest.raises(TokenUnavailable, match="nobody keeps a token"):
+        with pytest.raises(TokenUnavailable, match="nobody keeps one"):
             reader.get_token(APPID)
 
 
 @pytest.mark.parametrize(
     ("value", "complaint"),
     [
-        ('{"access_token": "t", "expires_in": 7200}', "is no token"),
-        ('"quoted"', "is no token"),
-        ("two words", "is no token"),
-        ("line\n", "is no token"),
-        ("", "is no token"),
-        (b"\xff\xfe", "is no token"),
-        ("x" * 2049, "is no token"),
+        ('{"access_token": "t", "expires_in": 7200}', "is nothing of WeChat"),
+        ('"quoted"', "is nothing of WeChat"),
+        ("two words", "is nothing of WeChat"),
+        ("line\n", "is nothing of WeChat"),
+        ("", "is nothing of WeChat"),
+        (b"\xff\xfe", "is nothing of WeChat"),
+        ("x" * 2049, "is nothing of WeChat"),
     ],
 )
 def test_what_is_no_token_is_not_handed_out(
@@ -690,7 +688,7 @@ def test_with_these_rights_it_may_also_have_the_workers_look_at_an_older_token(o
 
 def test_without_a_right_to_the_state_it_still_says_that_there_is_no_token(own_server: RedisServer) -> None:
     url = user_url(own_server, "+get", "+pttl", "+time", "~tokenworker:*")
-    with TokenReader(url) as reader, pytest.raises(TokenUnavailable, match="nobody keeps a token"):
+    with TokenReader(url) as reader, pytest.raises(TokenUnavailable, match="nobody keeps one"):
         reader.get_token(APPID)
 
 
@@ -1065,8 +1063,8 @@ def test_for_a_ticket_it_sends_the_task_for_any_credential(
     message = json.loads(client.lrange("tokenworker", 0, -1)[0])
     _, arguments, _ = json.loads(b64decode(message["body"]))
 
-    assert message["headers"]["task"] == "tokenworker.get_credential"
-    assert arguments == {"account": APPID, "name": "wx_card_ticket", "rejected": None}
+    assert message["headers"]["task"] == "tokenworker.refresh_token"
+    assert arguments == {"appid": APPID, "name": "wx_card_ticket", "rejected": None}
 
 
 def test_it_does_not_wait_for_what_it_waited_for_in_vain_just_now(server: RedisServer, app: Celery) -> None:

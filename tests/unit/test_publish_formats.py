@@ -11,7 +11,8 @@ import subprocess
 import pytest
 
 from tokenworker.publish.formats import FORMATS, Original, copies, fault, is_format
-from tokenworker.publish.original import CREDENTIALS
+
+CREDENTIALS = ("access_token", "jsapi_ticket", "wx_card_ticket", "agent_ticket")
 
 APPID = "wx0123456789abcdef"
 AGENT = "ww0123456789abcdef/1000002"

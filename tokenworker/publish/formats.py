@@ -7,10 +7,11 @@ Every copy ends with its credential.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
-from tokenworker.publish.original import CREDENTIALS, Original
+from tokenworker.publish.original import Original
 from tokenworker.publish.sdks import FORMATS
 
 __all__ = ["FORMATS", "Copy", "Original", "copies", "fault", "is_format"]
@@ -18,6 +19,8 @@ __all__ = ["FORMATS", "Copy", "Original", "copies", "fault", "is_format"]
 #: How like a format's name a plain key may be (1 is the same): one letter wrong in `wechatpy` is too like it, and
 #: `wechat` is not.
 _LIKENESS = 0.87
+#: Tokens and tickets are all that WeChat issues.
+_CREDENTIAL = re.compile(r"[a-z]+(_[a-z]+)*_(token|ticket)")
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,23 @@ def fault(entry: str) -> str:
 def _plain(entry: str) -> tuple[str, str]:
     """Return which credential a plain key is for, and the key."""
     name, _, key = entry.partition("=")
-    return (name, key) if name in CREDENTIALS and key else ("access_token", entry)
+    return (name, key) if is_credential(name) and key else ("access_token", entry)
+
+
+def is_credential(name: str) -> bool:
+    """Return whether a text can be the name of a credential, as in `keep`."""
+    return _CREDENTIAL.fullmatch(name) is not None
+
+
+def credential_of(entry: str) -> str:
+    """Return the credential that an entry names before its key; empty where it names none."""
+    name, equals, _ = entry.partition("=")
+    return name if equals and is_credential(name) and not is_format(entry) else ""
+
+
+def _known() -> list[str]:
+    """Return the names of the credentials that any SDK keeps."""
+    return sorted({name for each in FORMATS.values() for name in (*each.wechat, *each.wecom)})
 
 
 def _fault_of_format(entry: str) -> str:
@@ -70,7 +89,7 @@ def _fault_of_format(entry: str) -> str:
 def _fault_of_key(entry: str) -> str:
     """Return what is wrong with NAME=KEY."""
     name, equals, key = entry.partition("=")
-    if not equals or name not in CREDENTIALS:
+    if not equals or not is_credential(name):
         return ""
     if key != key.strip() or not key:
         return f"names {entry!r} without a key: write one right after the =, for example '{name}=YG-{name.upper()}'"
@@ -82,7 +101,8 @@ def _fault_of_key(entry: str) -> str:
 def _likeness(entry: str) -> str:
     """Return what a plain key looks like that may be meant instead of it."""
     name, equals, _ = entry.partition("=")
-    near = get_close_matches(name.lower(), CREDENTIALS, cutoff=_LIKENESS) if equals and name not in CREDENTIALS else []
+    known = _known() if equals and not is_credential(name) else ()
+    near = get_close_matches(name.lower(), known, cutoff=_LIKENESS)
     if near:
         return (
             f"names {entry!r}, which looks like the credential {near[0]}: write that, or a key that looks less like it"

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-#: What an account may keep, by the names that stand in `keep` and before the `=` of an entry of `publish`.
-CREDENTIALS = ("access_token", "jsapi_ticket", "wx_card_ticket", "agent_ticket")
-
 
 @dataclass(frozen=True)
 class Original:
@@ -16,7 +13,7 @@ class Original:
     type: str
     #: Its id: an appid, or `CORPID/AGENT` for WeCom.
     account: str
-    #: Which credential, one of `CREDENTIALS`.
+    #: Which credential, as in `keep`.
     name: str
     secret: str = field(repr=False)
     value: str = field(repr=False)

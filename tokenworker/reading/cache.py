@@ -39,7 +39,6 @@ class Rejection:
     """That WeChat refused the one with this fingerprint, by this process's clock; until then wait for another."""
 
     fingerprint: str
-    at: float
     until: float
 
 
@@ -127,7 +126,7 @@ class Cache:
     def reject(self, id_: CredentialId, fingerprint: str) -> None:
         """Remember that WeChat refused one, for as long as another may be on its way."""
         now = self._clock()
-        self._rejections[id_] = Rejection(fingerprint, now, now + self._durations.reader_patience)
+        self._rejections[id_] = Rejection(fingerprint, now + self._durations.reader_patience)
         self.bury(id_, fingerprint)
 
     def rejection(self, id_: CredentialId) -> Rejection | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import redis
 
-from tokenworker.credential import ACCESS_TOKEN, Credential, CredentialId, fingerprint, looks_issued
+from tokenworker.credential import Credential, CredentialId, fingerprint, looks_issued
 from tokenworker.errors import StoreUnavailable, TokenUnavailable, WrongArgument
 from tokenworker.reading.link import Command, Link
 from tokenworker.redaction import excerpt
@@ -18,8 +18,8 @@ from tokenworker.store.connect import refusal
 from tokenworker.store.keys import Keys
 from tokenworker.store.scripts import source
 
-#: Tickets by the type that WeChat's calls name them by; nothing can probe one: it fails on a page.
-_TICKETS = {"jsapi": "jsapi_ticket", "wx_card": "wx_card_ticket", "agent": "agent_ticket"}
+#: With this end the names of tickets are their types.
+_TICKET = "_ticket"
 
 _FIELDS = (
     *("error", "errcode", "hint", "failed_at", "retry_at", "fetched_at", "resolved", "in_doubt_since"),
@@ -31,16 +31,10 @@ _MANY_DEATHS = 3
 
 
 def ticket_name(type_: str) -> str:
-    """Return the name of the ticket of that type; raises `WrongArgument`."""
-    if type_ not in _TICKETS:
-        *others, last = _TICKETS
-        known = f"{', '.join(others)} or {last}"
-        raise WrongArgument(f"{excerpt(str(type_))!r} is no type of ticket: write {known}")
-    return _TICKETS[type_]
-
-
-def _is_ticket(id_: CredentialId) -> bool:
-    return id_.name in _TICKETS.values()
+    """Return the name of the ticket of that type, which is one of `keep` without its end; raises `WrongArgument`."""
+    if type_.endswith(_TICKET):
+        raise WrongArgument(f"{excerpt(type_)!r} is no type of ticket: write {excerpt(type_.removesuffix(_TICKET))!r}")
+    return type_ + _TICKET
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +89,6 @@ class Answer:
         probed = self.credential and self.text("probed_alive") == self.credential.fingerprint
         return bool(probed) and 0 <= self.now - self.number("probed_at") < interval
 
-    def fetched_within(self, seconds: float) -> bool:
-        """Return whether it is one that nobody can probe, and a worker fetched it again so lately."""
-        return _is_ticket(self.id) and 0 <= self.now - self.number("fetched_at") < seconds
-
     def unavailable(self) -> TokenUnavailable:
         """Return the error that says why there is none that may be used."""
         return unavailable(
@@ -118,23 +108,19 @@ class Answer:
             return f"WeChat refused it, and it can't be tested: {self.text('probe_error')}"
         if self.number("early_deaths") > _MANY_DEATHS:
             return "WeChat refused it, and since so many died early, a worker tests it once in 10 minutes only"
-        mended = "fetched it again" if _is_ticket(self.id) else "tested or replaced it"
-        return f"WeChat refused it, and no worker has {mended} yet; does one run?"
+        return "WeChat refused it, and no worker has tested or replaced it yet; does one run?"
 
     def _absent(self) -> str:
         if self.text("probed_dead"):
             return "WeChat refused it, and another one is on its way"
         if self.text("fetched_at"):
             return "it expired; does a worker run?"
-        if self.id.name == ACCESS_TOKEN:
-            return "nobody keeps a token for this appid here; is it in the accounts, and does a worker run?"
-        return "nobody keeps one for this account here; is it in the account's keep, and does a worker run?"
+        return "nobody keeps one for this account here; is it in the accounts and their `keep`, and does a worker run?"
 
 
 def unavailable(id_: CredentialId, reason: str, **facts: Any) -> TokenUnavailable:
     """Return the error that says why there is no such credential."""
-    what = "token" if id_.name == ACCESS_TOKEN else excerpt(id_.name)
-    return TokenUnavailable(reason, id_.account, credential=what, **facts)
+    return TokenUnavailable(reason, id_.account, credential=id_.name, **facts)
 
 
 def is_doubt(in_doubt_since: object) -> bool:
@@ -204,7 +190,7 @@ def _read(id_: CredentialId, key: str, asked_at: float, answers: list[Any], fiel
         return Answer(id_, fields, asked_at, wrong=wrong)
     life, value, (seconds, microseconds) = answers
     now = int(seconds) + int(microseconds) / 1e6
-    wrong = _fault(id_, key, life, value)
+    wrong = _fault(key, life, value)
     if value is None or wrong:
         return Answer(id_, fields, asked_at, now, wrong=wrong)
     # Less than nothing: the key appeared between the commands.
@@ -217,14 +203,13 @@ def _texts(fields: Any) -> dict[str, str]:
     return {name: value.decode("utf-8", "replace") for name, value in texts if value}
 
 
-def _fault(id_: CredentialId, key: str, life: int, value: bytes | None) -> str:
+def _fault(key: str, life: int, value: bytes | None) -> str:
     if value is None:
         return ""
     if life == -1:
         return f"{key} never expires, so it is no worker that wrote it"
     if not looks_issued(value.decode("ascii", "replace")):
-        kind = "ticket" if _is_ticket(id_) else "token"
-        return f"what {key} holds is no {kind}: did another program or version write it?"
+        return f"what {key} holds is nothing of WeChat's: did another program or version write it?"
     return ""
 
 

@@ -160,8 +160,7 @@ class TokenReader:
             return False
         if rejection is None or name != rejection.fingerprint:
             return True
-        age = answer.asked_at - rejection.at
-        good = answer.probed_alive(self._durations.report_interval) or answer.fetched_within(age)
+        good = answer.probed_alive(self._durations.report_interval)
         if good:
             self.cache.absolve(answer.id)
         return good

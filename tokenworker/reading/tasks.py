@@ -6,8 +6,8 @@ import threading
 from importlib import import_module
 from typing import Any
 
-from tokenworker.credential import ACCESS_TOKEN, CredentialId
-from tokenworker.messages import GET_CREDENTIAL, QUEUE, REFRESH_TOKEN
+from tokenworker.credential import CredentialId
+from tokenworker.messages import QUEUE, REFRESH_TOKEN
 from tokenworker.settings.urls import celery_url
 
 #: Seconds. A broker that does not take a message within them hangs.
@@ -29,27 +29,20 @@ class Tasks:
 
         In a thread of its own, for Celery knows no deadline for a broker that hangs.
         """
-        name, arguments = _message(id_)
         outcome: list[str] = []
-        message = name, arguments | {"rejected": rejected}, outcome
-        thread = threading.Thread(target=self._send, args=message, name="tokenworker-send", daemon=True)
+        arguments = {"appid": id_.account, "name": id_.name, "rejected": rejected}
+        thread = threading.Thread(target=self._send, args=(arguments, outcome), name="tokenworker-send", daemon=True)
         thread.start()
         thread.join(_LONGEST)
-        return outcome[0] if outcome else f"the broker does not take the task {name} within {_LONGEST} s"
+        return outcome[0] if outcome else f"the broker does not take the task {REFRESH_TOKEN} within {_LONGEST} s"
 
-    def _send(self, name: str, arguments: dict[str, Any], outcome: list[str]) -> None:
+    def _send(self, arguments: dict[str, Any], outcome: list[str]) -> None:
         try:
-            self._app.send_task(name, kwargs=arguments, queue=QUEUE, ignore_result=True)
+            self._app.send_task(REFRESH_TOKEN, kwargs=arguments, queue=QUEUE, ignore_result=True)
         except Exception as error:  # noqa: BLE001  whatever a broker's client raises; its text may hold a password
-            outcome.append(f"the task {name} can't be sent: {type(error).__name__}")
+            outcome.append(f"the task {REFRESH_TOKEN} can't be sent: {type(error).__name__}")
         else:
             outcome.append("")
-
-
-def _message(id_: CredentialId) -> tuple[str, dict[str, Any]]:
-    if id_.name == ACCESS_TOKEN:
-        return REFRESH_TOKEN, {"appid": id_.account}
-    return GET_CREDENTIAL, {"account": id_.account, "name": id_.name}
 
 
 def _app(broker: str) -> Any:

@@ -222,7 +222,7 @@ class Fetcher:
             failure = TransientError("WeChat hands out again the one that it refuses", hint="a forced refresh follows")
             raise self._failed(attempt, failure, reissued_dead=name)
         life = lifetime(attempt.target, issued, before, taken_at, self._durations, self._leeway)
-        facts = self._facts(attempt)
+        facts = self._facts(attempt, name)
         facts |= {"ends_at": life.ends_at, "born_after": life.born_after}
         if foreign(before, attempt.target, name, cause, self._durations):
             facts |= self._death(before)
@@ -237,8 +237,8 @@ class Fetcher:
         ends: dict[Commit, Result] = {"committed": Fetched(credential, before.now), "refused": Busy()}
         return ends.get(done, Again())
 
-    def _facts(self, attempt: Attempt) -> Facts:
-        """Return what a commit notes besides the credential."""
+    def _facts(self, attempt: Attempt, name: str) -> Facts:
+        """Return what a commit of the one with this fingerprint notes besides it."""
         digest = attempt.target.settings_digest
         facts: Facts = {
             "settings_tried": digest,
@@ -246,8 +246,10 @@ class Fetcher:
             "publish_digest": attempt.target.publish_digest,
             "in_doubt_until": doubt_until(attempt.snapshot, self._durations),
         }
-        # Where nothing else tells whether a report is right, fetching again is all that it can bring.
-        return facts if attempt.target.kind.probe else facts | {"rejected": ""}
+        if attempt.target.kind.probe is None:
+            # That WeChat handed it out is all that can be told to who reported it.
+            facts |= {"rejected": "", "probed_alive": name, "probed_at": attempt.lease.taken_at}
+        return facts
 
     def _commit(self, attempt: Attempt, credential: Credential, refresh_at: float, facts: Facts) -> Commit:
         """Commit, and try again while Redis is away and the lease may live: what we have in hand is the only one."""

@@ -20,6 +20,7 @@ from tokenworker.credentials.kind import Kind
 from tokenworker.demo import DEMO_APPID, DEMO_SECRET
 from tokenworker.durations import Durations
 from tokenworker.errors import ConfigError, UnknownCredential
+from tokenworker.publish.formats import credential_of
 from tokenworker.redaction import discreet, excerpt
 from tokenworker.secret import Secret
 from tokenworker.settings.broker import celery_urls, notes
@@ -316,6 +317,12 @@ def _kinds(account: Account) -> list[Kind]:
 
 
 def _check_published(config: Config, places: Mapping[str, Account], faults: list[str]) -> None:
+    faults.extend(
+        f"{place}: publish names a key for {name}, which the account does not keep: add it to keep, or take it out"
+        for place, account in places.items()
+        for name in map(credential_of, account.publish)
+        if name and name not in account.keep
+    )
     # A token written over the queue or an account's state would stop the whole service.
     faults.extend(
         f"{place}: the key {copy.name!r} of publish or WECHAT_TOKEN_KEY is one of tokenworker's own: choose another"
