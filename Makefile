@@ -38,8 +38,9 @@ lint: .venv/developed
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# Side by side, for most tests wait; those that would take each other's ports stay together.
 unit: .venv/developed
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses=3 --dist=loadgroup
 
 # Real SDKs, installed into .venv/conformance.
 conformance: .venv/developed

@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 from support.processes import ROOT
 
-pytestmark = pytest.mark.skipif(not shutil.which("make"), reason="make is not here")
+pytestmark = [
+    pytest.mark.skipif(not shutil.which("make"), reason="make is not here"),
+    pytest.mark.xdist_group("up"),
+]
 
 Made = subprocess.CompletedProcess[str]
 

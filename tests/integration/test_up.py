@@ -24,6 +24,9 @@ from tokenworker.cli.up.children import Child
 from tokenworker.cli.up.pulse import Pulse
 from tokenworker.sandbox import DEMO_APPID, Sandbox
 
+# Two that start at once may take the same free port.
+pytestmark = pytest.mark.xdist_group("up")
+
 SHELL = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
 
 #: A token lives 6 s, and all else is as quick.

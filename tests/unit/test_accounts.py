@@ -332,7 +332,7 @@ def test_what_is_no_file_of_accounts_is_refused_with_the_reason(
 @pytest.fixture
 def nobody(tmp_path: Path) -> Iterator[None]:
     """Be a user who owns nothing, where the tests run as root."""
-    for folder in (tmp_path, *tmp_path.parents[:2]):
+    for folder in (tmp_path, *tmp_path.parents[:3]):
         folder.chmod(0o755)
     user = os.geteuid()
     os.seteuid(user or 65534)
