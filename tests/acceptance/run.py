@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from support.processes import RedisServer
 
-from acceptance import answers, deaths, herds, holders, neighbours, outages, stalls, strangers, workers
+from acceptance import answers, deaths, herds, holders, neighbours, outages, stalls, strangers, tickets, workers
 from acceptance.crowd import Crowd
 from acceptance.rows import HEADING, INHERENT, Row, versions
 from acceptance.stage import Prover
@@ -37,6 +37,7 @@ SCENARIOS: dict[str, Scenario] = {
     "rival": strangers.rival,
     "hostile": strangers.hostile,
     "neighbours": neighbours.neighbours,
+    "tickets": tickets.tickets,
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import time
 from collections.abc import Mapping, Sequence
@@ -52,6 +53,7 @@ def accounts_file(accounts: Sequence[Account]) -> str:
     for account in accounts:
         fields: dict[str, object] = {"endpoint": account.endpoint, "leeway": account.leeway}
         lines = [f'appid = "{account.appid}"', f'secret = "{account.secret.reveal()}"']
+        lines.append(f"keep = {json.dumps(account.keep)}")
         lines += [f"{name} = {value!r}" for name, value in fields.items() if value]
         tables.append("\n".join(["[[account]]", *lines]))
     return "\n\n".join(tables) + "\n"

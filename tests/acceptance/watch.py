@@ -11,6 +11,7 @@ from typing import Self, cast
 import redis
 
 from acceptance.upstream import Upstream
+from tokenworker.credential import ACCESS_TOKEN
 from tokenworker.errors import TokenUnavailable
 from tokenworker.reading.reader import TokenReader
 from tokenworker.store.store import connect
@@ -75,10 +76,10 @@ class Watch:
             self._bad[appid].append((time.monotonic(), verdict.verdict if verdict else "missing"))
 
 
-def by_key(url: str, appids: Iterable[str], prefix: str = "tokenworker") -> Read:
+def by_key(url: str, appids: Iterable[str], prefix: str = "tokenworker", name: str = ACCESS_TOKEN) -> Read:
     """Read with plain GETs, as a service in any language does."""
     client = connect(url, timeout=0.4, retries=0)
-    keys = {appid: f"{prefix}:{{{appid}}}:access_token" for appid in appids}
+    keys = {appid: f"{prefix}:{{{appid}}}:{name}" for appid in appids}
 
     def read() -> Mapping[str, str | None] | None:
         try:
