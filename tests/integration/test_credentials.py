@@ -40,7 +40,7 @@ ACCOUNTS = f"""
 [[account]]
 appid = "{DEMO_APPID}"
 secret = "{DEMO_SECRET}"
-keep = ["jsapi_ticket", "wx_card_ticket"]
+keep = ["jsapi_ticket", "wx_card_ticket", "sdk_ticket"]
 publish = ["YG-WECHAT-TOKEN", "jsapi_ticket=YG-TICKET", "wxjava"]
 
 [[account]]
@@ -54,7 +54,7 @@ publish = ["wxjava-cp"]
 """
 
 ALL = [
-    *(CredentialId(DEMO_APPID, name) for name in ("access_token", "jsapi_ticket", "wx_card_ticket")),
+    *(CredentialId(DEMO_APPID, name) for name in ("access_token", "jsapi_ticket", "wx_card_ticket", "sdk_ticket")),
     *(CredentialId(APPLICATION, name) for name in ("access_token", "agent_ticket", "jsapi_ticket")),
 ]
 
@@ -101,11 +101,11 @@ def test_every_credential_is_kept_published_read_and_signed_with(
             assert verdict.name == id_.name
             assert reader.get_credential(*_pair(id_)).value == value
             assert task("get_credential", account=id_.account, name=id_.name)["value"] == value
-        assert reader.get_ticket(APPLICATION, "agent").ticket == values[ALL[4]]
-        assert task("get_token", appid="crm")["access_token"] == values[ALL[3]]
+        assert reader.get_ticket(APPLICATION, "agent").ticket == values[ALL[5]]
+        assert task("get_token", appid="crm")["access_token"] == values[ALL[4]]
         assert client.get("YG-WECHAT-TOKEN") == values[ALL[0]].encode()
         assert client.get("YG-TICKET") == client.get(f"wx:ticket:key:{DEMO_APPID}:jsapi") == values[ALL[1]].encode()
-        assert client.get(f"wechat_cp_agent_jsapi_ticket_key:{DEMO_CORPID}:{DEMO_AGENT}") == values[ALL[4]].encode()
+        assert client.get(f"wechat_cp_agent_jsapi_ticket_key:{DEMO_CORPID}:{DEMO_AGENT}") == values[ALL[5]].encode()
         signed = [
             reader.sign_url(DEMO_APPID, URL),
             task("sign_url", url=URL, appid=DEMO_APPID),
@@ -114,7 +114,7 @@ def test_every_credential_is_kept_published_read_and_signed_with(
             reader.sign_url(APPLICATION, URL, ticket="agent"),
         ]
 
-    assert called(running, "get", "crm", "--name", "agent_ticket") == values[ALL[4]]
+    assert called(running, "get", "crm", "--name", "agent_ticket") == values[ALL[5]]
     for each in signed:
         assert accepts(sandbox, each), each
     told = [json.loads(line) for line in called(running, "status", "--json").splitlines()]

@@ -1,4 +1,4 @@
-"""Tickets of official accounts: for web pages (JS-SDK) and for cards.
+"""Tickets of official accounts: for web pages (JS-SDK), for cards, and for login in mobile apps.
 
 Sources: WeChat's page "JS-SDK", appendices 1 and 4, and "getTicket"; what its users saw, since the page is silent: the
 same ticket comes again with `expires_in` 7200 each time, the one before goes on working for a while, and a ticket does
@@ -39,4 +39,9 @@ def _kind(name: str, type_: str) -> Kind:
     )
 
 
-KINDS = (_kind("jsapi_ticket", "jsapi"), _kind("wx_card_ticket", "wx_card"))
+KINDS = (
+    _kind("jsapi_ticket", "jsapi"),
+    _kind("wx_card_ticket", "wx_card"),
+    # For login by QR code in mobile apps, page "Login via scan"; the type by WxJava's pull request 1653 (2020).
+    _kind("sdk_ticket", "2"),
+)
