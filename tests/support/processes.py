@@ -112,7 +112,7 @@ class Stack:
             *options,
             **environ,
         )
-        wait_for(lambda: " ready." in self.log(number) or process.poll() is not None)
+        wait_for(lambda: " ready." in self.log(number) or process.poll() is not None, timeout=40)
         return process
 
     def beat(self, **environ: str) -> subprocess.Popen[bytes]:
