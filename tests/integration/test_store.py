@@ -503,6 +503,15 @@ def test_due_accounts_are_taken_once_and_come_back_after_the_grace(store: Store)
     assert len(store.schedule) == 3
 
 
+def test_what_names_no_credential_in_the_schedule_stops_nobody_and_goes(store: Store, client: redis.Redis) -> None:
+    """Members as versions before the tickets wrote them, and whatever other programs put there."""
+    client.zadd("tokenworker:due", dict.fromkeys([b"wx1", b"\xff\xfe:name", b"", b":", b":name", b"wx1:", MEMBER], 0))
+
+    assert store.schedule.ids() == store.schedule.due(1) == [WX1]
+    assert store.schedule.claim(10, 5) == [WX1]
+    assert client.zrange("tokenworker:due", 0, -1) == [MEMBER.encode()]
+
+
 def test_enrolling_again_does_not_change_plans(store: Store, client: redis.Redis) -> None:
     store.schedule.set(WX1, 9e9)
     store.schedule.add([WX1])
