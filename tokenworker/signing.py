@@ -91,9 +91,13 @@ def _fresh(nonce: str | None, timestamp: int | None) -> tuple[str, int]:
 
 def _sorted_sha1(*values: str) -> str:
     """Return WeChat's signature of card values: in the order of their bytes, joined by nothing."""
-    return _sha1("".join(sorted(values, key=str.encode)))
+    return _sha1("".join(sorted(values, key=lambda value: value.encode("utf-8", "replace"))))
 
 
 def _sha1(text: str) -> str:
     """Return the digest that WeChat asks for; the ticket in it is what others do not know."""
-    return sha1(text.encode(), usedforsecurity=False).hexdigest()
+    data = text.encode("utf-8", "replace")
+    # Not by what Python itself raises: that holds the whole text, and so the ticket.
+    if data.decode() != text:
+        raise WrongArgument("what is to be signed has half a character in it: give the URL and all else whole")
+    return sha1(data, usedforsecurity=False).hexdigest()

@@ -203,6 +203,20 @@ def test_a_commit_of_which_nobody_knows_whether_it_was_done_may_be_repeated(stor
     assert look(store).in_doubt is None
 
 
+def test_a_repeated_commit_answers_what_the_first_one_did(store: Store) -> None:
+    """Whoever heard that all is well would not look again before the next refresh."""
+    old = leased(store, seconds=0.05)
+    time.sleep(0.1)
+    lease = leased(store)
+    store.records.fail(old, retry_at=0, lost=True, error="lost")
+    assert [commit(store, "new", lease=lease) for _ in range(2)] == ["in_doubt", "in_doubt"]
+
+    commit(store, "reported")
+    store.records.reject(WX1, fingerprint("reported"))
+    lease = leased(store)
+    assert [commit(store, "reported", lease=lease) for _ in range(2)] == ["reported", "reported"]
+
+
 def test_a_commit_after_the_end_of_the_lease_is_good_while_nobody_else_took_one(
     store: Store, client: redis.Redis
 ) -> None:
@@ -501,6 +515,15 @@ def test_due_accounts_are_taken_once_and_come_back_after_the_grace(store: Store)
     assert len(store.schedule.due(store.now())) == 1
     assert store.schedule.ids() == [WX1, WX2, far]
     assert len(store.schedule) == 3
+
+
+def test_what_names_no_credential_in_the_schedule_stops_nobody_and_goes(store: Store, client: redis.Redis) -> None:
+    """Members as versions before the tickets wrote them, and whatever other programs put there."""
+    client.zadd("tokenworker:due", dict.fromkeys([b"wx1", b"\xff\xfe:name", b"", b":", b":name", b"wx1:", MEMBER], 0))
+
+    assert store.schedule.ids() == store.schedule.due(1) == [WX1]
+    assert store.schedule.claim(10, 5) == [WX1]
+    assert client.zrange("tokenworker:due", 0, -1) == [MEMBER.encode()]
 
 
 def test_enrolling_again_does_not_change_plans(store: Store, client: redis.Redis) -> None:

@@ -492,8 +492,30 @@ def test_a_value_that_comes_again_near_its_end_is_asked_for_again_at_that_end(
 def test_a_value_that_comes_again_after_its_end_is_asked_for_each_minute_and_stays_readable(
     it: Target, leeway: float, grace: float
 ) -> None:
-    for moment in (7200.5, 7260, 7320):
+    for moment in (7202, 7260, 7320):
         assert again(it, 0, 7201 - leeway, moment) == Lifetime(7200, moment + 120 + grace, moment + 60, -7200)
+
+
+def test_a_token_that_comes_again_right_after_its_end_is_asked_for_at_once_for_wecoms_count_is_over_any_moment() -> None:
+    for moment in (7200, 7200.5, 7201.9):
+        assert again(WECOM_TOKEN, 0, 7141, moment) == Lifetime(7200, moment + 4, moment + 2, -7200)
+
+
+@pytest.mark.parametrize("it", [WECHAT_TICKET, WECOM_TICKET])
+def test_a_repeat_in_a_life_whose_beginning_is_known_leaves_it_readable_until_the_next_one_is_asked_for(
+    it: Target,
+) -> None:
+    values = (0, "one"), (6601, "one"), (7200, "two")
+
+    assert fetched(it, *values, (9000, "two")) == fetched(it, *values)
+    assert fetched(it, *values, (9000, "two"), (12_000, "two")).expires_at == 14_700
+
+
+def test_what_is_told_how_long_it_has_left_stays_readable_past_its_end_too() -> None:
+    before = replace(FIRST, fingerprint=fingerprint("token"), ends_at=7200.0, refresh_at=7202.0, born_after=-600.0)
+
+    assert life(WECOM_TICKET, 3600, before, 3600.0).expires_at == 7500
+    assert life(WECOM_TICKET, 1, before, 7199.0).expires_at == 7500
 
 
 @pytest.mark.parametrize(("it", "leeway", "grace"), COUNTED)

@@ -23,6 +23,18 @@ CARD = "pjZ8Yt1XGILfi-FUsewpnnolGgZk"
 CARD_TIMESTAMP = 1404896688
 
 
+def test_half_a_character_is_refused_without_a_word_of_the_ticket() -> None:
+    for sign in (
+        lambda: sign_url(TICKET, "https://shop.example.com/\ud800"),
+        lambda: sign_url(TICKET, "https://shop.example.com/", nonce="\udc80"),
+        lambda: sign_card(CARD_TICKET, "\ud800"),
+    ):
+        with pytest.raises(WrongArgument, match="half a character") as caught:
+            sign()
+        assert TICKET not in repr(caught.value.args)
+        assert caught.value.__context__ is None
+
+
 def signature_of(url: str, ticket: str = TICKET) -> str:
     return str(sign_url(ticket, url, nonce=NONCE, timestamp=TIMESTAMP)["signature"])
 

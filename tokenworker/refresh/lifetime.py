@@ -61,7 +61,7 @@ def _from_first_sight(
 ) -> Lifetime:
     """Count from when the value was first seen: a repeat, with a whole life again, does not restart the clock."""
     fresh = taken_at + issued.expires_in
-    grace, again = target.kind.grace * second, _AGAIN * second
+    grace = target.kind.grace * second
     if fingerprint(issued.value) != before.fingerprint or not before.ends_at:
         born_after = _born_after(issued, before, taken_at)
         # WeChat takes a value while it hands it out, and for a whole life after that.
@@ -71,13 +71,19 @@ def _from_first_sight(
         refresh_at = fresh - leeway if may_be_old else min(fresh + _LATENCY * second, readable)
         return Lifetime(fresh, readable, refresh_at, born_after)
     end = min(before.ends_at, fresh)
+    # Where `expires_in` is what is left, it is less than that.
+    whole = max(issued.expires_in, target.kind.life * second)
     if taken_at < end - leeway:
-        return Lifetime(end, end, min(before.refresh_at, end), before.born_after)
+        # As long as at its first sight: who is told to ask after its end must find it readable until then.
+        readable = min(end + grace, max(end, before.born_after + 2 * whole))
+        return Lifetime(end, readable, min(before.refresh_at, readable), before.born_after)
     # Near its end WeChat hands out the same one still. What it handed out just now works, whatever we counted: so it
-    # stays readable, and is asked for again at its end, and now and then after that.
+    # stays readable, and is asked for again at its end, and now and then after that. One that has no grace is dead then:
+    # who asked before WeChat's own count was over may not have it readable for a minute more.
+    again = (_LATENCY if not grace and 0 <= taken_at - end < _LATENCY * second else _AGAIN) * second
     refresh_at = max(end, taken_at + again)
     known = max(end, taken_at + 2 * again) if taken_at >= end else end
-    readable = min(known + grace, max(end, fresh))
+    readable = min(known + grace, max(end, taken_at + whole))
     return Lifetime(end, readable, min(refresh_at, readable), before.born_after)
 
 

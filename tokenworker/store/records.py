@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, Literal, Unpack, cast
 
 from tokenworker.credential import Credential, CredentialId
@@ -24,6 +25,7 @@ from tokenworker.store.state import Facts, Lease, Snapshot, flat
 
 #: WeChat counts its days in Beijing, eight hours ahead of UTC.
 BEIJING = 8 * 3600
+_AT_ONCE = 200
 
 Begin = Literal["ok", "lost", "no fetches left", "no forced refreshes left"]
 #: `reported`: committed, but it is the one that was reported. `in_doubt`: committed, but another fetch overlapped.
@@ -42,6 +44,12 @@ class Records:
     def look(self, id_: CredentialId) -> Snapshot:
         """Return everything known of a credential at one moment."""
         return Snapshot.of(id_, self._scripts.run("look", self._keys.of(id_)[:3]))
+
+    def look_at_all(self, ids: Iterable[CredentialId]) -> Iterator[Snapshot]:
+        """Return everything known of each, many in a round trip."""
+        for group in _groups(ids):
+            answers = self._scripts.together(*(Call("look", self._keys.of(id_)[:3]) for id_ in group))
+            yield from map(Snapshot.of, group, answers)
 
     # A lease, from its beginning to one of its ends
 
@@ -144,9 +152,12 @@ class Records:
 
         `replaced` means that a newer one may have replaced ours, unless it was fetched in the last `but_last` seconds.
         """
-        for id_ in ids:
-            call = Call("doubt", self._keys.of(id_)[:2], (int(replaced), but_last))
-            self._scripts.together(call, self._schedule.setting(id_, 0))
+        for group in _groups(ids):
+            steps: list[Call | Command] = []
+            for id_ in group:
+                steps.append(Call("doubt", self._keys.of(id_)[:2], (int(replaced), but_last)))
+                steps.append(self._schedule.setting(id_, 0))
+            self._scripts.together(*steps)
 
     def announce(self, digests: Mapping[CredentialId, str]) -> None:
         """Say that the settings of accounts changed, namely to those of these digests; who was gone is back."""
@@ -206,6 +217,13 @@ class Records:
             return not keys or bool(self._scripts.run("strings", keys))
         except StoreUnavailable:
             return False  # one of them is out of our sight, perhaps
+
+
+def _groups(ids: Iterable[CredentialId]) -> Iterator[list[CredentialId]]:
+    """Return them in groups for one round trip each; a larger one would keep others waiting at Redis."""
+    rest = iter(ids)
+    while group := list(islice(rest, _AT_ONCE)):
+        yield group
 
 
 def _is_text(length: object) -> bool:

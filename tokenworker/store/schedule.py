@@ -48,9 +48,19 @@ class Schedule:
 
     def claim(self, most: int, grace: float) -> list[CredentialId]:
         """Claim up to `most` whose time has come: nobody looks at them again for `grace` seconds."""
-        return _ids(self._scripts.run("claim", [self._key], most, grace), in_order=True)
+        members: list[bytes] = self._scripts.run("claim", [self._key], most, grace)
+        strange = [member for member in members if not _is_id(member)]
+        if strange:
+            self._scripts.command("ZREM", self._key, *strange)
+        return _ids(members, in_order=True)
 
 
 def _ids(members: object, *, in_order: bool = False) -> list[CredentialId]:
-    ids = [CredentialId.parse(text(member)) for member in cast("list[bytes]", members)]
+    ids = [CredentialId.parse(text(member)) for member in cast("list[bytes]", members) if _is_id(member)]
     return ids if in_order else sorted(ids)
+
+
+def _is_id(member: bytes) -> bool:
+    """Return whether it names a credential; another program or version may have put anything here."""
+    account, _, name = member.decode("utf-8", "ignore").rpartition(":")
+    return bool(account and name) and f"{account}:{name}".encode() == member

@@ -101,4 +101,5 @@ def survey(store: Store, durations: Durations, ids: Iterable[CredentialId] | Non
     """Return how credentials are, all that are kept by default; raises `StoreUnavailable`."""
     names = store.notes.names()
     chosen = store.schedule.ids() if ids is None else ids
-    return [describe(store.records.look(id_), durations, names.get(id_.account, "")) for id_ in chosen]
+    looks = store.records.look_at_all(chosen)
+    return [describe(snapshot, durations, names.get(snapshot.id.account, "")) for snapshot in looks]

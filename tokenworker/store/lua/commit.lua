@@ -15,11 +15,15 @@
 local owner, fencing, value, expires_at = ARGV[1], tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
 local state = redis.call('HMGET', KEYS[2], 'fencing', 'in_doubt', 'committed', 'removed', 'owner')
 local holder = redis.call('GET', KEYS[3])
-if state[3] == owner then
-  return { 'committed', '' } -- the answer to the first try got lost
-end
 if state[4] or not state[1] then
   return { 'refused', '' } -- the account was taken out, or Redis emptied: whoever fetches next comes after us
+end
+-- WeChat may have handed out the reported credential once more: then the report still waits to be looked into.
+local function is_reported()
+  return redis.call('HGET', KEYS[2], 'rejected') == redis.call('HGET', KEYS[2], 'fingerprint')
+end
+if state[3] == owner then -- the answer to the first try got lost: give it again
+  return { state[2] and 'in_doubt' or is_reported() and 'reported' or 'committed', '' }
 end
 local time = redis.call('TIME')
 -- A lease that ended while nobody else took one is still good: no other fetch can have come after ours.
@@ -38,8 +42,7 @@ redis.call('HDEL', KEYS[2], 'error', 'errcode', 'hint', 'failed_at', 'retry_at',
 redis.call('HDEL', KEYS[2], 'probe_error', 'probed_dead', 'reissued_dead')
 redis.call('HSET', KEYS[2], 'failures', 0, 'resolved', fencing, 'publish_error', problem, 'committed', owner)
 redis.call('HSET', KEYS[2], unpack(ARGV, 6 + 3 * ARGV[5]))
--- WeChat may have handed out the reported credential once more: then the report still waits to be looked into.
-local reported = redis.call('HGET', KEYS[2], 'rejected') == redis.call('HGET', KEYS[2], 'fingerprint')
+local reported = is_reported()
 if not reported then
   redis.call('HDEL', KEYS[2], 'rejected')
 end
