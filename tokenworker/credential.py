@@ -22,12 +22,12 @@ _ISSUED = re.compile(r"(?![{\[\"])[!-~]{1,2048}")
 
 
 def looks_issued(value: str) -> bool:
-    """Return whether WeChat may have handed out this."""
+    """Return whether WeChat may have issued such a value."""
     return _ISSUED.fullmatch(value) is not None
 
 
 def fingerprint(value: str) -> str:
-    """Name a credential without showing it: the first 16 hex digits of its SHA-256."""
+    """Return the name of a value that does not show it: the first 16 hex digits of its SHA-256."""
     return sha256(value.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
@@ -40,7 +40,7 @@ class CredentialId:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read what `str` writes, as it stands in the schedule and in messages."""
+        """Return the id that `str` wrote, as it stands in the schedule."""
         account, _, name = text.rpartition(":")
         return cls(account, name)
 

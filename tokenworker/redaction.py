@@ -1,4 +1,4 @@
-"""Takes tokens and secrets out of texts in which other people's programs put URLs and commands."""
+"""Redaction: takes credentials and secrets out of texts in which other programs put URLs and commands."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ _SECRET = re.compile(r"((?:secret|access_token)=)[^&\s'\"]+|(, with args beginni
 
 
 def redacted(text: str) -> str:
-    """Replace what stands for a secret or a token."""
+    """Return a text with *** in place of each secret or token in a URL or a command."""
     return _SECRET.sub(r"\1\2***", text)
 
 
 def like_secret(text: str) -> bool:
-    """Say whether a text may hold a token or an AppSecret."""
+    """Return whether a text may hold a token or an AppSecret."""
     return _LIKE_SECRET.search(text) is not None
 
 
 def masked(text: str) -> str:
-    """Replace what may be a token or an AppSecret."""
+    """Return a text with *** in place of whatever may be a token or an AppSecret."""
     return _LIKE_SECRET.sub("***", text)
 
 
 def discreet(sentence: str) -> str:
-    """Replace what looks like a token or an AppSecret, and leave long names and paths as they are."""
+    """Return a sentence with *** in place of what looks like a token or an AppSecret; long names and paths stay."""
     return _RUN.sub(_run, sentence)
 
 

@@ -61,7 +61,7 @@ class Account:
 
     @cached_property
     def settings_digest(self) -> str:
-        """Name the settings that a fetch depends on; 32 bits, too few to test secrets against."""
+        """Digest of the settings that a fetch depends on; 32 bits, too few to try secrets against."""
         return sha256(f"{self.endpoint}\n{self.secret.reveal()}".encode()).hexdigest()[:8]
 
     def copies(self, name: str, credential: Credential, fetched_at: float) -> list[formats.Copy]:

@@ -52,7 +52,7 @@ def _tables(path: Path, faults: list[str]) -> list[dict[str, Any]]:
 
 
 def _place(error: Exception) -> str:
-    """Say where the fault is, but not what stands there: it may be a secret."""
+    """Return where the fault is, but not what stands there: it may be a secret."""
     found = re.search(r"\(at (line \d+, column \d+)\)$", str(error))
     return f"look at {found[1]}" if found else "look for an open quote or bracket"
 

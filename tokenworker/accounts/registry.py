@@ -68,7 +68,7 @@ class AccountRegistry:
         return found
 
     def reload(self) -> Changes:
-        """Read the files again if they changed, and say what that changed."""
+        """Read the files again if they changed, and return what that changed."""
         with self._lock:
             # A broken file is read at each look: what mends it may be another file, which we don't watch yet.
             if self.error or _versions(self._seen) != self._seen:
@@ -126,7 +126,7 @@ def _versions(files: Iterable[Path]) -> _Versions:
 
 
 def _stamp(path: Path) -> tuple[int, ...]:
-    """Tell versions of a file apart, also those that a symbolic link or a rename put in its place."""
+    """Return what differs between versions of a file, also when a symbolic link or a rename put one in its place."""
     try:
         status = os.stat(path)  # noqa: PTH116  a Path has no cheaper one
     except (OSError, ValueError):

@@ -245,7 +245,7 @@ def sandbox(host: str, port: int, time_scale: float, life: float | None, account
 
 
 def _introduce(host: str, account: tuple[str, str], port: int) -> None:
-    """Say where the sandbox is, and how to try it; a secret that somebody gave may be a real one."""
+    """Write where the sandbox is and how to try it; never a secret that somebody gave, which may be a real one."""
     address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  where it listens, not where we do
     url = f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}"
     appid, secret = account if account == (DEMO_APPID, DEMO_SECRET) else (account[0], "SECRET")

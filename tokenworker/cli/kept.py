@@ -58,7 +58,7 @@ class Kept:
 
 
 def absence() -> str:
-    """Say that nobody said where Redis is, if that is so and it is not at its default place."""
+    """Return the sentence for when no setting says where Redis is, and none is at the default place; else ""."""
     url = urlsplit(DEFAULT_REDIS_URL)
     if Config.from_env().redis_given or _listens(str(url.hostname), url.port or 0):
         return ""

@@ -18,7 +18,7 @@ _STYLES = {"live": "green", "missing": "bold red", "contested": "bold yellow"}
 
 
 def duration(seconds: float) -> str:
-    """Write a time as one reads it: 59 s, 59 min 59 s, 1 h 59 min."""
+    """Return a number of seconds as people read it: 59 s, 59 min 59 s, 1 h 59 min."""
     minutes, rest = divmod(int(seconds), 60)
     hours, part = divmod(minutes, 60)
     if hours:
@@ -108,7 +108,7 @@ def remarks(row: Status) -> list[str]:
 
 
 def is_fine(row: Status) -> bool:
-    """Say whether a credential needs nobody's attention."""
+    """Return whether a credential needs nobody's attention."""
     return row["state"] == "live" and not remarks(row)
 
 

@@ -58,7 +58,7 @@ class Terminal:
     def show_places(
         self, redis_url: str, flower_url: str, sandbox_url: str | None, folder: Path, *, embedded: bool
     ) -> None:
-        """Say where everything is."""
+        """Write where everything is."""
         if sandbox_url:
             self.say("SANDBOX: no account is configured, so these tokens are made up.", "bold yellow")
             self.say("Set WECHAT_APPID and WECHAT_SECRET for the real WeChat.")

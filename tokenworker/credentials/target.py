@@ -31,7 +31,7 @@ class Target:
 
     @property
     def settings_digest(self) -> str:
-        """Name the settings that a fetch depends on; 32 bits, too few to test secrets against."""
+        """Digest of the settings that a fetch depends on, see `Account.settings_digest`."""
         return self.account.settings_digest
 
     @property
@@ -50,6 +50,6 @@ class Target:
 
     @cached_property
     def publish_digest(self) -> str:
-        """Name its list of copies, to notice a change of it; empty for none."""
+        """Digest of its list of published copies, to notice a change of it; empty for none."""
         keys = "\n".join(copy.key for copy in self.blank_copies)
         return sha256(keys.encode()).hexdigest()[:8] if keys else ""

@@ -158,7 +158,7 @@ class Questions:
             raise StoreUnavailable(refusal(noted))
 
     def doubt(self, id_: CredentialId) -> None:
-        """Tell the workers that Redis holds an older one than it did, if we may; they test it, or fetch another."""
+        """Note that Redis holds an older credential than it did, if we may; a worker probes it, or fetches another."""
         value, state = self._keys.value(id_), self._keys.state(id_)
         self._link.ask([("EVAL", source("doubt"), 2, value, state, 1, 0), self._due(id_)])
 

@@ -208,7 +208,7 @@ class Fetcher:
         return decision.force or replaces(attempt.target)
 
     def _refuse(self, attempt: Attempt, failure: FetchError, believed: frozenset[str], *, lost: bool) -> Refused:
-        """Tell a refusal of an input from a failure of ours, which is raised."""
+        """Return which input WeChat refused; any other failure is recorded and raised."""
         refused = attempt.refused_input(failure)
         if refused is None or refused.fingerprint in believed:
             raise self._failed(attempt, failure, lost=lost)

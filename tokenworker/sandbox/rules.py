@@ -70,7 +70,7 @@ class Rules:
 
     #: `expires_in` of a WeCom token counts down; else it is the full life each time. Nobody printed one.
     wecom_says_remaining: bool = True
-    #: Answer to a WeCom token that ran out its time. Users: 42001 in 2019, 40014 in 2024-11.
+    #: Answer to a WeCom token that lived out its time. Users: 42001 in 2019, 40014 in 2024-11.
     wecom_expired_errcode: int = 42001
     #: Answer to gettoken with a secret of another corp. WeCom's "Global error codes": perhaps.
     wecom_foreign_secret_errcode: int = 40091

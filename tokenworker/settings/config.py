@@ -103,7 +103,7 @@ class Config:
 
 
 def startup_faults(environ: Mapping[str, str] | None = None) -> list[str]:
-    """List everything that keeps a worker from starting, settings and accounts together."""
+    """Return a sentence for everything that keeps a worker from starting, settings and accounts together."""
     given = os.environ if environ is None else environ
     faults: list[str] = []
     found: list[str] = []
@@ -115,7 +115,7 @@ def startup_faults(environ: Mapping[str, str] | None = None) -> list[str]:
 
 
 def broker_notes(environ: Mapping[str, str] | None = None) -> list[str]:
-    """Say what is worth a look in the variables that name Redis and Celery's broker, though all can be used."""
+    """Return a sentence for each variable about Redis or Celery's broker that can be used, but may not be meant."""
     given = _settings(os.environ if environ is None else environ, [])
     return [*notes(given, _read(given, []).redis_url), *overlooked(given)]
 
@@ -133,7 +133,7 @@ def read_dotenv() -> None:
 
 
 def _settings(environ: Mapping[str, str], faults: list[str]) -> dict[str, str]:
-    """Leave out what is blank, and the blanks and quotes around values; quotes are a fault."""
+    """Return the variables that are not blank, without blanks and quotes around their values; quotes are a fault."""
     given = {key: value.strip() for key, value in environ.items() if value.strip()}
     quoted = [name for name in SETTINGS if _QUOTED.fullmatch(given.get(name, ""))]
     faults.extend(f"{name} is in quotes, which are part of it here: write it without them" for name in quoted)
@@ -173,7 +173,7 @@ def _read(environ: Mapping[str, str], faults: list[str]) -> Config:
 
 
 def _running() -> dict[str, str]:
-    """Say what `tokenworker up` runs in this folder; empty when it doesn't."""
+    """Return what `tokenworker up` wrote of its run in this folder, by name; empty when it does not run."""
     try:
         running = {"time_scale": "1", "sandbox": "", **json.loads(RUN_FILE.read_text(encoding="utf-8"))}
         os.kill(running["pid"], 0)

@@ -44,7 +44,7 @@ _OTHER_WORDS = {"REDIS_HOST": "REDIS_URL", "CELERY_BROKER": "CELERY_BROKER_URL"}
 
 
 def misspelt(environ: Mapping[str, str], used: Collection[str] | None) -> list[str]:
-    """Say which variables must be meant as a setting, but are none.
+    """Return a sentence for each variable that must be meant as a setting, but is none.
 
     `used` are those that the accounts name for their secrets; None when the accounts are not known.
     """
@@ -58,7 +58,7 @@ def misspelt(environ: Mapping[str, str], used: Collection[str] | None) -> list[s
 
 
 def overlooked(environ: Mapping[str, str]) -> list[str]:
-    """Say which variables may be meant for us, or for another program."""
+    """Return a sentence for each variable that may be meant for us, or for another program."""
     return [
         f"{name[:60]} is set, but tokenworker reads {setting}, which is not"
         for name in _strangers(environ)
@@ -85,7 +85,7 @@ def _ours(name: str) -> str:
 
 
 def _wanted(setting: str, environ: Mapping[str, str]) -> bool:
-    """Say whether a name like that of the setting can be no other program's, since the setting is not there."""
+    """Return whether a name like the setting's is meant for us, since the setting itself is not there."""
     if setting.startswith(_OURS):
         return True
     others = ["TOKENWORKER_ACCOUNTS"] if setting in ACCOUNT.values() else []
@@ -98,7 +98,7 @@ def _is_set(name: str, environ: Mapping[str, str]) -> bool:
 
 
 def _slip(name: str, setting: str) -> bool:
-    """Say whether they differ by a letter at most, or two that changed places, whatever the case and underscores."""
+    """Return whether they differ by at most one letter, or two swapped ones; case and underscores don't count."""
     return not _stems(_squeezed(name)).isdisjoint(_stems(_squeezed(setting)))
 
 
@@ -111,6 +111,6 @@ def _stems(word: str) -> set[str]:
 
 
 def _service(name: str, environ: Mapping[str, str]) -> bool:
-    """Say whether Kubernetes set it: for each service there is NAME_SERVICE_HOST, among others."""
+    """Return whether Kubernetes set it: for each service it sets NAME_SERVICE_HOST, among others."""
     hosts = [other.removesuffix("_SERVICE_HOST") for other in environ if other.endswith("_SERVICE_HOST")]
     return any(name.startswith((f"{host}_SERVICE_", f"{host}_PORT")) for host in hosts)

@@ -118,7 +118,7 @@ def translated() -> Iterator[None]:
 
 
 def refusal(error: Exception) -> str:
-    """Say in a sentence what Redis or the way to it refuses, and what to do."""
+    """Return a sentence: what Redis, or the way to it, refuses, and what to do."""
     text = redacted(f"{type(error).__name__}: {error}")[:300]
     if isinstance(error, redis.exceptions.TimeoutError):
         return f"Redis does not answer in time ({text})"

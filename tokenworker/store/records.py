@@ -149,7 +149,7 @@ class Records:
             self._scripts.together(call, self._schedule.setting(id_, 0))
 
     def announce(self, digests: Mapping[CredentialId, str]) -> None:
-        """Say that the settings of accounts changed, namely to those of these digests; who was gone is back."""
+        """Note that the settings behind each credential changed, to those of these digests; who was gone is back."""
         for id_, digest in digests.items():
             call = Call("announce", [self._keys.state(id_)], (digest,))
             self._scripts.together(call, self._schedule.setting(id_, 0))
@@ -213,6 +213,6 @@ def _is_text(length: object) -> bool:
 
 
 def _listed(copies: Iterable[Copy]) -> list[Any]:
-    """Lay copies out as copies.lua takes them."""
+    """Return published copies as copies.lua takes them: their number, then name, key and value of each."""
     words = [word for copy in copies for word in (copy.name, copy.key, hidden(copy.value))]
     return [len(words) // 3, *words]

@@ -128,7 +128,7 @@ def text(value: bytes) -> str:
 
 
 def hidden(value: str) -> memoryview:
-    """Make an argument of which nothing shows: error trackers and tracers record commands."""
+    """Return an argument that shows nothing: error trackers and tracers record commands."""
     return memoryview(value.encode("utf-8", "surrogateescape"))
 
 

@@ -118,7 +118,7 @@ class Snapshot(State):
 
     @classmethod
     def of(cls, id_: CredentialId, answer: Sequence[Any]) -> Snapshot:
-        """Read what the script `snapshot` returns."""
+        """Return the snapshot in what the script `snapshot` returns."""
         now, value, left, lease_left, fields = answer
         moment = now / 1000
         return cls(
@@ -139,7 +139,7 @@ def credential(value: bytes | None, left: int, now: float) -> Credential | None:
 
 
 def flat(facts: Mapping[str, object]) -> list[Any]:
-    """Lay facts out as HSET takes them; what is None is written as empty, and so reads as its default."""
+    """Return facts as HSET takes them; None is written as empty, and so read as the field's default."""
     return [word for name, value in facts.items() for word in (name, _written(value))]
 
 
@@ -161,7 +161,7 @@ if unknown := Facts.__annotations__.keys() - _FIELDS.keys():
 
 
 def _state(fields: list[bytes]) -> dict[str, Any]:
-    """Read the state; fields of another version, and nonsense, count as not there."""
+    """Return the fields of the state by name; fields of another version, and nonsense, are left out."""
     texts = {text(key): text(value) for key, value in zip(fields[::2], fields[1::2], strict=True)}
     state: dict[str, Any] = {}
     for name, read in _FIELDS.items():

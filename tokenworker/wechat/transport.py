@@ -263,7 +263,7 @@ def _body(raw: Any) -> bytes:
 
 
 def _reason(error: BaseException) -> str:
-    """Say what failed, from the innermost exception: the outer ones show the URL, and so the AppSecret."""
+    """Return what failed, from the innermost exception: the outer ones show the URL, and so the AppSecret."""
     what = _describe(_innermost(error))
     return f"the proxy: {what}" if isinstance(error, requests.exceptions.ProxyError) else what
 

@@ -47,7 +47,7 @@ _FIXED: dict[str, Any] = {
 
 
 def settings(config: Config) -> dict[str, Any]:
-    """Put Celery's settings together; raises `ConfigError` for a celeryconfig.py of ours that can't be used."""
+    """Return Celery's settings by name; raises `ConfigError` for a celeryconfig.py of ours that can't be used."""
     user = _user_settings()
     tick = {
         "task": REFRESH_DUE_TOKENS,
@@ -64,7 +64,7 @@ def settings(config: Config) -> dict[str, Any]:
 
 
 def note() -> str | None:
-    """Tell of a celeryconfig.py in this folder that is not read, since it is another app's."""
+    """Return a sentence about a celeryconfig.py here that is not read, since it is another app's; None if none is."""
     if not USER_SETTINGS.is_file() or _is_ours():
         return None
     return f"{USER_SETTINGS} in this folder is another app's and is not read; to make it ours, begin it with: {MARK}"

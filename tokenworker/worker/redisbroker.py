@@ -91,7 +91,7 @@ def use() -> None:
 
 
 def fault(connection: Connection) -> str | None:
-    """Say why a queue can't be kept on this broker; None when it can, or the broker is none of Redis, or away."""
+    """Return why a queue can't be kept on this broker; None when it can, or the broker is away or not Redis."""
     if connection.transport.driver_type != "redis":
         return None
     try:

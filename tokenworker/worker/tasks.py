@@ -69,14 +69,14 @@ class Tick(TokenTask):
         self._said: set[str] = set()
 
     def on_failure(self, exc: Exception, *_: Any) -> None:
-        """Say why; of what is not expected Celery tells by itself."""
+        """Log the cause, once; Celery itself logs what is not expected."""
         cause = str(exc)
         if isinstance(exc, self.throws) and cause not in self._said:
             self._said.add(cause)
             logger.warning("the tick failed, so that nothing is sent for the accounts that are due: %s", cause)
 
     def on_success(self, *_: Any) -> None:
-        """Forget what was said: a fault that comes back is news."""
+        """Forget what was logged: a fault that comes back is news."""
         if self._said:
             self._said.clear()
             logger.info("the tick works again")

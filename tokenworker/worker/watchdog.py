@@ -97,7 +97,7 @@ class Watchdog(threading.Thread):
                 self._held.store.records.doubt(self._held.reconciler.targets)
 
     def _check_beat(self) -> None:
-        """Say that beat is silent, and that it is back."""
+        """Log once that beat is silent, and once that it is back."""
         limit, ago = self._held.durations.silence, self._held.store.notes.ticked_ago()
         # When we start, beat may be on its way as we were.
         since_start = time.monotonic() - self._began
@@ -147,7 +147,7 @@ _watchdogs: list[Watchdog] = []
 
 @celeryd_after_setup.connect(weak=False)
 def check(instance: Any, **_: Any) -> None:
-    """Say what keeps a worker of any app from doing our work; another worker of that app may be there for it."""
+    """Log what keeps a worker of any app from doing our work; only a warning, since another worker may do it."""
     for sentence in (*preflight.faults(instance.app), *preflight.notes(instance.app)):
         logger.warning("tokenworker: %s", sentence)
 

@@ -115,7 +115,7 @@ def _mend(child: Child, config: Config, view: Terminal) -> None:
 
 
 def _answers(broker_url: str) -> bool:
-    """Say whether worker and beat have what they need to move."""
+    """Return whether the broker answers, without which worker and beat can't move."""
     options = {"socket_timeout": 2, "socket_connect_timeout": 2}
     with Connection(broker_url, connect_timeout=2, transport_options=options) as broker:
         try:

@@ -125,7 +125,7 @@ class Child:
             self._process.wait()
 
     def revive(self) -> bool:
-        """Start it again if it died, and say so; raises `ChildFailed` when it keeps dying."""
+        """Start it again if it died, and return whether it had; raises `ChildFailed` when it keeps dying."""
         if self.alive:
             return False
         short = time.monotonic() - self._started < _SHORT_LIFE

@@ -170,7 +170,7 @@ def _logged(log: Path, words: bytes) -> bool:
 
 
 def write_run_file(path: Path, plan: Plan) -> None:
-    """Tell other commands in this folder where everything is."""
+    """Write the file that shows other commands in this folder where everything is."""
     running = {
         "pid": os.getpid(),
         "redis_url": plan.redis_url,
