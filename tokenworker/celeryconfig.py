@@ -12,14 +12,14 @@ task_serializer = "json"
 result_serializer = "json"
 accept_content = ["json"]
 
-# A result holds a token: it is gone after a minute.
+# A result holds a credential: it is gone after a minute.
 result_expires = 60
 result_backend_transport_options = {
     "retry_policy": {"max_retries": 3, "interval_start": 0, "interval_step": 0.2, "interval_max": 1},
 }
 
 # Threads, for the work is waiting: a slow fetch of one account does not hold up the others, and all share one
-# connection to WeChat. One message each: nothing rests behind a slow one.
+# connection to WeChat. One message each: none waits behind a slow one.
 worker_pool = "threads"
 worker_concurrency = 8
 worker_prefetch_multiplier = 1

@@ -12,12 +12,12 @@ ACCESS_TOKEN = "access_token"  # noqa: S105  a name
 #: What signs the calls of a web page.
 JSAPI_TICKET = "jsapi_ticket"
 
-#: What WeChat says of an access token on a call that needs one when it is unknown or superseded, malformed, or timed
-#: out: page "global return codes".
+#: What WeChat says of a dead access token on a call that needs one. Page "Global return codes", WeCom's 90313; seen by
+#: users: 40001 when it is superseded or unknown (2026-09), 42001 when it expired; WeCom says 40014 for both (2024-11).
 DEAD_TOKEN = frozenset({40001, 40014, 42001})
 
-#: What WeChat hands out is printable, and no JSON: that would be another program's, or another version's. WeChat asks
-#: to reserve 512 characters, and promises nothing.
+#: What WeChat issues is printable, and no JSON: that would be another program's, or another version's. Page
+#: "access_token usage notes" asks to reserve 512 characters, as WeCom's 91039 does, and promises nothing.
 _ISSUED = re.compile(r"(?![{\[\"])[!-~]{1,2048}")
 
 

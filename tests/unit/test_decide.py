@@ -11,9 +11,9 @@ from support.targets import token_of
 from tokenworker.accounts.account import Account, Endpoint
 from tokenworker.credential import Credential, CredentialId, Issued, fingerprint
 from tokenworker.credentials import target
-from tokenworker.credentials.kind import DAY, HOUR
+from tokenworker.credentials.kind import HOUR
 from tokenworker.credentials.target import Target
-from tokenworker.durations import Durations
+from tokenworker.durations import DAY, Durations
 from tokenworker.errors import DayLimit, FetchError, MinuteLimit, NetworkError, OperatorError
 from tokenworker.refresh.causes import Cause, Demand
 from tokenworker.refresh.decide import (

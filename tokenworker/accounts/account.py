@@ -65,7 +65,7 @@ class Account:
         return sha256(f"{self.endpoint}\n{self.secret.reveal()}".encode()).hexdigest()[:8]
 
     def copies(self, name: str, credential: Credential, fetched_at: float) -> list[formats.Copy]:
-        """Return the copies that `publish` asks for of the credential of that name, fetched at that moment."""
+        """Return the published copies of the credential of that name, fetched at `fetched_at`, in epoch seconds."""
         life = round(credential.expires_at - fetched_at)
         original = formats.Original(
             self.type, self.id, name, self.secret.reveal(), credential.value, credential.expires_at, life
@@ -74,5 +74,5 @@ class Account:
 
     @cached_property
     def blank_copies(self) -> tuple[formats.Copy, ...]:
-        """All its copies with nothing in them, for their names and keys."""
+        """All its published copies, with empty values: for their names and keys."""
         return tuple(copy for name in self.keep for copy in self.copies(name, Credential("", 0), 0))

@@ -14,7 +14,7 @@ from tokenworker.redaction import excerpt
 from tokenworker.secret import Secret
 from tokenworker.textfile import content, reason, shown
 
-#: WeChat's credentials live so many seconds; with a leeway as long, none would ever be fresh.
+#: Seconds that credentials live ("getAccessToken", "getTicket"); with a leeway as long, none would ever be fresh.
 _LIFE = 7200
 
 #: 32 hex digits are an AppSecret, put in the wrong place; as an appid it would stand in key names and logs.
@@ -23,7 +23,7 @@ _APPID = re.compile(r"(?![0-9a-fA-F]{32}\Z)[A-Za-z0-9_-]{1,64}")
 _SECRET = re.compile(r"[!#-&(-~]{1,512}")
 #: No quotes and no lines, which the content of the file has, and no AppSecret.
 PATH = re.compile(r"""(?![0-9a-fA-F]{32}\Z)[^"'\x00-\x1f\x7f]+""")
-#: Shorter than any secret.
+#: Shorter than any secret, so that one in the wrong place is noticed.
 _CORPID = _AGENT = re.compile(r"[A-Za-z0-9_-]{1,31}")
 _COMMON = ("secret", "secret_file", "secret_env", "name", "type", "keep", "leeway", "publish", "quota")
 #: The fields that only accounts of a type have.

@@ -1,4 +1,4 @@
-"""Whether a call is worth making once more with the very token that WeChat refused, since a worker tested it since."""
+"""Whether to make a call once more with the very token that WeChat refused, since a worker probed it and it works."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from tokenworker.reading.reader import TokenReader
 logger = logging.getLogger("tokenworker.auth")
 
 _NONE = "%s: WeChat refused its token, and its answer goes to the caller: %s"
-_SAME = "%s: WeChat refused its token, but a worker tested it and it works; the answer goes to the caller"
+_SAME = "%s: WeChat refused its token, but a worker probed it and it works; the answer goes to the caller"
 
 
 def replaced(reader: TokenReader, appid: str, access_token: str) -> str | None:

@@ -29,20 +29,20 @@ class Kept:
         return Selection(self._configured(), kept, f"{shown(self._config.redis_url)}, prefix {self._config.prefix}")
 
     def readable(self, given: str | None) -> str:
-        """Return the appid that is meant, where any is kept; who may only read tokens has to give it."""
+        """Return the id that is meant, where any is kept; who may only read credentials has to give it."""
         try:
             choice = self.selection()
         except StoreUnavailable:
             if given is None or absence():
                 raise
             return given
-        appid = choice.one(given)
+        account = choice.one(given)
         if not choice.kept:
             raise NothingChosen(choice.nothing)
-        return appid
+        return account
 
     def named(self, given: str | None) -> str:
-        """Return the appid that is meant; one that is not kept here may be known to a worker."""
+        """Return the id that is meant; one that is not kept here may be known to a worker."""
         choice = self.selection()
         return (given and choice.find(given)) or given or choice.one()
 

@@ -99,7 +99,7 @@ class Table:
 
 
 def remarks(row: Status) -> list[str]:
-    """Return what is to be said of one: that it is the sandbox's, the last error, doubts, a missing copy."""
+    """Return what is to be said of one: that it is the sandbox's, the last error, doubts, a missing published copy."""
     fetch = f"{row['error']}: {row['hint']}" if row["error"] and row["hint"] else row["error"]
     doubt = _DOUBT if row["in_doubt_since"] else ""
     test = f"it can't be tested: {row['probe_error']}" if row["probe_error"] else ""

@@ -41,11 +41,11 @@ class Target:
 
     @cached_property
     def blank_copies(self) -> tuple[Copy, ...]:
-        """Its copies with nothing in them, for their names and keys."""
+        """Its published copies, with empty values: for their names and keys."""
         return tuple(self.copies(Credential("", 0), 0))
 
     def copies(self, credential: Credential, fetched_at: float) -> list[Copy]:
-        """Return the copies that the account publishes of a credential fetched at that moment."""
+        """Return the published copies of a credential fetched at `fetched_at`, in epoch seconds."""
         return self.account.copies(self.kind.name, credential, fetched_at)
 
     @cached_property

@@ -89,8 +89,8 @@ def _answer(connection: Any) -> Any:
         return error
 
 
-class _Unrested(AbstractConnection):
-    """One that rested long may be dead without a sign: it is replaced, which costs less than to find out."""
+class _NeverIdle(AbstractConnection):
+    """One that was idle for long may be dead without a sign: it is replaced, which costs less than to find out."""
 
     def check_health(self) -> None:
         """Called before each question."""
@@ -103,5 +103,5 @@ class _Unrested(AbstractConnection):
 def _client(url: str, timeout: float) -> redis.Redis:
     client = connect(url, timeout=timeout, retries=0)
     pool = client.connection_pool
-    pool.connection_class = type("Unrested", (_Unrested, pool.connection_class), {})
+    pool.connection_class = type("NeverIdle", (_NeverIdle, pool.connection_class), {})
     return client

@@ -19,19 +19,19 @@ from tokenworker.reading.questions import Answer, Questions, ticket_name, unavai
 from tokenworker.reading.tasks import Tasks
 from tokenworker.store.keys import Keys
 
-#: Who waits for one that is on its way looks after so many seconds, and ever more rarely.
+#: Poll interval while another credential is on its way, in seconds: it grows from the first to the longest.
 _FIRST_PAUSE = 0.01
 _LONGEST_PAUSE = 0.2
 
-#: Finds the id of before, which is found in dicts in half the time of an equal one.
+#: Makes an id, the same object each time: a dict finds it in half the time of an equal one.
 identify = lru_cache(maxsize=1024)(CredentialId)
 
 
 class TokenReader:
     """Reads credentials from Redis and keeps the last good one of each.
 
-    Asked again within a second it answers from its copy; while Redis is away it goes on with the copy until
-    30 s before it expires. Share one between threads, and across forks. `timeout` bounds each exchange
+    Asked again within a second it answers from its cache; while Redis is away it goes on with what is cached, until
+    30 s before that expires. Share one between threads, and across forks. `timeout` bounds each exchange
     with Redis, in seconds. With `celery`, an app or a broker's URL, it sends a task for a credential that is
     missing, or was refused, and waits some seconds for it.
     """
@@ -122,7 +122,7 @@ class TokenReader:
         return credential
 
     def _ask_in_turn(self, id_: CredentialId) -> Credential | None:
-        """Ask Redis; while another thread does, a copy from the overlap will do, or what that one finds."""
+        """Ask Redis; while another thread does, the cached one will do within the overlap, or what that one finds."""
         had = self.cache.within_overlap(id_)
         # While Redis does not answer, one thread tries for all credentials.
         with self._turn("ask", None if self._link.is_broken else id_, 0 if had else self._timeout) as ours:
@@ -162,13 +162,13 @@ class TokenReader:
             return True
         good = answer.probed_alive(self._durations.report_interval)
         if good:
-            self.cache.absolve(answer.id)
+            self.cache.clear_rejection(answer.id)
         return good
 
     # Waiting for one that is on its way
 
     def _await(self, id_: CredentialId) -> Credential:
-        """Wait for one: after a report, or when there is a task to send; otherwise say why there is none."""
+        """Wait for one: after a report, or when there is a task to send. Otherwise raise why there is none."""
         rejection = self.cache.rejection(id_)
         deadline = rejection.until if rejection else self._clock()
         if self._tasks is None or (rejection is None and self.cache.in_vain(id_)):
@@ -204,7 +204,7 @@ class TokenReader:
 
     @contextmanager
     def _turn(self, what: str, id_: CredentialId | None, wait: float = 0) -> Iterator[bool]:
-        """Take the lock for that, within `wait` seconds; it is ours, or not, for as long as the block lasts."""
+        """Take the lock for `what`, within `wait` seconds, while the block lasts; yields whether it is ours."""
         key = os.getpid(), what, id_
         lock = self._locks.setdefault(key, threading.Lock())
         ours = lock.acquire(timeout=wait)
@@ -212,7 +212,7 @@ class TokenReader:
             yield ours
         finally:
             if ours:
-                # So that no account that anybody asked for stays; who takes another lock now finds a fresh copy.
+                # So that no lock stays for an account that anybody asked for; a later one finds the cache fresh.
                 self._locks.pop(key, None)
                 lock.release()
 

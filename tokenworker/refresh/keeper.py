@@ -124,7 +124,7 @@ class Keeper:
             pause = min(0.2, pause * 1.5)
 
     def publish(self, target: Target, snapshot: Snapshot) -> None:
-        """Write the copies of one that works once more, without a fetch; raises `StoreUnavailable`."""
+        """Write the published copies of a credential that works once more, without a fetch."""
         credential = snapshot.credential
         if credential is None or not usable(snapshot, None):
             return
@@ -136,11 +136,11 @@ class Keeper:
     # What a fetch is made from
 
     def _gather(self, target: Target) -> dict[str, Credential]:
-        """Get what a fetch is made from."""
+        """Return what a fetch is made from, by name."""
         return {need: self.get(target_of(target.account, need))[0] for need in target.kind.needs}
 
     def _report_input(self, target: Target, refused: Refused) -> None:
-        """Have looked into what WeChat refused: it is probed, and replaced if it is dead."""
+        """Report what WeChat refused: it is probed, and replaced if it is dead."""
         self._try_refresh(target_of(target.account, refused.need), Demand(rejected=refused.fingerprint))
 
     def _try_refresh(self, target: Target, demand: Demand) -> Outcome:
@@ -150,10 +150,10 @@ class Keeper:
             retry_in = error.retry_in or 0.0
         return Outcome("waiting", None, retry_in)
 
-    # When to look again
+    # When it is due next
 
     def _plan(self, target: Target, snapshot: Snapshot) -> None:
-        """Look at it next when that is due, or sooner for what came since our look."""
+        """Set when it is due next, which is sooner when something came since our look."""
         planned = next_look(snapshot, target, self._durations)
         self._schedule.set(target.id, planned)
         # A report, say: it had the credential looked at at once, and our plan undid that.
@@ -162,7 +162,7 @@ class Keeper:
             self._schedule.set(target.id, again)
 
     def _wait(self, snapshot: Snapshot, seconds: float) -> Outcome:
-        """Leave it for later."""
+        """Have it due in so many seconds."""
         self._schedule.set(snapshot.id, snapshot.now + seconds)
         return _outcome(snapshot, "waiting", seconds)
 

@@ -12,11 +12,11 @@ from tokenworker.store.state import Snapshot
 
 #: Accounts that were fetched at the same moment become stale spread over this part of their leeway.
 _SPREAD = 0.07
-#: WeChat's seconds between two looks for a new value while it goes on handing out the one whose time is over.
+#: WeChat's seconds between two fetches while it goes on handing out a value whose time is over.
 _AGAIN = 60.0
-#: WeChat counts from when a request arrives, and we from before it was sent: less than so many seconds apart.
+#: WeChat counts a life from when the request arrives, we from before it was sent: by so many of WeChat's seconds less.
 _LATENCY = 2.0
-#: Who knows when a value began by so many times his leeway asks for the next one at its end, and not before.
+#: Where the beginning of a value is known to within so many leeways, the next one is fetched at its end, not before.
 _IN_VAIN = 1.5
 
 
@@ -46,7 +46,7 @@ def lifetime(
 
 
 def _leeway(target: Target, issued: Issued, durations: Durations, given: float | None) -> float:
-    """Return how long before its end it is stale.
+    """Return the seconds before its end at which it is stale.
 
     By the account's setting, or else the common one, or else its kind's; up to 7 % less, by the account.
     """
@@ -66,15 +66,15 @@ def _from_first_sight(
         born_after = _born_after(issued, before, taken_at)
         # WeChat takes a value while it hands it out, and for a whole life after that.
         readable = min(fresh + grace, max(fresh, born_after + 2 * issued.expires_in))
-        # Sooner than just after its end one asks only if there may be a new one by then.
+        # Before its end a fetch is of use only if WeChat may have a new one by then.
         may_be_old = taken_at - born_after > _IN_VAIN * leeway
         refresh_at = fresh - leeway if may_be_old else min(fresh + _LATENCY * second, readable)
         return Lifetime(fresh, readable, refresh_at, born_after)
     end = min(before.ends_at, fresh)
     if taken_at < end - leeway:
         return Lifetime(end, end, min(before.refresh_at, end), before.born_after)
-    # Near its end WeChat hands out the same one still. What it handed out just now works, whatever we counted: so it
-    # stays readable, and is asked for again at its end, and now and then after that.
+    # Near its end WeChat still hands out the same one. What it handed out just now works, whatever we counted: so it
+    # stays readable, and is fetched again at its end, and now and then after that.
     refresh_at = max(end, taken_at + again)
     known = max(end, taken_at + 2 * again) if taken_at >= end else end
     readable = min(known + grace, max(end, fresh))

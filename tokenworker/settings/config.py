@@ -1,4 +1,4 @@
-"""The settings: the only file that reads the environment."""
+"""The settings, as the environment says them."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class Config:
         return config
 
     def accounts(self, environ: Mapping[str, str] | None = None) -> dict[str, Account]:
-        """Read the accounts, by appid, in their order; raises `ConfigError` with all faults at once."""
+        """Read the accounts, by id, in their order; raises `ConfigError` with all faults at once."""
         faults: list[str] = []
         accounts = _accounts(self, os.environ if environ is None else environ, faults)
         if faults:
@@ -323,7 +323,7 @@ def _check_published(config: Config, places: Mapping[str, Account], faults: list
         for name in map(credential_of, account.publish)
         if name and name not in account.keep
     )
-    # A token written over the queue or an account's state would stop the whole service.
+    # A credential written over the queue or over a state would stop the whole service.
     faults.extend(
         f"{place}: the key {copy.name!r} of publish or WECHAT_TOKEN_KEY is one of tokenworker's own: choose another"
         for place, account in places.items()

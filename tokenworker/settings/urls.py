@@ -10,6 +10,7 @@ import re
 from urllib.parse import SplitResult, parse_qs, parse_qsl, quote, urlencode, urlsplit
 
 DEFAULT_REDIS_URL = "redis://127.0.0.1:6379/0"
+#: WeChat's nearest host, and the one for when that can't be reached: page "API domains". WeCom has one host.
 DEFAULT_API_URL = "https://api.weixin.qq.com,https://api2.weixin.qq.com"
 DEFAULT_WECOM_URL = "https://qyapi.weixin.qq.com"
 

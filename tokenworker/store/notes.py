@@ -12,7 +12,7 @@ _DAY_MS = 86_400_000
 
 
 class Notes:
-    """Every method may raise `StoreUnavailable`."""
+    """What all processes know of the accounts, of beat and of Redis; every method may raise `StoreUnavailable`."""
 
     def __init__(self, scripts: Scripts, keys: Keys) -> None:
         self._scripts = scripts

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, Unpack, cast
 
 from tokenworker.credential import Credential, CredentialId
+from tokenworker.durations import BEIJING, DAY
 from tokenworker.errors import StoreUnavailable
 from tokenworker.publish.formats import Copy
 from tokenworker.store.connect import translated
@@ -21,9 +22,6 @@ from tokenworker.store.limiter import Limiter
 from tokenworker.store.schedule import Schedule
 from tokenworker.store.scripts import Call, Command, Scripts, hidden, text
 from tokenworker.store.state import Facts, Lease, Snapshot, flat
-
-#: WeChat counts its days in Beijing, eight hours ahead of UTC.
-BEIJING = 8 * 3600
 
 Begin = Literal["ok", "lost", "no fetches left", "no forced refreshes left"]
 #: `reported`: committed, but it is the one that was reported. `in_doubt`: committed, but another fetch overlapped.
@@ -46,7 +44,7 @@ class Records:
     # A lease, from its beginning to one of its ends
 
     def lease(self, id_: CredentialId, seconds: float) -> tuple[Lease, Snapshot] | None:
-        """Take the right to make one call to WeChat for `seconds`, and look; None when somebody has it."""
+        """Return the right to make one call to WeChat for `seconds`, with a snapshot; None when somebody has it."""
         owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(8)}"
         taken = self._scripts.run("take_lease", self._keys.of(id_)[:3], owner, int(seconds * 1000))
         if not taken:
@@ -62,7 +60,7 @@ class Records:
         forced: bool,
         budget: int,
         forced_budget: int,
-        period: float = 86_400,
+        period: float = DAY,
         stray: float = 0,
     ) -> Begin:
         """Count a fetch in the ledger, right before it is made: only one that is `ok` may be made.
@@ -87,7 +85,7 @@ class Records:
     ) -> tuple[Commit, str]:
         """Make it the account's credential, unless somebody took a lease after us: then nothing but a mark is set.
 
-        Its copies are written in the same step; returned with the result is why one of them could not be, or "".
+        Its published copies are written in the same step; the second value is why one could not be, or "".
         Somebody looks again at `next_look`, or else when it is stale. May be repeated when nobody knows whether it
         was done.
         """
@@ -128,7 +126,7 @@ class Records:
     # Reports, doubts, settings
 
     def reject(self, id_: CredentialId, rejected: str) -> bool:
-        """Note that WeChat refused the one with this fingerprint; False when it is not the live one."""
+        """Note that WeChat refused the one with this fingerprint; return whether it is the live one."""
         noted = bool(self._scripts.run("reject", self._keys.of(id_)[:2], rejected)) or self._is_live(id_, rejected)
         if noted:
             self._schedule.set(id_, 0)
@@ -165,7 +163,7 @@ class Records:
         return {id_: text(it or b"") for id_, it, removed in rows if it or removed}
 
     def clear(self, id_: CredentialId, seconds: float = 60.0) -> None:
-        """Forget a credential: its value, its copies, all that is known of it.
+        """Forget a credential: its value, its published copies, all that is known of it.
 
         For `seconds` it is remembered that it went, so that a fetch under way does not bring it back.
         """
@@ -175,19 +173,22 @@ class Records:
     # Copies, and what is missing
 
     def publish(self, id_: CredentialId, credential: Credential, copies: Iterable[Copy], digest: str) -> str:
-        """Write the copies if this one is still there, and remove others; return why one can't be, or ""."""
+        """Write the published copies if this credential is still there, and remove others.
+
+        Returns why one of them can't be written, or "".
+        """
         value, state, _, written = self._keys.of(id_)
         arguments = (hidden(credential.value), digest, *_listed(copies))
         return text(self._scripts.run("publish", [value, state, written], *arguments))
 
     def missing(self, ids: Iterable[CredentialId]) -> list[CredentialId]:
-        """Return those that have no value, at the cost of one cheap command when there is none."""
+        """Return those that have no value; when all have one, that costs one cheap command."""
         return self.incomplete(dict.fromkeys(ids, ()))
 
     def incomplete(self, copies: Mapping[CredentialId, Sequence[str]]) -> list[CredentialId]:
-        """Return those whose value, or one of whose keys of copies, holds no text.
+        """Return those whose value, or one of whose published copies, holds no text; `copies` has the keys of those.
 
-        A key that we may not look at counts as that.
+        A key that we may not read counts as one without text.
         """
         keys = {id_: [self._keys.value(id_), *more] for id_, more in copies.items()}
         with translated():

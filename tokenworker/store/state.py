@@ -10,6 +10,9 @@ from typing import Any, TypedDict, get_type_hints
 from tokenworker.credential import Credential, CredentialId
 from tokenworker.store.scripts import text
 
+#: More early deaths than this within the contest window are no accident: the account is contested.
+MANY_DEATHS = 3
+
 
 @dataclass(frozen=True)
 class Lease:

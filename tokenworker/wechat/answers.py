@@ -15,7 +15,7 @@ from tokenworker.secret import Secret
 from tokenworker.wechat.errcodes import UNKNOWN, Table
 from tokenworker.wechat.transport import Answer
 
-#: WeChat says at most 7200 and that it may change; more than a day is no life of a credential but a fault.
+#: Seconds. WeChat says at most 7200, and that it may change (page "getAccessToken"); more than a day is a fault.
 MAX_EXPIRES_IN = 86_400
 
 _UNKNOWN_IP = "this server's public IP"
@@ -50,7 +50,7 @@ def _no_number(constant: str) -> NoReturn:
 
 
 def refuse(what: str) -> NoReturn:
-    """Refuse what is none of WeChat's; something may have been issued all the same."""
+    """Raise `MalformedAnswer` for what is none of WeChat's; a credential may have been issued all the same."""
     raise MalformedAnswer(
         f"not WeChat's answer: {what}", hint="is a proxy or a captive portal in between?", ambiguous=True
     )

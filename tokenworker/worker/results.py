@@ -1,6 +1,6 @@
 """Where the results of our tasks go: to the result backend of the app they run in, but as JSON and for a minute.
 
-An app may keep its own results as pickles, for a day, or not at all; ours hold tokens, and callers in other
+An app may keep its own results as pickles, for a day, or not at all; ours hold credentials, and callers in other
 languages and without this package read them.
 """
 

@@ -21,7 +21,7 @@ from tokenworker.worker.tasks import refresh_due_tokens
 
 logger = logging.getLogger(__name__)
 
-#: Clocks are corrected by less without a step, and the way to Redis takes its time.
+#: A clock that goes back by more was set, in seconds: corrections are smaller, and so is the time that Redis takes.
 _CLOCK_STEP = 2.0
 
 
@@ -70,11 +70,11 @@ class Watchdog(threading.Thread):
         return [target.id for target in neglected]
 
     def check_memory(self) -> None:
-        """Have every token doubted when Redis went back in time: others may have come after them, which it lost."""
+        """Doubt every credential when Redis went back in time: it may have lost others that came after them."""
         try:
             before, self._pulse = self._pulse, self._held.store.notes.pulse()
             if self._pulse <= before:
-                logger.error("Redis went back in time, or was emptied: the tokens in it are tested, or fetched again")
+                logger.error("Redis went back in time, or was emptied: credentials are probed or fetched again")
                 self._doubt_all()
         except TokenWorkerError:
             pass  # the next look tells of it
@@ -88,11 +88,11 @@ class Watchdog(threading.Thread):
             self._held.store.records.doubt(self._held.reconciler.targets, replaced=True, but_last=2 * pulse)
 
     def _check_clock(self) -> None:
-        """Have every token fetched again when Redis's clock went back: they would outlive their time at WeChat."""
+        """Have every credential fetched again when Redis's clock went back: its key would outlive it."""
         ahead = self._held.store.now() - time.monotonic()
         before, self._ahead = self._ahead, ahead
         if before is not None and before - ahead > _CLOCK_STEP:
-            logger.error("Redis's clock went back by %.0f s: every token is fetched again", before - ahead)
+            logger.error("Redis's clock went back by %.0f s: every credential is fetched again", before - ahead)
             if self._held.store.notes.mark("in_doubt", 6 * self._held.durations.watchdog_interval):
                 self._held.store.records.doubt(self._held.reconciler.targets)
 
@@ -103,8 +103,8 @@ class Watchdog(threading.Thread):
         since_start = time.monotonic() - self._began
         before, self._silent = self._silent, min(since_start, since_start if ago is None else ago) >= limit
         if self._silent and not before:
-            logger.error("no tick for %.0f s: does beat run, and a worker take from %r? Till then tokens are refreshed"
-                         " by the watchdogs, late", limit, QUEUE)  # fmt: skip
+            logger.error("no tick for %.0f s: does beat run, and a worker take from %r? Till then the watchdogs"
+                         " refresh credentials, late", limit, QUEUE)  # fmt: skip
         if before and not self._silent:
             logger.info("beat ticks again")
 

@@ -25,7 +25,7 @@ def examine(config: Config, accounts: Mapping[str, Account]) -> Iterator[Finding
     """Look at what a worker would start with, though it can't be meant."""
     yield ok(_SUBJECT, f"{len(accounts)} account{'s' if len(accounts) > 1 else ''}")
     if config.sandbox:
-        yield note(_SUBJECT, "SANDBOX: no account is configured, so the tokens are made up")
+        yield note(_SUBJECT, "SANDBOX: no account is configured, so the credentials are made up")
     yield from _odd(accounts, config)
 
 
