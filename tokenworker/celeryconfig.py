@@ -4,8 +4,10 @@ Broker, result backend and the tick's period come from the environment. A `celer
 directory overrides any of this; its `beat_schedule` is added to the tick.
 """
 
+from tokenworker import messages as _messages
+
 # Its own queue: on a shared one, workers that don't know our tasks would take half of them and throw them away.
-task_default_queue = "tokenworker"
+task_default_queue = _messages.QUEUE
 
 # JSON only: a pickle in the queue is code that somebody else runs in our name.
 task_serializer = "json"

@@ -1,4 +1,4 @@
-"""Keeping a credential fresh: look, lease (which looks again), fetch, commit.
+"""The keeper of credentials: look, lease (which looks again), fetch, commit.
 
 Only who holds the lease calls WeChat, once for each lease. The old one stays where it is until the new one takes its
 place. What to do rests on what Redis says at that moment and on Redis's clock, never on the message that asked: so
@@ -18,9 +18,10 @@ from tokenworker.credentials import target as target_of
 from tokenworker.credentials.target import Target
 from tokenworker.durations import Durations
 from tokenworker.errors import FetchError, TokenUnavailable, UnknownAccount
+from tokenworker.refresh.attempt import Busy, Fetched, Refused
 from tokenworker.refresh.causes import Demand
 from tokenworker.refresh.decide import Decision, Fetch, Nothing, Wait, decide, next_look, usable
-from tokenworker.refresh.fetcher import Busy, Fetched, Fetcher, Refused
+from tokenworker.refresh.fetcher import Fetcher
 from tokenworker.store.state import Snapshot
 from tokenworker.store.store import Store
 

@@ -1,8 +1,9 @@
-"""The names of the settings, and how to notice one that is misspelt: it would be ignored without a word."""
+"""The names of the settings, their values, and those that are misspelt: they would be ignored without a word."""
 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Collection, Mapping
 
 from tokenworker.redaction import discreet
@@ -41,6 +42,17 @@ _OURS = "TOKENWORKER_"
 _THEIRS_TOO = ("REDIS_URL", "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND")
 #: Too far from the name that is meant to look like it.
 _OTHER_WORDS = {"REDIS_HOST": "REDIS_URL", "CELERY_BROKER": "CELERY_BROKER_URL"}
+#: A value in quotes, as `docker --env-file` hands it on.
+_QUOTED = re.compile(r"""(?:'.*'|".*")""", re.DOTALL)
+
+
+def cleaned(environ: Mapping[str, str], faults: list[str]) -> dict[str, str]:
+    """Return the variables that are not blank, without blanks and quotes around their values; quotes are a fault."""
+    given = {key: value.strip() for key, value in environ.items() if value.strip()}
+    quoted = [name for name in SETTINGS if _QUOTED.fullmatch(given.get(name, ""))]
+    faults.extend(f"{name} is in quotes, which are part of it here: write it without them" for name in quoted)
+    given |= {name: given[name][1:-1].strip() for name in quoted}
+    return {name: value for name, value in given.items() if value}
 
 
 def misspelt(environ: Mapping[str, str], used: Collection[str] | None) -> list[str]:

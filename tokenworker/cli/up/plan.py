@@ -54,15 +54,11 @@ def make_plan(environ: Mapping[str, str], folder: Path, asked: Ports, lock: int)
     An embedded server when REDIS_URL is unset, the sandbox when no account is configured. Its processes keep the
     file descriptor `lock`. Raises `ConfigError`, `PortTaken`, `StoreUnavailable`, `NoServer`, `FolderUnusable`.
     """
-    env = dict(environ)
-    embedded = not env.get("REDIS_URL")
-    sandbox = not any(env.get(name) for name in _ACCOUNTS)
+    embedded = not environ.get("REDIS_URL")
+    sandbox = not any(environ.get(name) for name in _ACCOUNTS)
     runs = {"redis": embedded, "flower": True, "sandbox": sandbox}
     ports = choose(asked, [service for service in runs if runs[service]])
-    if embedded:
-        env["REDIS_URL"] = f"redis://127.0.0.1:{ports['redis']}/0"
-    if sandbox:
-        env = _demo(env, ports["sandbox"])
+    env = _environment(environ, ports)
     if faults := startup_faults(env):
         raise ConfigError(faults)
     config = Config.from_env(env)
@@ -82,13 +78,19 @@ def make_plan(environ: Mapping[str, str], folder: Path, asked: Ports, lock: int)
     )
 
 
-def _demo(env: dict[str, str], port: int) -> dict[str, str]:
+def _environment(environ: Mapping[str, str], ports: Mapping[str, int]) -> dict[str, str]:
+    """Return the variables of all processes: those that are set, and where our own server and sandbox are."""
+    env = dict(environ)
+    if "redis" in ports:
+        env["REDIS_URL"] = f"redis://127.0.0.1:{ports['redis']}/0"
+    if "sandbox" not in ports:
+        return env
     demo = {
         "TOKENWORKER_TIME_SCALE": str(_DEMO_SCALE),
         "TOKENWORKER_TICK": str(_DEMO_TICK),
         "TOKENWORKER_FETCH_TIMEOUT": "8",
     }
-    return demo | env | {"TOKENWORKER_SANDBOX": f"http://127.0.0.1:{port}"}
+    return demo | env | {"TOKENWORKER_SANDBOX": f"http://127.0.0.1:{ports['sandbox']}"}
 
 
 def _child(
