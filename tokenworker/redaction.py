@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import re
 
-#: Longer than an appid or a fingerprint, and as long as no name that people give; tokens and AppSecrets are longer.
+#: Longer than an appid, a fingerprint or a name that people give; no token and no AppSecret is shorter.
 _LIKE_SECRET = re.compile(r"[A-Za-z0-9_-]{30,}")
-#: What sentences about settings hold besides: paths and names of ours, which may be as long.
+#: In sentences about settings only longer runs count: they hold paths and names of ours, too.
 _RUN = re.compile(r"[A-Za-z0-9_-]{32,}")
 _APPSECRET = re.compile(r"[0-9a-fA-F]{32,}")
 _SHORTEST_TOKEN = 40
 _MIXED = (re.compile("[a-z]"), re.compile("[A-Z]"), re.compile("[0-9]"))
-#: In the query of a URL; and what Redis repeats of a command that it does not know, such as AUTH or HELLO.
+#: A secret in the query of a URL; and what Redis repeats of a command that it does not know, such as AUTH or HELLO.
 _SECRET = re.compile(r"((?:secret|access_token)=)[^&\s'\"]+|(, with args beginning with:).*")
 
 

@@ -123,7 +123,7 @@ def test_a_name_that_two_accounts_have_is_not_enough(cli: CliRunner, store: Stor
     result = cli.invoke(main, ["get", "shop"])
 
     assert ends_with_one_sentence(result)
-    assert "wx1 (shop), wx2 (shop): that name is given twice, so write the appid" in result.stderr
+    assert "wx1 (shop), wx2 (shop): that name is given twice, so write the id" in result.stderr
 
 
 @pytest.mark.parametrize("nobody", ["", " ", "sh", "SHOP", "wx"])

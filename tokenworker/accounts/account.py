@@ -32,7 +32,7 @@ class Account:
     endpoint: Endpoint = "stable_token"
     #: Seconds before `expires_at` at which what it keeps is stale; None means the default of the kind.
     leeway: float | None = None
-    #: More Redis keys for what it keeps, and names of SDKs' formats.
+    #: Published copies: more Redis keys for what it keeps, and names of SDKs' formats.
     publish: tuple[str, ...] = ()
     #: Where the secret was read from; read again when that file changes.
     secret_file: Path | None = None

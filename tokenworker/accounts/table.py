@@ -135,7 +135,7 @@ def _secret_text(kind: str, source: str, environ: Mapping[str, str], faults: lis
         return source
     if kind == "secret_env":
         return _from_environ(source, environ, faults)
-    # Whoever puts the secret where its path belongs must not find it in the log; a path has a slash.
+    # What was given is shown only if it has a slash, as paths do: it may be the secret itself.
     path = Path(source)
     named = f"{shown(path)} " if "/" in source else ""
     try:
@@ -168,7 +168,7 @@ def _endpoint(table: Mapping[str, Any], faults: list[Fault]) -> Endpoint:
     if endpoint in ENDPOINTS:
         return cast(Endpoint, endpoint)
     faults.append(("endpoint", f"must be {' or '.join(ENDPOINTS)}"))
-    # Any leeway goes with this one, so that it is not a fault too.
+    # This one goes with any leeway, so that the leeway is not a fault too.
     return "token"
 
 

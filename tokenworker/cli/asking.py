@@ -1,4 +1,4 @@
-"""Refreshing by hand: a worker does it, and says what came of it."""
+"""A refresh by hand: a worker makes it, and says what came of it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def refresh(held: Kept, appid: str, timeout: float, demand: Demand) -> tuple[dic
     app.set_current()
     began = held.store.now()
     try:
-        # Celery itself would try for a long time before it says that.
+        # Without this, Celery would try for a long time before it says that the queue can't be reached.
         with app.connection_for_write() as connection:
             connection.ensure_connection(max_retries=1)
         ask = {"appid": appid, "early": demand.early, "force": demand.force}

@@ -50,7 +50,7 @@ def _fail(sentence: str, code: int = 1) -> NoReturn:
 
 
 def _fail_to_write(error: OSError) -> NoReturn:
-    # What could not be written must not be tried again, and complained of, at our end.
+    # At our end Python would try once more to write what could not be written, and complain.
     if sys.stdout is not None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     _fail(f"the system refuses: {error}")

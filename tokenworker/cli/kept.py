@@ -51,7 +51,7 @@ class Kept:
         self.store.close()
 
     def _configured(self) -> dict[str, str]:
-        # What is configured here may be none of this shell's business, or out of its sight.
+        # This shell may lack the settings of the accounts, or the right to read them.
         with suppress(ConfigError):
             return {account.id: account.name for account in self._config.accounts().values()}
         return {}

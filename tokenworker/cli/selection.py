@@ -39,7 +39,7 @@ class Selection:
 
     def find(self, given: str) -> str | None:
         """Return the id that is meant by an id or a name, if any; raises `NothingChosen` if two are."""
-        # The environment names no names: an account of it may have one in Redis.
+        # An account of the variables has no name here, but may have one in Redis.
         named = {id_: name for id_, name in self.configured.items() if name}
         known = {**self.configured, **self.kept, **named}
         text = _text(given)

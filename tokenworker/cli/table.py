@@ -44,7 +44,7 @@ _CELLS: dict[str, Callable[[Status], str]] = {
 #: The width of the longest cell that is likely, so that a living table does not jump each second.
 _LEAST = {"state": len("contested"), "time left": len("59 min 59 s"), "next refresh": len("in 59 min 59 s")}
 
-#: Rich breaks lines for a console; ours are not for this one.
+#: Rich breaks lines for a console; nothing is written to this one.
 _RULER = Console(file=StringIO())
 
 _ALL = tuple(_CELLS)
@@ -58,7 +58,7 @@ class Table:
     def __init__(self, rows: Sequence[Status], width: int | None) -> None:
         self._width = width
         self._widths: dict[str, int] = {}
-        # Where all are of one sort, nobody need be told which.
+        # The column is left out where all are of one name.
         self._mixed = len({row["credential"] for row in rows}) > 1
         for columns in (_ALL, _SOME, _FEW):
             shown = [column for column in columns if self._mixed or column != "credential"]
@@ -141,7 +141,7 @@ def _left(row: Status) -> str:
 
 
 def wrapped(text: str, width: int, style: str = "") -> list[Text]:
-    """Break a text between words, and what is longer than a line, such as Chinese, anywhere."""
+    """Return the lines of a text, broken between words; what is longer than a line, such as Chinese, anywhere."""
     if not text:
         return []
     lines = Text(text, style).wrap(_RULER, max(1, width), overflow="fold")

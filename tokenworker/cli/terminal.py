@@ -19,7 +19,7 @@ from tokenworker.worker.status import Status
 
 Show = Callable[[Sequence[Status], str | None], None]
 
-#: Whom an error is about that is about no account.
+#: The key of an error that is about no account.
 _NOBODY = ("", "")
 
 
@@ -125,7 +125,7 @@ class Terminal:
         return self._plain(value) if isinstance(value, str) else value
 
     def _plain(self, text: str) -> str:
-        """Replace what would break a line or command the terminal, and what it has no letters for."""
+        """Return a text without what would break a line or command the terminal, or has no letters there."""
         line = "".join(letter if letter.isprintable() else " " for letter in text)
         return line.encode(self._console.encoding, "replace").decode(self._console.encoding)
 

@@ -14,7 +14,7 @@ LONGEST_LIFE = 7500.0
 #: Two looks at the same end may differ by so many seconds, for they take time.
 _SAME_END = 1.0
 
-#: How often a credential was fetched when this one was there, and when it was; (0, 0) when nobody knows.
+#: The number and the time of the fetch that brought a value, in epoch seconds; (0, 0) when nobody knows.
 Version = tuple[float, float]
 
 

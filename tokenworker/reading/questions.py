@@ -150,7 +150,7 @@ class Questions:
         """Note in its state that WeChat refused the one with this fingerprint, and have a worker look at it."""
         value, state = self._keys.value(id_), self._keys.state(id_)
         noted, live = self._link.ask([("EVAL", source("reject"), 2, value, state, rejected), ("GET", value)])
-        # Another program's is in no state; the worker has to look at it all the same.
+        # What another program wrote is not in our state; a worker has to look at it all the same.
         if noted == 1 or _is(live, rejected):
             [noted] = self._link.ask([self._due(id_)])
         if isinstance(noted, redis.ResponseError):

@@ -52,7 +52,7 @@ class TokenReader:
         self._link = Link(redis_url, timeout, self._durations.reader_copy, clock)
         self._questions = Questions(self._link, Keys(prefix), clock)
         self._tasks = Tasks(celery) if celery else None
-        #: By process, so that no child waits for a lock that a thread of its parent holds.
+        #: Locks by process, so that no child waits for a lock that a thread of its parent holds.
         self._locks: dict[tuple[int, str, CredentialId | None], threading.Lock] = {}
         #: What this process remembers.
         self.cache = Cache(self._durations, clock)
@@ -69,16 +69,16 @@ class TokenReader:
         return self.get_credential(account, ticket_name(type))
 
     def get_credential(self, account: str, name: str = ACCESS_TOKEN) -> Credential:
-        """Return a credential that works, by the last part of its Redis key, as `get_token`."""
+        """Return a credential that works, as `get_token`; `name` is the last part of its Redis key."""
         id_ = identify(account, name)
         return self.cache.fresh(id_) or self._read(id_)
 
     def sign_url(self, account: str, url: str, *, ticket: str = "jsapi") -> dict[str, Any]:
-        """Return what a page at `url` gives to `wx.config`; raises `TokenUnavailable`."""
+        """Return what a page at `url` gives to `wx.config`, by its names there; raises `TokenUnavailable`."""
         return signature(account, url, self.get_ticket(account, ticket))
 
     def reject(self, account: str, value: str, name: str = ACCESS_TOKEN) -> None:
-        """Report that WeChat refused a value; a token, say, with 40001, 40014 or 42001.
+        """Report that WeChat refused a value; an access token, say, with 40001, 40014 or 42001.
 
         A new one is on its way, if it was ours. Raises `StoreUnavailable`.
         """
@@ -94,7 +94,7 @@ class TokenReader:
             self._questions.report(id_, rejected)
         except StoreUnavailable as error:
             problem = self._tasks.send(id_, rejected) if self._tasks else error.reason
-        # Once more: a read that was under way may have brought it back.
+        # Forget it once more: a read that was under way may have brought it back.
         self.cache.bury(id_, rejected)
         if problem:
             raise StoreUnavailable(problem)
@@ -126,7 +126,7 @@ class TokenReader:
         had = self.cache.within_overlap(id_)
         # While Redis does not answer, one thread tries for all credentials.
         with self._turn("ask", None if self._link.is_broken else id_, 0 if had else self._timeout) as ours:
-            # One that we did not have was read by another thread just now.
+            # If we had none, another thread may have read one just now.
             found = self.cache.fresh(id_) or (None if had and ours else self.cache.within_overlap(id_))
             if found or ours:
                 return found or self._ask(id_)
@@ -174,7 +174,7 @@ class TokenReader:
         if self._tasks is None or (rejection is None and self.cache.in_vain(id_)):
             return self._watch(id_, rejection, deadline)
         deadline = max(deadline, self._clock() + self._durations.reader_patience)
-        # Of many threads that wait for the same, one sends the task.
+        # One thread sends the task, for all that wait for the same credential.
         with self._turn("send", id_) as ours:
             problem = ours and self._tasks.send(id_, rejection.fingerprint if rejection else None)
             if problem:
@@ -218,8 +218,8 @@ class TokenReader:
 
 
 def signature(account: str, url: str, ticket: Credential) -> dict[str, Any]:
-    """Sign a page's URL; of a WeCom application's account, `CORPID/AGENT`, the corpid signs."""
-    # Not before it is needed: most readers sign nothing.
+    """Return the signature of a page's URL with its `appId`, which for WeCom's `CORPID/AGENT` is the corpid."""
+    # Imported only when it is needed: most readers sign nothing.
     from tokenworker.signing import sign_url  # noqa: PLC0415
 
     return {"appId": account.partition("/")[0], **sign_url(ticket.ticket, url)}

@@ -104,7 +104,7 @@ class Attempt:
             "in_doubt_until": doubt_until(self.snapshot, durations),
         }
         if self.target.kind.probe is None:
-            # That WeChat handed it out is all that can be told to who reported it.
+            # Nothing else answers a report: WeChat has handed it out just now.
             facts |= {"rejected": "", "probed_alive": fingerprint, "probed_at": self.lease.taken_at}
         return facts
 
@@ -120,7 +120,7 @@ class Attempt:
             "limited": int(isinstance(error, DayLimit | MinuteLimit)),
         }
         if not lost:
-            # What is lost may be acted upon late; of what WeChat answered nothing more will come.
+            # WeChat may act late on a fetch that is lost, but not on one that it answered.
             before = self.snapshot
             facts |= {"in_doubt_until": before.in_doubt_until, "in_doubt_since": before.in_doubt_since}
         return facts

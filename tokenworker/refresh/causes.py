@@ -142,7 +142,7 @@ def _is_reported(it: Case) -> bool:
     return it.is_reported and it.target.kind.probe is None and it.report_cooldown <= 0
 
 
-#: Why one is fetched. What is in doubt is fetched for no other reason than that: not sooner than is harmless.
+#: Why one is fetched, the first that holds. One that is in doubt is fetched when that is harmless, and not before.
 _FETCH: tuple[tuple[Cause, Check], ...] = (
     (Cause.FORCED, lambda it: it.demand.force and it.since(it.snapshot.forced_at) >= it.durations.force_interval),
     (Cause.DEAD, lambda it: it.live is None and it.is_dead),

@@ -147,7 +147,7 @@ def must_force(snapshot: Snapshot, cause: Cause, durations: Durations) -> bool:
     if cause is Cause.FORCED:
         return True
     cooled = since(snapshot.forced_at, snapshot.now) >= durations.force_interval
-    # The dead one may have vanished from Redis since, or somebody wrote another over it.
+    # The dead one may have gone from Redis since, or somebody wrote another over it.
     without = cause in (Cause.DEAD, Cause.MISSING, Cause.OVERWRITTEN)
     again = without and snapshot.reissued_dead != "" and snapshot.reissued_dead == snapshot.probed_dead
     return again and cooled and snapshot.forced_today < _FORCED_UNASKED

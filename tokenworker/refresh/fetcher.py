@@ -190,7 +190,7 @@ class Fetcher:
             "%s: fetched (%s): %s, expires in %.0f s, %s", attempt.name, cause, which, issued.expires_in, done,
             extra={"credential": str(attempt.target.id), "cause": cause.name, "fingerprint": name, "commit": done},
         )  # fmt: skip
-        # Refused: somebody else was at it meanwhile, or the account is gone; what to do now, the next tick sees.
+        # Refused: somebody else was at it meanwhile, or the account is gone. The next tick sees what to do.
         ends: dict[Commit, Result] = {"committed": Fetched(credential, before.now), "refused": Busy()}
         return ends.get(done, Again())
 
@@ -199,7 +199,7 @@ class Fetcher:
         deadline = time.monotonic() + self._durations.lease - self._durations.fetch_timeout
         pause = self._durations.transient_wait / 10
         copies = attempt.target.copies(credential, attempt.lease.taken_at)
-        # A fetch that we gave up on may be acted upon until then, and that must be seen.
+        # WeChat may act until then on a fetch that we gave up on; so it is due then.
         next_look = min(refresh_at, facts.get("in_doubt_until") or refresh_at)
         while True:
             try:

@@ -71,7 +71,7 @@ class Keeper:
         """
         wanted = demand or Demand()
         if wanted.rejected:
-            # Noted first: whatever happens to us, and whoever is at it now, the report is not forgotten.
+            # The report is noted first, so that it is not forgotten, whatever happens to us or to whoever is at it.
             self._records.reject(target.id, wanted.rejected)
         before = snapshot = self._records.look(target.id)
         if snapshot.publish_digest != target.publish_digest:
@@ -157,7 +157,7 @@ class Keeper:
         """Set when it is due next, which is sooner when something came since our look."""
         planned = next_look(snapshot, target, self._durations)
         self._schedule.set(target.id, planned)
-        # A report, say: it had the credential looked at at once, and our plan undid that.
+        # A report made the credential due at once, for example, and we have just undone that.
         again = next_look(self._records.look(target.id), target, self._durations)
         if again < planned:
             self._schedule.set(target.id, again)

@@ -39,7 +39,7 @@ def lifetime(
     if target.kind.counts_from_first_sight:
         return _from_first_sight(target, issued, before, taken_at, durations.second, own)
     room = issued.expires_in - own
-    # One that arrives stale is looked at again after a part of its life, not at once and for ever.
+    # One that arrives stale is due after a part of its life, not at once and for ever.
     refresh_at = taken_at + (room if room > 0 else issued.expires_in / 4)
     end = taken_at + issued.expires_in
     return Lifetime(end, end, refresh_at)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from tokenworker.settings.urls import backend_url, celery_url, check_celery
 
-#: What wins over what, first to last. The first of each is an option of Celery's command line.
+#: The variables in the order in which they win. The first of each is an option of Celery's command line.
 _BROKER = ("BROKER_URL", "CELERY_BROKER_URL")
 _BACKEND = ("RESULT_BACKEND", "CELERY_RESULT_BACKEND")
 #: These win over both, for one half of the work.

@@ -53,7 +53,7 @@ class Config:
     wecom_urls: tuple[str, ...] = (DEFAULT_WECOM_URL,)
     proxy: str | None = field(default=None, repr=False)
     prefix: str = "tokenworker"
-    #: For accounts that name none of their own; None means the default of the endpoint.
+    #: Seconds, for accounts that name none of their own; None means the default of the kind.
     leeway: float | None = None
     durations: Durations = field(default_factory=Durations)
     #: Calls to WeChat that all workers together may begin a second, and have under way at once.

@@ -37,10 +37,10 @@ SETTINGS = (
     "TOKENWORKER_TIME_SCALE",
 )
 
-#: Nobody else's names begin so; many programs have names in WECHAT_ and REDIS_.
+#: Only our names begin so; many programs have names in WECHAT_ and REDIS_.
 _OURS = "TOKENWORKER_"
 _THEIRS_TOO = ("REDIS_URL", "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND")
-#: Too far from the name that is meant to look like it.
+#: Names that are meant for a setting, but too far from its name to look like it.
 _OTHER_WORDS = {"REDIS_HOST": "REDIS_URL", "CELERY_BROKER": "CELERY_BROKER_URL"}
 #: A value in quotes, as `docker --env-file` hands it on.
 _QUOTED = re.compile(r"""(?:'.*'|".*")""", re.DOTALL)

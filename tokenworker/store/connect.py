@@ -29,7 +29,7 @@ _LACKING = "it, or a proxy in between, lacks a command: it is too old, or forbid
 
 #: Refusals by the first word of what Redis says, or by what it contains; the first that fits. Each with what to do.
 _REFUSALS = (
-    # All that concern passwords are of one class, and redis-py takes their first word off: so the others come first.
+    # redis-py has one class for all that concern passwords, and takes their first word off: so these come first.
     ("Authentication required", _ASKS_FOR_ONE),
     ("already authenticated", _ASKS_FOR_ONE),
     ("without any password configured", _HAS_NONE),

@@ -170,7 +170,7 @@ class Records:
         self._scripts.run("clear", self._keys.of(id_), int(seconds * 1000))
         self._schedule.drop(id_)
 
-    # Copies, and what is missing
+    # Published copies, and what is missing
 
     def publish(self, id_: CredentialId, credential: Credential, copies: Iterable[Copy], digest: str) -> str:
         """Write the published copies if this credential is still there, and remove others.

@@ -62,16 +62,16 @@ class State:
     refresh_at: float = 0.0
     #: When it ends by our count, for kinds that count from the first sight of a value.
     ends_at: float = 0.0
-    #: For those, too: before that WeChat can't have begun to hand out the value.
+    #: For the same kinds: WeChat can't have begun to hand out the value before that.
     born_after: float = 0.0
     fencing: int = 0
-    #: The last lease whose end is known; when it is not the last one taken, a fetch ended nobody knows how.
+    #: The last lease whose end is known; if it is not the last one taken, the end of a fetch is unknown.
     resolved: int = 0
     #: Fetches up to this fencing number overlapped, so that nobody knows what WeChat issued last.
     in_doubt: int | None = None
     #: Until then WeChat may act on a fetch whose end we don't know, and so replace what came after it.
     in_doubt_until: float = 0.0
-    #: When a fetch began, or ended too late, of which nobody knows whether it replaced ours; 0: there is none.
+    #: Since when a fetch may have replaced ours, and nobody knows whether it did; 0: since never.
     in_doubt_since: float = 0.0
     #: Fingerprints: of the one that a service reported, and of those that a probe found alive and dead.
     rejected: str = ""
@@ -102,7 +102,7 @@ class State:
     fetches_today: int = 0
     forced_today: int = 0
     forced_at: float = 0.0
-    #: Digest of the list of copies that were written last, and why one of them could not be.
+    #: Digest of the list of published copies that were written last, and why one of them could not be.
     publish_digest: str = ""
     publish_error: str = ""
     #: Whether the account was taken out of the settings a moment ago: 0 or 1.

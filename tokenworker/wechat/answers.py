@@ -87,7 +87,7 @@ def _named(field: str) -> str:
 
 
 def _kind(value: object) -> str:
-    """Describe a value without showing it."""
+    """Return what a value is, without showing it."""
     return "missing" if value is None else f"a {type(value).__name__}"
 
 
@@ -101,7 +101,7 @@ def error(found: Mapping[str, Any], table: Table, hints: Mapping[int, str], secr
 
 
 def _clean(errmsg: object, secret: Secret) -> str:
-    """Keep what a person can read, and nothing that an answer may have echoed."""
+    """Return what a person can read of an errmsg, at most 300 characters, without a secret that it echoes."""
     text = " ".join(errmsg.split()) if isinstance(errmsg, str) else ""
     text = "".join(char for char in text if char.isprintable())
     value = secret.reveal()

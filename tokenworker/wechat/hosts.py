@@ -27,7 +27,7 @@ class Hosts:
         self._urls = urls
         self._timeout = timeout
         self._clock = clock
-        #: The host to begin with, and until when.
+        #: The number of the host to begin with, and until when, by `clock`.
         self._preferred = (0, 0.0)
 
     def call(self, method: str, path: str, *, repeatable: bool, **content: Any) -> Answer:

@@ -246,7 +246,7 @@ class Transport:
 
 
 def _revealed(values: _Values) -> dict[str, Any] | None:
-    """Reveal secrets in the call's own thread: error trackers show the local variables of other functions."""
+    """Return the values with secrets revealed: late, since error trackers show the local variables of callers."""
     if values is None:
         return None
     return {name: value.reveal() if isinstance(value, Secret) else value for name, value in values.items()}
@@ -283,7 +283,7 @@ def _describe(root: BaseException) -> str:
 
 
 def _innermost(error: BaseException) -> BaseException:
-    """Follow causes, and also arguments: urllib3 and requests wrap some exceptions without raising them."""
+    """Return the error that caused this one; urllib3 and requests pass some as arguments, without raising them."""
     while inner := [item for item in (error.__cause__, *error.args) if isinstance(item, BaseException)]:
         error = inner[0]
     return error

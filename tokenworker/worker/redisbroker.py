@@ -27,7 +27,7 @@ _SHORTEST_WAIT = 0.1
 
 #: How servers and proxies that are too old refuse ZRANGE BYSCORE.
 _TOO_OLD = ("not an integer", "syntax error", "wrong number of arguments", "unknown command")
-#: These tell why a broker can't be reached, in Redis's words.
+#: The loggers that show why a broker can't be reached, in Redis's words.
 _LOGGERS = ("celery.worker", "celery.worker.consumer.consumer", "celery.beat")
 
 

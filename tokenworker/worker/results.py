@@ -25,7 +25,7 @@ def results_of(app: Celery) -> Any:
     own: Any = app.backend
     if own.serializer == "json" and own.expires == EXPIRES:
         return own
-    # Celery makes a backend for each thread where its kind is not safe to share; so one of ours for each of those.
+    # Where a backend is not safe to share, Celery makes one for each thread: so there is one of ours for each of those.
     if own not in _ours:
         _ours[own] = _backend(app)
     return _ours[own]

@@ -62,7 +62,7 @@ class Watchdog(threading.Thread):
             logger.warning("the watchdog can't look: %s", error)
             return []
         except Exception:
-            # Whatever it is, this thread is what is left when beat and the queue fail.
+            # Whatever it is, go on: this thread is what is left when beat and the queue fail.
             logger.exception("the watchdog's look broke")
             return []
         for target in neglected:
@@ -99,7 +99,7 @@ class Watchdog(threading.Thread):
     def _check_beat(self) -> None:
         """Log once that beat is silent, and once that it is back."""
         limit, ago = self._held.durations.silence, self._held.store.notes.ticked_ago()
-        # When we start, beat may be on its way as we were.
+        # At our start beat may be starting, too.
         since_start = time.monotonic() - self._began
         before, self._silent = self._silent, min(since_start, since_start if ago is None else ago) >= limit
         if self._silent and not before:
@@ -110,7 +110,7 @@ class Watchdog(threading.Thread):
 
     def _candidates(self) -> list[Target]:
         store, targets = self._held.store, self._held.reconciler.targets
-        # The tick has moved what it sent a refresh for by the grace; the message may have got lost.
+        # What the tick claimed is not due for the grace, but the message may have got lost.
         due = store.schedule.due(store.now() + self._held.durations.grace)
         return [targets[id_] for id_ in sorted({*due, *store.records.missing(targets)}) if id_ in targets]
 
@@ -122,11 +122,11 @@ class Watchdog(threading.Thread):
         if isinstance(decision, Nothing | Wait):
             return False
         if decision.cause is not Cause.STALE:
-            # What comes out of the order is nobody's duty in particular; the lease sees to it that one does it.
+            # Nobody was sent a refresh for this; the lease sees to it that only one watchdog makes it.
             logger.warning("%s: due, and nobody is at it: %s", target.label, decision.cause)
             return True
         left = snapshot.credential.expires_at - snapshot.refresh_at if snapshot.credential else 0.0
-        # Whoever set a short leeway must not wait until nothing is left of it.
+        # With a short leeway, act before nothing is left of it.
         overdue = snapshot.now - snapshot.refresh_at > min(durations.watchdog_overdue, left / 4)
         if overdue:
             logger.warning("%s: overdue; is beat running, and does a worker take from %r?", target.label, QUEUE)
@@ -138,7 +138,7 @@ class Watchdog(threading.Thread):
         except TokenWorkerError as error:
             logger.warning("%s: the watchdog's refresh failed: %s", target.label, error)
         except Exception:
-            # Whatever it is, the next one and the next look must have their turn.
+            # Whatever it is, go on with the next one.
             logger.exception("%s: the watchdog's refresh broke", target.label)
 
 

@@ -34,7 +34,7 @@ def _of(inspection: Inspection, account: Account) -> Iterator[str]:
 
 
 def _refused(inspection: Inspection, keys: Iterable[str]) -> Iterator[str]:
-    """Find out which of the keys the user may not touch."""
+    """Yield the keys that the user may not touch."""
     for key in keys:
         try:
             inspection.touch(key)

@@ -16,7 +16,7 @@ _SUBJECT = "settings"
 
 
 def faults() -> list[Finding]:
-    """List what keeps a worker from starting: settings, accounts, and Celery's settings."""
+    """Return a finding for each thing that keeps a worker from starting: settings, accounts, Celery's settings."""
     found = dict.fromkeys([*startup_faults(), *_celery_faults()])
     return [fault(_SUBJECT, sentence) for sentence in found]
 

@@ -35,7 +35,7 @@ _ACCOUNTS = ("WECHAT_APPID", "WECHAT_SECRET", "WECHAT_SECRET_FILE", "TOKENWORKER
 class Plan:
     """What runs, and where it will be."""
 
-    #: What the others need, one after the other; then those others, all at once.
+    #: Servers start one after the other, since the clients need them; then the clients start, all at once.
     servers: list[Child]
     clients: list[Child]
     redis_url: str
@@ -49,7 +49,7 @@ class Plan:
 
 
 def make_plan(environ: Mapping[str, str], folder: Path, asked: Ports, lock: int) -> Plan:
-    """Decide what to run.
+    """Return what to run.
 
     An embedded server when REDIS_URL is unset, the sandbox when no account is configured. Its processes keep the
     file descriptor `lock`. Raises `ConfigError`, `PortTaken`, `StoreUnavailable`, `NoServer`, `FolderUnusable`.

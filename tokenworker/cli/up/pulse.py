@@ -19,7 +19,7 @@ class Pulse:
 
     #: What the process touches while it works; until it does, it shows no more than that it is not stopped.
     file: Path | None = None
-    #: Seconds that it may rest by its settings.
+    #: Seconds that it may go without a move by its settings.
     rest: float = 0.0
     #: Whether it was last seen waiting for another process, which is no fault of its own.
     waits: bool = False
