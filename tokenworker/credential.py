@@ -26,6 +26,11 @@ def looks_issued(value: str) -> bool:
     return _ISSUED.fullmatch(value) is not None
 
 
+def public_id(account: str) -> str:
+    """Return what web pages call `appId`: an appid as it stands, and the corpid of CORPID/AGENT."""
+    return account.partition("/")[0]
+
+
 def fingerprint(value: str) -> str:
     """Return the name of a value that does not show it: the first 16 hex digits of its SHA-256."""
     return sha256(value.encode("utf-8", "surrogateescape")).hexdigest()[:16]

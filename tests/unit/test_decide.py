@@ -23,12 +23,12 @@ from tokenworker.refresh.decide import (
     Probe,
     Wait,
     budget,
+    cooldown_after,
     decide,
     foreign,
     must_force,
     next_look,
     usable,
-    wait_after,
 )
 from tokenworker.refresh.lifetime import Lifetime, lifetime
 from tokenworker.secret import Secret
@@ -345,7 +345,7 @@ def test_accounts_fetched_together_do_not_become_stale_together() -> None:
     ],
 )
 def test_waits_double_up_to_a_cap_with_a_fifth_of_jitter(error: FetchError, failures: int, wait: float) -> None:
-    waits_ = [wait_after(error, failures, 0.0, DURATIONS) for _ in range(200)]
+    waits_ = [cooldown_after(error, failures, 0.0, DURATIONS) for _ in range(200)]
 
     assert min(waits_) >= 0.8 * wait
     assert max(waits_) <= 1.2 * wait
@@ -353,14 +353,14 @@ def test_waits_double_up_to_a_cap_with_a_fifth_of_jitter(error: FetchError, fail
 
 
 def test_the_minute_limit_waits_for_the_next_minute() -> None:
-    wait = wait_after(MinuteLimit("x"), 1, 6030.0, DURATIONS)
+    wait = cooldown_after(MinuteLimit("x"), 1, 6030.0, DURATIONS)
 
     assert 30 <= wait <= 36
 
 
 @pytest.mark.parametrize(("now", "wait"), [(0.0, 3600), (16 * 3600 - 100.0, 115)])
 def test_the_day_limit_waits_an_hour_or_until_midnight_in_beijing(now: float, wait: float) -> None:
-    assert wait_after(DayLimit("x"), 1, now, DURATIONS) == wait
+    assert cooldown_after(DayLimit("x"), 1, now, DURATIONS) == wait
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Literal, get_args
 
-from tokenworker.credential import ACCESS_TOKEN, Credential
+from tokenworker.credential import ACCESS_TOKEN, Credential, public_id
 from tokenworker.publish import formats
 from tokenworker.secret import Secret
 
@@ -52,12 +52,12 @@ class Account:
     @property
     def public_id(self) -> str:
         """What web pages call `appId`: the appid, or the corpid."""
-        return self.id.partition("/")[0]
+        return public_id(self.id)
 
     @property
     def corpid(self) -> str:
         """The corpid, of an application of WeCom's."""
-        return self.id.partition("/")[0]
+        return self.public_id
 
     @cached_property
     def settings_digest(self) -> str:

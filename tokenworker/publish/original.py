@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from tokenworker.credential import public_id
+
 
 @dataclass(frozen=True)
 class Original:
@@ -29,7 +31,7 @@ class Original:
     @property
     def corpid(self) -> str:
         """The id of the corp that a WeCom application belongs to."""
-        return self.account.partition("/")[0]
+        return public_id(self.account)
 
     @property
     def agent(self) -> str:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, Self
 
-from tokenworker.credential import ACCESS_TOKEN, Credential, CredentialId, fingerprint
+from tokenworker.credential import ACCESS_TOKEN, Credential, CredentialId, fingerprint, public_id
 from tokenworker.durations import Durations
 from tokenworker.errors import StoreUnavailable
 from tokenworker.reading.cache import Cache, Rejection
@@ -222,4 +222,4 @@ def signature(account: str, url: str, ticket: Credential) -> dict[str, Any]:
     # Imported only when it is needed: most readers sign nothing.
     from tokenworker.signing import sign_url  # noqa: PLC0415
 
-    return {"appId": account.partition("/")[0], **sign_url(ticket.ticket, url)}
+    return {"appId": public_id(account), **sign_url(ticket.ticket, url)}

@@ -89,8 +89,8 @@ def _cooldown(it: Case) -> float:
     return 0.0 if wanted and it.since(snapshot.failed_at) >= durations.retry_gap else left
 
 
-def wait_after(error: FetchError, failures: int, now: float, durations: Durations) -> float:
-    """Return the seconds to wait after the failure number `failures` in a row.
+def cooldown_after(error: FetchError, failures: int, now: float, durations: Durations) -> float:
+    """Return the cooldown in seconds after the failure number `failures` in a row.
 
     Transient: 1, 2, 4, 8, 15, 15 … s; minute limit: the next minute; day limit: an hour, or Beijing's
     midnight; a person must act: 60 s doubling to 30 min. A fifth more or less, so that accounts drift apart.

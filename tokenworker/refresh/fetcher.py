@@ -12,7 +12,17 @@ from tokenworker.durations import Durations
 from tokenworker.errors import DayLimit, FetchError, StoreUnavailable, TransientError
 from tokenworker.refresh.attempt import Again, Attempt, Busy, Fetched, Inputs, Refused, Result
 from tokenworker.refresh.causes import Cause, Demand, doubt
-from tokenworker.refresh.decide import FORCED_QUOTA, Fetch, Nothing, Probe, Wait, budget, decide, foreign, wait_after
+from tokenworker.refresh.decide import (
+    FORCED_QUOTA,
+    Fetch,
+    Nothing,
+    Probe,
+    Wait,
+    budget,
+    cooldown_after,
+    decide,
+    foreign,
+)
 from tokenworker.refresh.lifetime import lifetime
 from tokenworker.secret import Secret
 from tokenworker.store.records import Begin, Commit
@@ -221,7 +231,7 @@ class Fetcher:
     ) -> FetchError:
         """Record the failure and return it, to be raised."""
         now = attempt.snapshot.now
-        error.retry_in = wait_after(error, attempt.failures, now, self._durations)
+        error.retry_in = cooldown_after(error, attempt.failures, now, self._durations)
         facts = attempt.of_failure(error, lost=lost, reissued_dead=reissued_dead)
         self._records.fail(attempt.lease, retry_at=now + error.retry_in, lost=lost, **facts)
         logger.warning("%s: %s; next attempt in %.1f s", attempt.name, error, error.retry_in)
