@@ -97,7 +97,7 @@ def test_an_example_in_another_language_reads_the_token(
     block: Block, server: RedisServer, store: Store, tmp_path: Path
 ) -> None:
     skip_without_what_it_needs(block.language)
-    put(store, TOKEN, appid=APPID)
+    put(store, TOKEN, account=APPID)
     command = program(block, server.port, tmp_path)
     run = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ, timeout=110)
 

@@ -13,7 +13,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from support.processes import ROOT, RedisServer, Stack, wait_for
+from support.processes import ROOT, RedisServer, Stack, wait_for_beat
 from support.readers import put_named as put
 from support.targets import look
 
@@ -98,7 +98,7 @@ def test_the_queue_works_on_servers_that_are_new_enough_and_the_others_are_named
         assert "the queue needs Redis 6.2 or newer" in stack.logs()
         return
     with old_server.client() as client:
-        wait_for(lambda: client.get("tokenworker:ticked"))
+        wait_for_beat(client)
     command = [sys.executable, "-m", "tokenworker.cli", "check", "--call"]
     run = subprocess.run(command, capture_output=True, text=True, check=False, env=stack.environ, cwd=stack.folder)
 
@@ -109,14 +109,12 @@ def test_the_queue_works_on_servers_that_are_new_enough_and_the_others_are_named
 WITH_REDIS_PY = """
 import asyncio, sys, redis
 from tokenworker import AsyncTokenReader, TokenReader
-from tokenworker.credential import CredentialId
-from tokenworker.store.inspection import Inspection
+from tokenworker.credential import Credential, CredentialId
 from tokenworker.store.store import Store, connect
-from tokenworker.credential import Credential
 
 url = sys.argv[1]
 store = Store(connect(url))
-lease = lease_of(store, "wx1", 5)
+lease, _ = store.records.lease(CredentialId("wx1"), 5)
 store.records.commit(lease, Credential("token", lease.taken_at + 100), refresh_at=lease.taken_at + 50)
 
 async def read():

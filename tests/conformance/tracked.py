@@ -18,8 +18,6 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
 
-from support.targets import token_of
-
 APPID = "wx0123456789abcdef"
 SEEN: list[str] = []
 
@@ -98,7 +96,7 @@ account = held.registry.account()
 
 
 def token() -> str:
-    return held.keeper.get(token_of(account))[0].access_token
+    return held.keeper.get(held.target())[0].access_token
 
 
 def told(call: Callable[[], Any]) -> None:
@@ -110,11 +108,11 @@ def told(call: Callable[[], Any]) -> None:
 
 
 def fetch() -> None:
-    told(lambda: held.keeper.refresh(token_of(account), Demand(early=True)))
+    told(lambda: held.keeper.refresh(held.target(), Demand(early=True)))
 
 
 def probe() -> None:
-    told(lambda: held.keeper.refresh(token_of(account), Demand(rejected=fingerprint(token()))))
+    told(lambda: held.keeper.refresh(held.target(), Demand(rejected=fingerprint(token()))))
 
 
 def with_requests(url: str) -> None:

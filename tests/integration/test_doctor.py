@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import redis
 from celery import Celery
-from support.processes import ROOT, RedisServer, Stack, free_port, wait_for
+from support.processes import ROOT, RedisServer, Stack, free_port, wait_for, wait_for_beat
 
 from tokenworker.cli.doctor import server
 from tokenworker.sandbox import DEMO_APPID, DEMO_SECRET, Sandbox
@@ -62,7 +62,7 @@ def test_it_finds_nothing_wrong_where_all_is_well(
     stack.worker()
     stack.beat()
     with own_server.client() as client:
-        wait_for(lambda: client.get("tokenworker:ticked"))
+        wait_for_beat(client)
         found = check("--call")
 
         assert faults(found) == ""
@@ -406,7 +406,7 @@ def test_the_rights_that_the_pages_name_are_enough_for_workers(
     stack.worker()
     stack.beat()
     with own_server.client() as client:
-        wait_for(lambda: client.get("tokenworker:ticked"))
+        wait_for_beat(client)
 
     assert faults(check("--call", REDIS_URL=url)) == ""
     assert "NOPERM" not in stack.logs()

@@ -10,7 +10,7 @@ from contextlib import closing
 
 import pytest
 from support.old_redis import BEFORE_6_0, RESP2_ONLY, proxy, replace_url
-from support.processes import RedisServer, Stack, wait_for
+from support.processes import RedisServer, Stack, wait_for, wait_for_beat
 from support.readers import put_named as put
 from support.targets import look
 
@@ -43,7 +43,7 @@ def test_the_queue_works_through_a_proxy_that_speaks_resp2_alone(
         stack.beat()
         command = [sys.executable, "-m", "tokenworker.cli", "check"]
         with server.client() as client:
-            wait_for(lambda: client.get("tokenworker:ticked"))
+            wait_for_beat(client)
         run = subprocess.run(command, capture_output=True, text=True, check=False, env=stack.environ, cwd=stack.folder)
         stack.stop()
 

@@ -112,7 +112,7 @@ class Stack:
             *options,
             **environ,
         )
-        wait_for(lambda: " ready." in self.log(number) or process.poll() is not None)
+        wait_for(lambda: " ready." in self.log(number) or process.poll() is not None, timeout=40)
         return process
 
     def beat(self, **environ: str) -> subprocess.Popen[bytes]:
@@ -134,3 +134,11 @@ class Stack:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+def wait_for_beat(client: redis.Redis) -> None:
+    """Wait until beat ticks: a worker sends the first tick by itself, when it starts."""
+    for _ in range(2):
+        wait_for(lambda: client.get("tokenworker:ticked"), timeout=20)
+        client.delete("tokenworker:ticked")
+    wait_for(lambda: client.get("tokenworker:ticked"), timeout=20)
