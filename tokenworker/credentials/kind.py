@@ -64,6 +64,8 @@ class Kind:
     repeat: Repeat
     #: A `SAME` one is renewed when no more than this is left of it; asking sooner brings the same one again.
     window: float = 0.0
+    #: Its life, as WeChat says: pages "getAccessToken" and "getTicket", WeCom's 91039 and 96909.
+    life: float = 7200.0
     #: Seconds before its end at which it is stale; None: half of its life.
     leeway: float | None = None
     #: WeChat says a whole life each time that it hands out the same value: only its first sight counts.

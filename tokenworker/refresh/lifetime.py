@@ -73,8 +73,8 @@ def _from_first_sight(
     end = min(before.ends_at, fresh)
     if taken_at < end - leeway:
         return Lifetime(end, end, min(before.refresh_at, end), before.born_after)
-    # Near its end WeChat still hands out the same one. What it handed out just now works, whatever we counted: so it
-    # stays readable, and is fetched again at its end, and now and then after that.
+    # Near its end WeChat hands out the same one still. What it handed out just now works, whatever we counted: so it
+    # stays readable, and is asked for again at its end, and now and then after that.
     refresh_at = max(end, taken_at + again)
     known = max(end, taken_at + 2 * again) if taken_at >= end else end
     readable = min(known + grace, max(end, fresh))

@@ -47,7 +47,7 @@ class Schedule:
         return _ids(self._scripts.command("ZRANGEBYSCORE", self._key, "-inf", by))
 
     def claim(self, most: int, grace: float) -> list[CredentialId]:
-        """Claim up to `most` that are due and return them: they are not due again for `grace` seconds."""
+        """Claim up to `most` whose time has come: nobody looks at them again for `grace` seconds."""
         return _ids(self._scripts.run("claim", [self._key], most, grace), in_order=True)
 
 
