@@ -49,7 +49,7 @@ def check_accounts(**_: Any) -> None:
 
 @celeryd_after_setup.connect(weak=False)
 def check_worker(instance: Any, **_: Any) -> None:
-    """Stop a worker of ours that would not do our work, and say what its user should know."""
+    """Stop a worker of ours that would not do our work, and log what its user should know."""
     if instance.app is app:
         with app.connection_for_read() as connection:
             too_old = redisbroker.fault(connection)
@@ -62,7 +62,7 @@ def check_worker(instance: Any, **_: Any) -> None:
 
 @beat_init.connect(weak=False)
 def tell_of_file(**_: Any) -> None:
-    """Say that a celeryconfig.py was left alone."""
+    """Log that a celeryconfig.py was left alone."""
     text = note()
     if text:
         logger.warning(text)

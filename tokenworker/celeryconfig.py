@@ -4,22 +4,24 @@ Broker, result backend and the tick's period come from the environment. A `celer
 directory overrides any of this; its `beat_schedule` is added to the tick.
 """
 
+from tokenworker import messages as _messages
+
 # Its own queue: on a shared one, workers that don't know our tasks would take half of them and throw them away.
-task_default_queue = "tokenworker"
+task_default_queue = _messages.QUEUE
 
 # JSON only: a pickle in the queue is code that somebody else runs in our name.
 task_serializer = "json"
 result_serializer = "json"
 accept_content = ["json"]
 
-# A result holds a token: it is gone after a minute.
+# A result holds a credential: it is gone after a minute.
 result_expires = 60
 result_backend_transport_options = {
     "retry_policy": {"max_retries": 3, "interval_start": 0, "interval_step": 0.2, "interval_max": 1},
 }
 
 # Threads, for the work is waiting: a slow fetch of one account does not hold up the others, and all share one
-# connection to WeChat. One message each: nothing rests behind a slow one.
+# connection to WeChat. One message each: none waits behind a slow one.
 worker_pool = "threads"
 worker_concurrency = 8
 worker_prefetch_multiplier = 1

@@ -12,22 +12,27 @@ ACCESS_TOKEN = "access_token"  # noqa: S105  a name
 #: What signs the calls of a web page.
 JSAPI_TICKET = "jsapi_ticket"
 
-#: What WeChat says of an access token on a call that needs one when it is unknown or superseded, malformed, or timed
-#: out: page "global return codes".
+#: What WeChat says of a dead access token on a call that needs one. Page "Global return codes", WeCom's 90313; seen by
+#: users: 40001 when it is superseded or unknown (2026-09), 42001 when it expired; WeCom says 40014 for both (2024-11).
 DEAD_TOKEN = frozenset({40001, 40014, 42001})
 
-#: What WeChat hands out is printable, and no JSON: that would be another program's, or another version's. WeChat asks
-#: to reserve 512 characters, and promises nothing.
+#: What WeChat issues is printable, and no JSON: that would be another program's, or another version's. Page
+#: "access_token usage notes" asks to reserve 512 characters, as WeCom's 91039 does, and promises nothing.
 _ISSUED = re.compile(r"(?![{\[\"])[!-~]{1,2048}")
 
 
 def looks_issued(value: str) -> bool:
-    """Return whether WeChat may have handed out this."""
+    """Return whether WeChat may have issued such a value."""
     return _ISSUED.fullmatch(value) is not None
 
 
+def public_id(account: str) -> str:
+    """Return what web pages call `appId`: an appid as it stands, and the corpid of CORPID/AGENT."""
+    return account.partition("/")[0]
+
+
 def fingerprint(value: str) -> str:
-    """Name a credential without showing it: the first 16 hex digits of its SHA-256."""
+    """Return the name of a value that does not show it: the first 16 hex digits of its SHA-256."""
     return sha256(value.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
@@ -40,7 +45,7 @@ class CredentialId:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read what `str` writes, as it stands in the schedule and in messages."""
+        """Return the id that `str` wrote, as it stands in the schedule."""
         account, _, name = text.rpartition(":")
         return cls(account, name)
 

@@ -2,12 +2,12 @@
 
 TokenWorkerError
 ├── ConfigError             the settings can't be used
-├── UnknownAccount          nobody configured this appid
+├── UnknownAccount          nobody configured this account
 ├── UnknownCredential       the account does not keep that credential, or can't have it
 ├── WrongArgument           a task was called with what it can't take
 ├── StoreUnavailable        Redis can't be reached, or refuses
-├── TokenUnavailable        there is no token that works
-└── FetchError              WeChat gave no token
+├── TokenUnavailable        there is no credential that works
+└── FetchError              WeChat gave no credential
     ├── TransientError      it will pass: again in seconds
     │   ├── NetworkError    no answer came
     │   └── MalformedAnswer what came is no answer of WeChat's
@@ -17,7 +17,7 @@ TokenWorkerError
 
 The one argument of each is its text: a sentence, and behind it, in brackets, the facts that a program may ask for.
 So an error survives Celery's JSON results: an app that does not have this package reads the text, one that has it
-finds the facts as attributes, and pickle keeps all of them. No error ever holds a token or an AppSecret.
+finds the facts as attributes, and pickle keeps all of them. No error ever holds a credential or a secret.
 """
 
 from __future__ import annotations
@@ -50,14 +50,14 @@ class TokenWorkerError(Exception):
 
 
 def _written(sentence: str, facts: dict[str, Any]) -> str:
-    """Put facts behind a sentence, without those that say nothing or that brackets can't hold."""
+    """Return a sentence with facts behind it, without those that say nothing or that brackets can't hold."""
     words = [f"{name}={json.dumps(value)}" for name, value in facts.items() if value]
     listed = " ".join(word for word in words if re.fullmatch(_FACT, word, re.ASCII))
     return f"{sentence} [{listed}]" if listed else sentence
 
 
 def _read(text: str, facts: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """Take the sentence and those of `facts` apart that stand behind it."""
+    """Return the sentence, and `facts` with the values that stand behind it."""
     found = _FACTS.search(text)
     pairs = [word.split("=", 1) for word in found[1].split()] if found else []
     if found and all(name in facts for name, _ in pairs):
@@ -82,7 +82,7 @@ _ITEM = "  - "
 
 
 class UnknownAccount(TokenWorkerError):  # noqa: N818  it states a fact
-    """Someone named an appid that is not configured, or none where there are several; `configured` counts them."""
+    """Someone named an account that is not configured, or none where there are several; `configured` counts them."""
 
     appid: str | None
     configured: int
@@ -114,7 +114,7 @@ class StoreUnavailable(TokenWorkerError):  # noqa: N818
 
 
 class TokenUnavailable(TokenWorkerError):  # noqa: N818
-    """There is no token that works for this account, and `reason` says why.
+    """There is no credential of that name that works for this account, and `reason` says why.
 
     `errcode` and `hint` are those of the last failed fetch; `since` is when it failed, in epoch seconds by
     Redis's clock; `retry_in` is how many seconds the next fetch is away.
@@ -147,10 +147,10 @@ class TokenUnavailable(TokenWorkerError):  # noqa: N818
 
 
 class FetchError(TokenWorkerError):
-    """WeChat gave no token.
+    """WeChat gave no credential.
 
     `errcode`, `errmsg` and `rid` are WeChat's; `hint` says what to do. `ambiguous` means that the request was
-    sent and WeChat may have issued a token that we never saw.
+    sent and WeChat may have issued a credential that we never saw.
     """
 
     errcode: int | None
@@ -175,7 +175,7 @@ class FetchError(TokenWorkerError):
 
 
 class TransientError(FetchError):
-    """It passes by itself: worth another try in seconds."""
+    """It passes by itself: worth another fetch in seconds."""
 
 
 class NetworkError(TransientError):

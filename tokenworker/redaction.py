@@ -1,38 +1,38 @@
-"""Takes tokens and secrets out of texts in which other people's programs put URLs and commands."""
+"""Redaction: takes credentials and secrets out of texts in which other programs put URLs and commands."""
 
 from __future__ import annotations
 
 import logging
 import re
 
-#: Longer than an appid or a fingerprint, and as long as no name that people give; tokens and AppSecrets are longer.
+#: Longer than an appid, a fingerprint or a name that people give; no token and no AppSecret is shorter.
 _LIKE_SECRET = re.compile(r"[A-Za-z0-9_-]{30,}")
-#: What sentences about settings hold besides: paths and names of ours, which may be as long.
+#: In sentences about settings only longer runs count: they hold paths and names of ours, too.
 _RUN = re.compile(r"[A-Za-z0-9_-]{32,}")
 _APPSECRET = re.compile(r"[0-9a-fA-F]{32,}")
 _SHORTEST_TOKEN = 40
 _MIXED = (re.compile("[a-z]"), re.compile("[A-Z]"), re.compile("[0-9]"))
-#: In the query of a URL; and what Redis repeats of a command that it does not know, such as AUTH or HELLO.
+#: A secret in the query of a URL; and what Redis repeats of a command that it does not know, such as AUTH or HELLO.
 _SECRET = re.compile(r"((?:secret|access_token)=)[^&\s'\"]+|(, with args beginning with:).*")
 
 
 def redacted(text: str) -> str:
-    """Replace what stands for a secret or a token."""
+    """Return a text with *** in place of each secret or token in a URL or a command."""
     return _SECRET.sub(r"\1\2***", text)
 
 
 def like_secret(text: str) -> bool:
-    """Say whether a text may hold a token or an AppSecret."""
+    """Return whether a text may hold a token or an AppSecret."""
     return _LIKE_SECRET.search(text) is not None
 
 
 def masked(text: str) -> str:
-    """Replace what may be a token or an AppSecret."""
+    """Return a text with *** in place of whatever may be a token or an AppSecret."""
     return _LIKE_SECRET.sub("***", text)
 
 
 def discreet(sentence: str) -> str:
-    """Replace what looks like a token or an AppSecret, and leave long names and paths as they are."""
+    """Return a sentence with *** in place of what looks like a token or an AppSecret; long names and paths stay."""
     return _RUN.sub(_run, sentence)
 
 

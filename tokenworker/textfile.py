@@ -29,7 +29,7 @@ def content(path: Path, limit: int) -> bytes:
 
 
 def shown(path: Path) -> str:
-    """Name a file for people: with the folder, where that is the working folder, which they may not think of."""
+    """Return a file's name for people; a relative one with the working folder, which they may not think of."""
     name = discreet(str(path))
     name = name if len(name) <= _LONGEST else f"{name[:_LONGEST]}…"
     if path.is_absolute():
@@ -41,7 +41,7 @@ def shown(path: Path) -> str:
 
 
 def reason(path: Path, error: OSError) -> str:
-    """Say why a file can't be read, and what to do where that is not plain."""
+    """Return why a file can't be read, and what to do where that is not plain, as a part of a sentence."""
     if str(path).startswith("~"):
         return "only a shell replaces the ~: write the whole path"
     if isinstance(error, PermissionError):

@@ -16,7 +16,7 @@ from tokenworker.worker.runtime import runtime
 from tokenworker.worker.tasks import get_token, refresh_token
 
 APPID = ": give the appid or the name of an account as a text, such as 'wx0123456789abcdef', or nothing"
-REJECTED = ": give the token that WeChat refused as a text, or the first 16 hex digits of its SHA-256"
+REJECTED = ": give the credential that WeChat refused as a text, or the first 16 hex digits of its SHA-256"
 TOKEN = "81_" + "a-_9Z" * 27
 
 

@@ -271,7 +271,7 @@ def test_an_api_that_refuses_every_token_is_not_called_twice_each_time(
     # The worker tested the token, so it was worth one more call, of five.
     assert len(wechat.requests) == 6
     assert len(set(tokens(wechat))) == 1
-    assert caplog.text.count("a worker tested it and it works") == 4
+    assert caplog.text.count("a worker probed it and it works") == 4
 
 
 @pytest.mark.usefixtures("keeper")

@@ -68,7 +68,7 @@ def test_get_asks_which_account_when_there_are_several(cli: CliRunner, store: St
     result = cli.invoke(main, ["get"], env=UNCONFIGURED)
 
     assert ends_with_one_sentence(result)
-    assert result.stderr == "there are 2 accounts, wx1, wx2 (shop): say which one you mean, by its appid or name\n"
+    assert result.stderr == "there are 2 accounts, wx1, wx2 (shop): say which one you mean, by its id or name\n"
     assert cli.invoke(main, ["get", "wx2"]).stdout == "token-of-wx2\n"
 
 
@@ -89,7 +89,7 @@ def test_an_account_that_is_not_kept_is_an_error_that_says_which_are(
     result = cli.invoke(main, [command, "wx9"])
 
     assert ends_with_one_sentence(result)
-    assert "no account here has the appid or the name 'wx9': there is wx1" in result.stderr
+    assert "no account here has the id or the name 'wx9': there is wx1" in result.stderr
     assert client.keys("*") == before
 
 
@@ -123,7 +123,7 @@ def test_a_name_that_two_accounts_have_is_not_enough(cli: CliRunner, store: Stor
     result = cli.invoke(main, ["get", "shop"])
 
     assert ends_with_one_sentence(result)
-    assert "wx1 (shop), wx2 (shop): that name is given twice, so write the appid" in result.stderr
+    assert "wx1 (shop), wx2 (shop): that name is given twice, so write the id" in result.stderr
 
 
 @pytest.mark.parametrize("nobody", ["", " ", "sh", "SHOP", "wx"])
@@ -134,7 +134,7 @@ def test_a_part_of_a_name_or_nothing_at_all_is_nobody(cli: CliRunner, store: Sto
     result = cli.invoke(main, ["get", nobody])
 
     assert ends_with_one_sentence(result)
-    assert f"no account here has the appid or the name {nobody!r}: there are 2 accounts" in result.stderr
+    assert f"no account here has the id or the name {nobody!r}: there are 2 accounts" in result.stderr
 
 
 @pytest.mark.parametrize("secret", ["81_" + "a-_9Z" * 27, "c0ffee11c0ffee22c0ffee33c0ffee44"])
@@ -145,7 +145,7 @@ def test_a_token_or_a_secret_in_the_place_of_an_account_is_not_printed(
     result = cli.invoke(main, ["get", secret])
 
     assert ends_with_one_sentence(result)
-    assert "no account here has the appid or the name '***': there is wx1" in result.stderr
+    assert "no account here has the id or the name '***': there is wx1" in result.stderr
 
 
 def test_a_name_of_the_settings_here_counts_too(cli: CliRunner, store: Store, tmp_path: Path) -> None:

@@ -623,7 +623,7 @@ def test_tokens_that_keep_dying_early_make_an_account_contested(
         sandbox.revoke()
         keeper.refresh(CLASSIC, Demand(rejected=fingerprint(value_in(client))))
         assert look(store, DEMO_APPID).early_deaths == number
-    assert f"another program fetches tokens for {DEMO_APPID}" in caplog.text
+    assert f"another program fetches for {DEMO_APPID}" in caplog.text
     assert describe(look(store, DEMO_APPID), DURATIONS)["state"] == "contested"
     sandbox.revoke()
     report = Demand(rejected=fingerprint(value_in(client)))

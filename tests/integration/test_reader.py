@@ -441,7 +441,7 @@ def test_a_connection_that_rested_long_is_not_used_again(
 ) -> None:
     """Firewalls forget connections that rest, and tell nobody."""
     client = own_server.client()
-    monkeypatch.setattr("tokenworker.store.connect.REST", 1)
+    monkeypatch.setattr("tokenworker.store.connect.MAX_IDLE", 1)
     with client, TokenReader(own_server.url, durations=Durations(reader_copy=0)) as reader:
         put(Store(client))
 

@@ -11,9 +11,10 @@ from model.record import DURATIONS, Promise
 from model.stories import Story
 from tokenworker.credential import CredentialId, Issued
 from tokenworker.credentials.target import Target
+from tokenworker.refresh.attempt import Attempt, Busy, Inputs, Result
 from tokenworker.refresh.causes import Cause, Demand
 from tokenworker.refresh.decide import Fetch
-from tokenworker.refresh.fetcher import Attempt, Busy, Fetcher, Inputs, Result
+from tokenworker.refresh.fetcher import Fetcher
 from tokenworker.store.records import Begin, Records
 from tokenworker.store.state import Facts, Lease, Snapshot
 

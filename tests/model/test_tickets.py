@@ -21,8 +21,9 @@ from support.clock import ClockedServer
 from model.tickets import TICKET, TOKEN, BrokenPromiseError, TicketWorld
 from model.workers import END
 from tokenworker.errors import FetchError
+from tokenworker.refresh.attempt import Attempt, Refused
 from tokenworker.refresh.causes import Demand
-from tokenworker.refresh.fetcher import Attempt, Fetcher, Refused
+from tokenworker.refresh.fetcher import Fetcher
 
 SECONDS = st.sampled_from([1.3, 16.2, 61.9, 303.3, 3707.7, 6601.1])
 STOP = st.sampled_from([END, "take_lease", "acquire", "begin", "answer", "commit", "fail", "release"])

@@ -11,9 +11,9 @@ from model.process import Held, Process
 from model.record import DURATIONS, TOLERANCE, BrokenPromiseError, Issue, Promise, Record
 from model.upstream import Upstream
 from tokenworker.credential import Credential, fingerprint
+from tokenworker.durations import BEIJING
 from tokenworker.refresh.causes import SLACK
 from tokenworker.sandbox import DEMO_APPID
-from tokenworker.store.records import BEIJING
 from tokenworker.store.state import Snapshot
 from tokenworker.store.store import Store
 

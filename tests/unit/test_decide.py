@@ -11,9 +11,9 @@ from support.targets import token_of
 from tokenworker.accounts.account import Account, Endpoint
 from tokenworker.credential import Credential, CredentialId, Issued, fingerprint
 from tokenworker.credentials import target
-from tokenworker.credentials.kind import DAY, HOUR
+from tokenworker.credentials.kind import HOUR
 from tokenworker.credentials.target import Target
-from tokenworker.durations import Durations
+from tokenworker.durations import DAY, Durations
 from tokenworker.errors import DayLimit, FetchError, MinuteLimit, NetworkError, OperatorError
 from tokenworker.refresh.causes import Cause, Demand
 from tokenworker.refresh.decide import (
@@ -23,12 +23,12 @@ from tokenworker.refresh.decide import (
     Probe,
     Wait,
     budget,
+    cooldown_after,
     decide,
     foreign,
     must_force,
     next_look,
     usable,
-    wait_after,
 )
 from tokenworker.refresh.lifetime import Lifetime, lifetime
 from tokenworker.secret import Secret
@@ -345,7 +345,7 @@ def test_accounts_fetched_together_do_not_become_stale_together() -> None:
     ],
 )
 def test_waits_double_up_to_a_cap_with_a_fifth_of_jitter(error: FetchError, failures: int, wait: float) -> None:
-    waits_ = [wait_after(error, failures, 0.0, DURATIONS) for _ in range(200)]
+    waits_ = [cooldown_after(error, failures, 0.0, DURATIONS) for _ in range(200)]
 
     assert min(waits_) >= 0.8 * wait
     assert max(waits_) <= 1.2 * wait
@@ -353,14 +353,14 @@ def test_waits_double_up_to_a_cap_with_a_fifth_of_jitter(error: FetchError, fail
 
 
 def test_the_minute_limit_waits_for_the_next_minute() -> None:
-    wait = wait_after(MinuteLimit("x"), 1, 6030.0, DURATIONS)
+    wait = cooldown_after(MinuteLimit("x"), 1, 6030.0, DURATIONS)
 
     assert 30 <= wait <= 36
 
 
 @pytest.mark.parametrize(("now", "wait"), [(0.0, 3600), (16 * 3600 - 100.0, 115)])
 def test_the_day_limit_waits_an_hour_or_until_midnight_in_beijing(now: float, wait: float) -> None:
-    assert wait_after(DayLimit("x"), 1, now, DURATIONS) == wait
+    assert cooldown_after(DayLimit("x"), 1, now, DURATIONS) == wait
 
 
 @pytest.mark.parametrize(
@@ -496,7 +496,9 @@ def test_a_value_that_comes_again_after_its_end_is_asked_for_each_minute_and_sta
         assert again(it, 0, 7201 - leeway, moment) == Lifetime(7200, moment + 120 + grace, moment + 60, -7200)
 
 
-def test_a_token_that_comes_again_right_after_its_end_is_asked_for_at_once_for_wecoms_count_is_over_any_moment() -> None:
+def test_a_token_that_comes_again_right_after_its_end_is_asked_for_at_once_for_wecoms_count_is_over_any_moment() -> (
+    None
+):
     for moment in (7200, 7200.5, 7201.9):
         assert again(WECOM_TOKEN, 0, 7141, moment) == Lifetime(7200, moment + 4, moment + 2, -7200)
 

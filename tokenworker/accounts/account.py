@@ -8,7 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Literal, get_args
 
-from tokenworker.credential import ACCESS_TOKEN, Credential
+from tokenworker.credential import ACCESS_TOKEN, Credential, public_id
 from tokenworker.publish import formats
 from tokenworker.secret import Secret
 
@@ -32,7 +32,7 @@ class Account:
     endpoint: Endpoint = "stable_token"
     #: Seconds before `expires_at` at which what it keeps is stale; None means the default of the kind.
     leeway: float | None = None
-    #: More Redis keys for what it keeps, and names of SDKs' formats.
+    #: Published copies: more Redis keys for what it keeps, and names of SDKs' formats.
     publish: tuple[str, ...] = ()
     #: Where the secret was read from; read again when that file changes.
     secret_file: Path | None = None
@@ -52,20 +52,20 @@ class Account:
     @property
     def public_id(self) -> str:
         """What web pages call `appId`: the appid, or the corpid."""
-        return self.id.partition("/")[0]
+        return public_id(self.id)
 
     @property
     def corpid(self) -> str:
         """The corpid, of an application of WeCom's."""
-        return self.id.partition("/")[0]
+        return self.public_id
 
     @cached_property
     def settings_digest(self) -> str:
-        """Name the settings that a fetch depends on; 32 bits, too few to test secrets against."""
+        """Digest of the settings that a fetch depends on; 32 bits, too few to try secrets against."""
         return sha256(f"{self.endpoint}\n{self.secret.reveal()}".encode()).hexdigest()[:8]
 
     def copies(self, name: str, credential: Credential, fetched_at: float) -> list[formats.Copy]:
-        """Return the copies that `publish` asks for of the credential of that name, fetched at that moment."""
+        """Return the published copies of the credential of that name, fetched at `fetched_at`, in epoch seconds."""
         life = round(credential.expires_at - fetched_at)
         original = formats.Original(
             self.type, self.id, name, self.secret.reveal(), credential.value, credential.expires_at, life
@@ -74,5 +74,5 @@ class Account:
 
     @cached_property
     def blank_copies(self) -> tuple[formats.Copy, ...]:
-        """All its copies with nothing in them, for their names and keys."""
+        """All its published copies, with empty values: for their names and keys."""
         return tuple(copy for name in self.keep for copy in self.copies(name, Credential("", 0), 0))

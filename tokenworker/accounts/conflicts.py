@@ -9,7 +9,7 @@ from tokenworker.publish import formats
 
 
 def conflicts(accounts: Mapping[str, Account], faults: list[str]) -> None:
-    """Add a fault for what is wrong between accounts: an account or a name twice, one key for two tokens.
+    """Add a fault for what is wrong between accounts: an account or a name twice, a key for two credentials.
 
     `accounts` maps the place where an account is configured to the account.
     """

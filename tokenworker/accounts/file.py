@@ -13,7 +13,7 @@ from tokenworker.accounts.table import PATH, contradictions, parse_account
 from tokenworker.redaction import excerpt
 from tokenworker.textfile import content, reason, shown
 
-#: Room for 100,000 accounts; what is larger is another file, or never ends.
+#: The largest file that is read, in bytes, with room for 100,000 accounts; a larger one is another, or never ends.
 _MAX_FILE = 16 * 1024 * 1024
 
 
@@ -34,7 +34,7 @@ def load_accounts(path: Path, environ: Mapping[str, str], faults: list[str]) -> 
 
 def _tables(path: Path, faults: list[str]) -> list[dict[str, Any]]:
     if not PATH.fullmatch(str(path)):
-        # Whoever puts the content there, or a secret, must not find it in the log.
+        # What was given is not shown: it may be the content of the file, or a secret.
         faults.append("TOKENWORKER_ACCOUNTS must be the path of a file, for example /etc/tokenworker/accounts.toml")
         return []
     try:
@@ -52,7 +52,7 @@ def _tables(path: Path, faults: list[str]) -> list[dict[str, Any]]:
 
 
 def _place(error: Exception) -> str:
-    """Say where the fault is, but not what stands there: it may be a secret."""
+    """Return where the fault is, but not what stands there: it may be a secret."""
     found = re.search(r"\(at (line \d+, column \d+)\)$", str(error))
     return f"look at {found[1]}" if found else "look for an open quote or bracket"
 

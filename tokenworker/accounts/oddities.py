@@ -1,4 +1,4 @@
-"""What looks wrong about an account: no reason to refuse it, for sandboxes have such too, but worth a look."""
+"""What looks wrong about an account. It is worth a look and no fault, since sandboxes have such accounts, too."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class _Looks:
     """How a platform's ids and secrets look, and what they are called."""
 
     owner: str
-    #: With its article.
+    #: What an id is called, with its article.
     id: str
     id_form: re.Pattern[str]
     #: The same in words, and its length.

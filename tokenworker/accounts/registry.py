@@ -15,7 +15,7 @@ from tokenworker.redaction import like_secret
 
 logger = logging.getLogger(__name__)
 
-#: As long as an appid may be; of what is longer nobody needs to read the whole.
+#: The longest id or name that an error shows, in characters; an appid is no longer.
 _LONGEST_NAME = 64
 
 _Versions = dict[Path, tuple[int, ...]]
@@ -33,7 +33,7 @@ class Changes:
 
 
 class AccountRegistry:
-    """Hands out accounts by appid; a broken file leaves the accounts as they are, and its faults in `error`.
+    """Hands out accounts by id or name; a broken file leaves them as they are, and its faults in `error`.
 
     `load` reads the accounts, and raises `ConfigError`; `file` is where they stand, if not in the environment.
     """
@@ -53,11 +53,11 @@ class AccountRegistry:
 
     @property
     def accounts(self) -> Mapping[str, Account]:
-        """The accounts by appid."""
+        """The accounts by id."""
         return self._accounts
 
     def account(self, appid: str | None = None) -> Account:
-        """Return an account by its appid or name, the only one when none is given; raises `UnknownAccount`."""
+        """Return an account by its id or name, the only one when none is given; raises `UnknownAccount`."""
         accounts = self._accounts
         if appid is None and len(accounts) == 1:
             return next(iter(accounts.values()))
@@ -68,7 +68,7 @@ class AccountRegistry:
         return found
 
     def reload(self) -> Changes:
-        """Read the files again if they changed, and say what that changed."""
+        """Read the files again if they changed, and return what that changed."""
         with self._lock:
             # A broken file is read at each look: what mends it may be another file, which we don't watch yet.
             if self.error or _versions(self._seen) != self._seen:
@@ -126,7 +126,7 @@ def _versions(files: Iterable[Path]) -> _Versions:
 
 
 def _stamp(path: Path) -> tuple[int, ...]:
-    """Tell versions of a file apart, also those that a symbolic link or a rename put in its place."""
+    """Return what differs between versions of a file, also when a symbolic link or a rename put one in its place."""
     try:
         status = os.stat(path)  # noqa: PTH116  a Path has no cheaper one
     except (OSError, ValueError):

@@ -14,7 +14,7 @@ from tokenworker.redaction import excerpt
 from tokenworker.secret import Secret
 from tokenworker.textfile import content, reason, shown
 
-#: WeChat's credentials live so many seconds; with a leeway as long, none would ever be fresh.
+#: Seconds that credentials live ("getAccessToken", "getTicket"); with a leeway as long, none would ever be fresh.
 _LIFE = 7200
 
 #: 32 hex digits are an AppSecret, put in the wrong place; as an appid it would stand in key names and logs.
@@ -23,7 +23,7 @@ _APPID = re.compile(r"(?![0-9a-fA-F]{32}\Z)[A-Za-z0-9_-]{1,64}")
 _SECRET = re.compile(r"[!#-&(-~]{1,512}")
 #: No quotes and no lines, which the content of the file has, and no AppSecret.
 PATH = re.compile(r"""(?![0-9a-fA-F]{32}\Z)[^"'\x00-\x1f\x7f]+""")
-#: Shorter than any secret.
+#: Shorter than any secret, so that one in the wrong place is noticed.
 _CORPID = _AGENT = re.compile(r"[A-Za-z0-9_-]{1,31}")
 _COMMON = ("secret", "secret_file", "secret_env", "name", "type", "keep", "leeway", "publish", "quota")
 #: The fields that only accounts of a type have.
@@ -135,7 +135,7 @@ def _secret_text(kind: str, source: str, environ: Mapping[str, str], faults: lis
         return source
     if kind == "secret_env":
         return _from_environ(source, environ, faults)
-    # Whoever puts the secret where its path belongs must not find it in the log; a path has a slash.
+    # What was given is shown only if it has a slash, as paths do: it may be the secret itself.
     path = Path(source)
     named = f"{shown(path)} " if "/" in source else ""
     try:
@@ -168,7 +168,7 @@ def _endpoint(table: Mapping[str, Any], faults: list[Fault]) -> Endpoint:
     if endpoint in ENDPOINTS:
         return cast(Endpoint, endpoint)
     faults.append(("endpoint", f"must be {' or '.join(ENDPOINTS)}"))
-    # Any leeway goes with this one, so that it is not a fault too.
+    # This one goes with any leeway, so that the leeway is not a fault too.
     return "token"
 
 

@@ -15,7 +15,7 @@ __all__ = ["WeChatAuth"]
 def __getattr__(name: str) -> object:
     if name != "WeChatAuth":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    # Not before it is needed: with httpx, nobody needs requests.
+    # Imported only when it is needed: with httpx, nobody needs requests.
     from tokenworker.auth.requests import WeChatAuth  # noqa: PLC0415
 
     return WeChatAuth

@@ -13,7 +13,7 @@ from tokenworker.credential import DEAD_TOKEN
 #: The hosts that may see a token, with `*` for any part: WeChat's, and this machine for tests.
 WECHAT_HOSTS = ("api*.weixin.qq.com", "*.api.weixin.qq.com", "localhost", "127.0.0.1", "::1")
 
-#: WeChat's refusals have less than 200 bytes.
+#: The longest answer that is looked into, in bytes: WeChat's refusals have less than 200.
 _LONGEST_REFUSAL = 64 * 1024
 _EMPTY = re.compile(r"(?<=[?&])access_token=(?:&|$)")
 

@@ -100,7 +100,7 @@ def _signed(request: httpx.Request, access_token: str) -> Iterator[None]:
 
 
 def _may_refuse(request: httpx.Request, response: httpx.Response) -> bool:
-    # What a redirect leads to carried no token.
+    # The request that a redirect leads to carries no token.
     return response.request is request and may_refuse(response.headers)
 
 

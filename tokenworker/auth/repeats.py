@@ -1,4 +1,4 @@
-"""Whether a call is worth making once more with the very token that WeChat refused, since a worker tested it since."""
+"""Whether to make a call once more with the very token that WeChat refused, since a worker probed it and it works."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from tokenworker.credential import fingerprint
 
-#: Seconds in which one call at most is made once more with the same token.
+#: Seconds between two calls that are made once more with the same token.
 _INTERVAL = 5.0
 
 
@@ -28,7 +28,7 @@ class Repeats:
         """Return whether to make a call once more with a token; then not again for some seconds."""
         name, now = fingerprint(access_token), self._clock()
         known, again = self._next.get(appid, ("", 0.0))
-        # Threads that are here at the same time may all be told yes; that does no harm.
+        # Threads that ask at the same time may all get True; that does no harm.
         if known == name and now < again:
             return False
         self._next[appid] = (name, now + _INTERVAL)

@@ -13,7 +13,7 @@ from tokenworker.reading.reader import TokenReader
 logger = logging.getLogger("tokenworker.auth")
 
 _NONE = "%s: WeChat refused its token, and its answer goes to the caller: %s"
-_SAME = "%s: WeChat refused its token, but a worker tested it and it works; the answer goes to the caller"
+_SAME = "%s: WeChat refused its token, but a worker probed it and it works; the answer goes to the caller"
 
 
 def replaced(reader: TokenReader, appid: str, access_token: str) -> str | None:
@@ -21,7 +21,7 @@ def replaced(reader: TokenReader, appid: str, access_token: str) -> str | None:
 
     That is the same one where a worker found that it works, but not for every call.
     """
-    # Unheard, a report does no harm: another service's may have been heard.
+    # A report that Redis does not take does no harm: it may take another service's.
     with suppress(StoreUnavailable):
         reader.reject(appid, access_token)
     try:

@@ -51,7 +51,7 @@ class WeChatAuth(AuthBase):
     def _answered(self, response: Response, **options: Any) -> Response:
         """Look at an answer, and replace it by another if it refuses the token."""
         request = response.request
-        # By what it holds, and not by its class: test doubles wrap requests. What a redirect leads to is not signed.
+        # Found by its veil and not by its class, since test doubles wrap requests. A redirect's request has none.
         veil = getattr(request, "veil", None)
         if not isinstance(veil, Veil) or not _refuses(response):
             return response

@@ -1,4 +1,4 @@
-"""Refreshing by hand: a worker does it, and says what came of it."""
+"""A refresh by hand: a worker makes it, and says what came of it."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ class NotAsked(Exception):  # noqa: N818  it states a fact
     """No worker was reached, or none came to an end; its text says why."""
 
 
-def refresh(held: Kept, appid: str, timeout: float, demand: Demand) -> tuple[dict[str, Any], str]:
-    """Have a worker refresh, and return what it says, and why it did not; raises `NotAsked` after `timeout` seconds."""
+def refresh(held: Kept, account: str, timeout: float, demand: Demand) -> tuple[dict[str, Any], str]:
+    """Return what a worker says of a refresh, and why it made none; raises `NotAsked` after `timeout` seconds."""
     app.set_current()
     began = held.store.now()
     try:
-        # Celery itself would try for a long time before it says that.
+        # Without this, Celery would try for a long time before it says that the queue can't be reached.
         with app.connection_for_write() as connection:
             connection.ensure_connection(max_retries=1)
-        ask = {"appid": appid, "early": demand.early, "force": demand.force}
+        ask = {"appid": account, "early": demand.early, "force": demand.force}
         result = dict(refresh_token.apply_async(kwargs=ask).get(timeout=timeout))
     except NoAnswer:
-        raise NotAsked(_no_answer(held, appid, began, timeout)) from None
+        raise NotAsked(_no_answer(held, account, began, timeout)) from None
     except OperationalError as error:
         raise NotAsked(f"the queue can't be reached: {redacted(str(error))}") from None
-    return result, reason(result["outcome"], held.store.records.look(CredentialId(appid)), demand, held.durations)
+    return result, reason(result["outcome"], held.store.records.look(CredentialId(account)), demand, held.durations)
 
 
-def _no_answer(held: Kept, appid: str, began: float, timeout: float) -> str:
-    snapshot = held.store.records.look(CredentialId(appid))
+def _no_answer(held: Kept, account: str, began: float, timeout: float) -> str:
+    snapshot = held.store.records.look(CredentialId(account))
     if snapshot.error and snapshot.failed_at >= began:
         return f"not refreshed within {timeout:g} s: {last_error(snapshot)}"
     choice = held.selection()

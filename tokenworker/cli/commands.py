@@ -50,7 +50,7 @@ def _fail(sentence: str, code: int = 1) -> NoReturn:
 
 
 def _fail_to_write(error: OSError) -> NoReturn:
-    # What could not be written must not be tried again, and complained of, at our end.
+    # At our end Python would try once more to write what could not be written, and complain.
     if sys.stdout is not None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     _fail(f"the system refuses: {error}")
@@ -96,7 +96,7 @@ def up(redis_port: int | None, flower_port: int | None, sandbox_port: int | None
 @click.argument("accounts", nargs=-1, metavar="[ACCOUNT]...")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a credential.")
 def status(accounts: tuple[str, ...], as_json: bool) -> None:
-    """Show how every ACCOUNT is, all by default; each by its appid or name."""
+    """Show how every ACCOUNT is, all by default; each by its id or name."""
     from tokenworker.worker.status import survey  # noqa: PLC0415
 
     with closing(Kept()) as held:
@@ -120,7 +120,7 @@ def status(accounts: tuple[str, ...], as_json: bool) -> None:
 @click.argument("account", required=False)
 @click.option("--name", default=ACCESS_TOKEN, show_default=True, help="Which credential, such as jsapi_ticket.")
 def get(account: str | None, name: str) -> None:
-    """Print the token of ACCOUNT, its id or name, which may be left out when there is one."""
+    """Print a credential of ACCOUNT, its id or name, which may be left out when there is one."""
     from tokenworker.reading.reader import TokenReader  # noqa: PLC0415
 
     config = Config.from_env()
@@ -132,7 +132,7 @@ def get(account: str | None, name: str) -> None:
 @click.argument("url")
 @click.argument("account", required=False)
 def sign(url: str, account: str | None) -> None:
-    """Sign the page at URL for wx.config, as the browser shows the URL."""
+    """Sign the page at URL, as the browser shows it, for wx.config; ACCOUNT is an id or a name."""
     from tokenworker.reading.reader import TokenReader  # noqa: PLC0415
 
     config = Config.from_env()
@@ -145,7 +145,7 @@ def sign(url: str, account: str | None) -> None:
 @click.option("--force", is_flag=True, help="WeChat's forced refresh: the token before dies. For leaks.")
 @click.option("--timeout", default=30.0, show_default=True, help="Seconds to wait for a worker.")
 def refresh(account: str | None, force: bool, timeout: float) -> None:
-    """Have a worker refresh the token of ACCOUNT, its appid or name, now."""
+    """Have a worker refresh the access token of ACCOUNT, its id or name, now."""
     from tokenworker.cli import asking  # noqa: PLC0415  readers of tokens need no Celery
 
     with closing(Kept()) as held, _told(asking.NotAsked):
@@ -161,21 +161,21 @@ def refresh(account: str | None, force: bool, timeout: float) -> None:
 @click.argument("account", required=False)
 @click.option("--timeout", default=30.0, show_default=True, help="Seconds to wait for a worker.")
 def leak(account: str | None, timeout: float) -> None:
-    """Kill a token of ACCOUNT that leaked: two forced refreshes, as WeChat says, more than 30 s apart.
+    """Kill an access token that leaked: two forced refreshes of ACCOUNT, its id or name, more than 30 s apart.
 
-    The first makes a new token and leaves the leaked one alive as the one before; the second kills that.
+    So says WeChat: the first makes a new token and leaves the leaked one alive as the one before; the second kills it.
     """
     from tokenworker.cli import asking  # noqa: PLC0415
 
     with closing(Kept()) as held, _told(asking.NotAsked):
-        appid, rest = held.named(account), held.durations.force_interval
+        chosen, pause = held.named(account), held.durations.force_interval
         for step in ("first", "second"):
-            result, why = asking.refresh(held, appid, timeout, Demand(force=True))
+            result, why = asking.refresh(held, chosen, timeout, Demand(force=True))
             if result["outcome"] != "refreshed":
-                _fail(f"the {step} of two forced refreshes was not made ({why}): wait {rest:g} s and start again")
+                _fail(f"the {step} of two forced refreshes was not made ({why}): wait {pause:g} s and start again")
             if step == "first":
-                click.echo(f"The first of two forced refreshes is done; the second comes in {rest:g} s.")
-                time.sleep(rest)
+                click.echo(f"The first of two forced refreshes is done; the second comes in {pause:g} s.")
+                time.sleep(pause)
     click.echo("The leaked token is dead. Now find the leak, and consider a new AppSecret.")
 
 
@@ -245,7 +245,7 @@ def sandbox(host: str, port: int, time_scale: float, life: float | None, account
 
 
 def _introduce(host: str, account: tuple[str, str], port: int) -> None:
-    """Say where the sandbox is, and how to try it; a secret that somebody gave may be a real one."""
+    """Write where the sandbox is and how to try it; never a secret that somebody gave, which may be a real one."""
     address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  where it listens, not where we do
     url = f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}"
     appid, secret = account if account == (DEMO_APPID, DEMO_SECRET) else (account[0], "SECRET")

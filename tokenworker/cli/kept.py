@@ -29,20 +29,20 @@ class Kept:
         return Selection(self._configured(), kept, f"{shown(self._config.redis_url)}, prefix {self._config.prefix}")
 
     def readable(self, given: str | None) -> str:
-        """Return the appid that is meant, where any is kept; who may only read tokens has to give it."""
+        """Return the id that is meant, where any is kept; who may only read credentials has to give it."""
         try:
             choice = self.selection()
         except StoreUnavailable:
             if given is None or absence():
                 raise
             return given
-        appid = choice.one(given)
+        account = choice.one(given)
         if not choice.kept:
             raise NothingChosen(choice.nothing)
-        return appid
+        return account
 
     def named(self, given: str | None) -> str:
-        """Return the appid that is meant; one that is not kept here may be known to a worker."""
+        """Return the id that is meant; one that is not kept here may be known to a worker."""
         choice = self.selection()
         return (given and choice.find(given)) or given or choice.one()
 
@@ -51,14 +51,14 @@ class Kept:
         self.store.close()
 
     def _configured(self) -> dict[str, str]:
-        # What is configured here may be none of this shell's business, or out of its sight.
+        # This shell may lack the settings of the accounts, or the right to read them.
         with suppress(ConfigError):
             return {account.id: account.name for account in self._config.accounts().values()}
         return {}
 
 
 def absence() -> str:
-    """Say that nobody said where Redis is, if that is so and it is not at its default place."""
+    """Return the sentence for when no setting says where Redis is, and none is at the default place; else ""."""
     url = urlsplit(DEFAULT_REDIS_URL)
     if Config.from_env().redis_given or _listens(str(url.hostname), url.port or 0):
         return ""

@@ -1,4 +1,4 @@
-"""Which account a command is about: by appid or by name, or the only one that there is."""
+"""Which account a command is about: by id or by name, or the only one that there is."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tokenworker.redaction import masked
 
-#: So many accounts are listed for who has to choose.
+#: The most accounts that a sentence lists to choose from.
 _LISTED = 5
 
 
@@ -17,7 +17,7 @@ class NothingChosen(Exception):  # noqa: N818  it states a fact
 
 @dataclass(frozen=True)
 class Selection:
-    """The accounts that can be chosen: those of the settings here, and those that are kept, each appid with its name.
+    """The accounts that can be chosen: those of the settings here, and those that are kept, each id with its name.
 
     `place` says where they are kept.
     """
@@ -27,7 +27,7 @@ class Selection:
     place: str
 
     def one(self, given: str | None = None) -> str:
-        """Return the appid that is meant by an appid or a name, or the only one; raises `NothingChosen`."""
+        """Return the id that is meant by an id or a name, or the only one; raises `NothingChosen`."""
         if given is not None:
             return self._named(given)
         known = self.configured or self.kept
@@ -35,19 +35,19 @@ class Selection:
             return next(iter(known))
         if not known:
             raise NothingChosen(self.nothing)
-        raise NothingChosen(f"{_listed(known)}: say which one you mean, by its appid or name")
+        raise NothingChosen(f"{_listed(known)}: say which one you mean, by its id or name")
 
     def find(self, given: str) -> str | None:
-        """Return the appid that is meant by an appid or a name, if any; raises `NothingChosen` if two are."""
-        # The environment names no names: an account of it may have one in Redis.
-        named = {appid: name for appid, name in self.configured.items() if name}
+        """Return the id that is meant by an id or a name, if any; raises `NothingChosen` if two are."""
+        # An account of the variables has no name here, but may have one in Redis.
+        named = {id_: name for id_, name in self.configured.items() if name}
         known = {**self.configured, **self.kept, **named}
         text = _text(given)
         if text in known:
             return text
-        found = {appid: name for appid, name in known.items() if name == text != ""}
+        found = {id_: name for id_, name in known.items() if name == text != ""}
         if len(found) > 1:
-            raise NothingChosen(f"{_listed(found)}: that name is given twice, so write the appid")
+            raise NothingChosen(f"{_listed(found)}: that name is given twice, so write the id")
         return next(iter(found), None)
 
     @property
@@ -62,7 +62,7 @@ class Selection:
             return found
         if not self.kept:
             raise NothingChosen(self.nothing)
-        raise NothingChosen(f"no account here has the appid or the name {masked(_text(given))!r}: {_listed(self.kept)}")
+        raise NothingChosen(f"no account here has the id or the name {masked(_text(given))!r}: {_listed(self.kept)}")
 
 
 def _text(given: str) -> str:
@@ -71,7 +71,7 @@ def _text(given: str) -> str:
 
 
 def _listed(accounts: Mapping[str, str]) -> str:
-    listed = [f"{appid} ({name})" if name else appid for appid, name in list(accounts.items())[:_LISTED]]
+    listed = [f"{id_} ({name})" if name else id_ for id_, name in list(accounts.items())[:_LISTED]]
     more = len(accounts) - len(listed)
     there = "there is" if len(accounts) == 1 else f"there are {len(accounts)} accounts,"
     return f"{there} {', '.join(listed)}" + (f" and {more} more" if more else "")

@@ -18,7 +18,7 @@ _STYLES = {"live": "green", "missing": "bold red", "contested": "bold yellow"}
 
 
 def duration(seconds: float) -> str:
-    """Write a time as one reads it: 59 s, 59 min 59 s, 1 h 59 min."""
+    """Return a number of seconds as people read it: 59 s, 59 min 59 s, 1 h 59 min."""
     minutes, rest = divmod(int(seconds), 60)
     hours, part = divmod(minutes, 60)
     if hours:
@@ -44,7 +44,7 @@ _CELLS: dict[str, Callable[[Status], str]] = {
 #: The width of the longest cell that is likely, so that a living table does not jump each second.
 _LEAST = {"state": len("contested"), "time left": len("59 min 59 s"), "next refresh": len("in 59 min 59 s")}
 
-#: Rich breaks lines for a console; ours are not for this one.
+#: Rich breaks lines for a console; nothing is written to this one.
 _RULER = Console(file=StringIO())
 
 _ALL = tuple(_CELLS)
@@ -58,7 +58,7 @@ class Table:
     def __init__(self, rows: Sequence[Status], width: int | None) -> None:
         self._width = width
         self._widths: dict[str, int] = {}
-        # Where all are of one sort, nobody need be told which.
+        # The column is left out where all are of one name.
         self._mixed = len({row["credential"] for row in rows}) > 1
         for columns in (_ALL, _SOME, _FEW):
             shown = [column for column in columns if self._mixed or column != "credential"]
@@ -99,7 +99,7 @@ class Table:
 
 
 def remarks(row: Status) -> list[str]:
-    """Return what is to be said of one: that it is the sandbox's, the last error, doubts, a missing copy."""
+    """Return what is to be said of one: that it is the sandbox's, the last error, doubts, a missing published copy."""
     fetch = f"{row['error']}: {row['hint']}" if row["error"] and row["hint"] else row["error"]
     doubt = _DOUBT if row["in_doubt_since"] else ""
     test = f"it can't be tested: {row['probe_error']}" if row["probe_error"] else ""
@@ -108,7 +108,7 @@ def remarks(row: Status) -> list[str]:
 
 
 def is_fine(row: Status) -> bool:
-    """Say whether a credential needs nobody's attention."""
+    """Return whether a credential needs nobody's attention."""
     return row["state"] == "live" and not remarks(row)
 
 
@@ -141,7 +141,7 @@ def _left(row: Status) -> str:
 
 
 def wrapped(text: str, width: int, style: str = "") -> list[Text]:
-    """Break a text between words, and what is longer than a line, such as Chinese, anywhere."""
+    """Return the lines of a text, broken between words; what is longer than a line, such as Chinese, anywhere."""
     if not text:
         return []
     lines = Text(text, style).wrap(_RULER, max(1, width), overflow="fold")

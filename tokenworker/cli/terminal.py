@@ -19,7 +19,7 @@ from tokenworker.worker.status import Status
 
 Show = Callable[[Sequence[Status], str | None], None]
 
-#: Whom an error is about that is about no account.
+#: The key of an error that is about no account.
 _NOBODY = ("", "")
 
 
@@ -58,7 +58,7 @@ class Terminal:
     def show_places(
         self, redis_url: str, flower_url: str, sandbox_url: str | None, folder: Path, *, embedded: bool
     ) -> None:
-        """Say where everything is."""
+        """Write where everything is."""
         if sandbox_url:
             self.say("SANDBOX: no account is configured, so these tokens are made up.", "bold yellow")
             self.say("Set WECHAT_APPID and WECHAT_SECRET for the real WeChat.")
@@ -125,7 +125,7 @@ class Terminal:
         return self._plain(value) if isinstance(value, str) else value
 
     def _plain(self, text: str) -> str:
-        """Replace what would break a line or command the terminal, and what it has no letters for."""
+        """Return a text without what would break a line or command the terminal, or has no letters there."""
         line = "".join(letter if letter.isprintable() else " " for letter in text)
         return line.encode(self._console.encoding, "replace").decode(self._console.encoding)
 

@@ -42,7 +42,7 @@ def _add(kept: dict[str, Target], account: Account, name: str) -> None:
 
 
 def harmless(account: Account) -> Kind:
-    """Return the kind by which to try an account: what is fetched once more by its rules replaces nothing."""
+    """Return the kind by which to check an account: one more fetch of it replaces nothing."""
     return next(kind for kind in KINDS if account.type in kind.on and kind.repeat is Repeat.SAME and not kind.needs)
 
 

@@ -1,6 +1,6 @@
 """Access tokens of official accounts and mini programs, from either of two endpoints.
 
-Sources: WeChat's pages "getStableAccessToken" and "getAccessToken" (read in November 2026).
+In the comments, a name in quotes is a page of WeChat's documentation, as of November 2026.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def _classic(account: Account, _: Mapping[str, Secret], __: bool) -> Request:
 
 
 def probe(access_token: Secret) -> Request:
-    """Try a token on the cheapest call there is; it answers with a list of IP addresses."""
+    """Return the cheapest call that needs a token; it answers with a list of IP addresses ("get_api_domain_ip")."""
     return Request("GET", "/cgi-bin/get_api_domain_ip", "ip_list", params={"access_token": access_token})
 
 
@@ -40,13 +40,14 @@ KINDS = (
         name=ACCESS_TOKEN,
         endpoint="stable_token",
         fetch=_stable,
+        # Until the last 300 s each call hands out the same one ("getStableAccessToken"). Which it is at 300 s nobody
+        # says, so the leeway is a few seconds less.
         repeat=Repeat.SAME,
-        # It hands out a new one in the last 300 s; a few seconds less is asking in time.
         window=300,
         leeway=295,
         dead=DEAD_TOKEN,
         probe=probe,
-        # 500,000 calls a day (page "getStableAccessToken").
+        # 500,000 calls a day; a forced refresh ends the one before ("getStableAccessToken").
         quota=Quota(500_000),
         can_force=True,
     ),
@@ -55,11 +56,11 @@ KINDS = (
         name=ACCESS_TOKEN,
         endpoint="token",
         fetch=_classic,
-        # Each call makes a new one; the one before works for 5 minutes more (page "getAccessToken").
+        # Each call makes a new one; the one before works for 5 minutes more ("access_token usage notes", and staff).
         repeat=Repeat.NEW,
         dead=DEAD_TOKEN,
         probe=probe,
-        # 2,000 calls a day for a new account (page on the limits of calls).
+        # 2,000 calls a day for a new account ("API call limits").
         quota=Quota(2_000),
     ),
 )

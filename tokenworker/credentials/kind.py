@@ -9,10 +9,10 @@ from enum import Enum
 from typing import Any, Literal
 
 from tokenworker.accounts.account import Account
+from tokenworker.durations import DAY
 from tokenworker.secret import Secret
 
 HOUR = 3600.0
-DAY = 86_400.0
 
 
 class Repeat(Enum):
@@ -24,7 +24,7 @@ class Repeat(Enum):
 
 @dataclass(frozen=True)
 class Quota:
-    """How many fetches WeChat allows in a period of so many seconds; its days begin in Beijing."""
+    """How many fetches WeChat allows in a period of so many seconds; a day begins at midnight in Beijing."""
 
     fetches: int
     period: float = DAY
@@ -32,11 +32,11 @@ class Quota:
 
 @dataclass(frozen=True)
 class Request:
-    """A call to WeChat, whose answer holds what we want in `field`; a `repeatable` one may be sent twice."""
+    """A call to WeChat; a `repeatable` one may be sent twice."""
 
     method: Literal["GET", "POST"]
     path: str
-    #: Of the answer.
+    #: The field of the answer that holds what we want.
     field: str
     params: Mapping[str, Any] | None = dataclasses.field(default=None, repr=False)
     json: Mapping[str, Any] | None = dataclasses.field(default=None, repr=False)
@@ -64,19 +64,19 @@ class Kind:
     repeat: Repeat
     #: A `SAME` one is renewed when no more than this is left of it; asking sooner brings the same one again.
     window: float = 0.0
-    #: How long it lives, as WeChat says.
+    #: Its life, as WeChat says: pages "getAccessToken" and "getTicket", WeCom's 91039 and 96909.
     life: float = 7200.0
-    #: How long before its end it is stale; None: half of its life.
+    #: Seconds before its end at which it is stale; None: half of its life.
     leeway: float | None = None
     #: WeChat says a whole life each time that it hands out the same value: only its first sight counts.
     counts_from_first_sight: bool = False
-    #: It can be read for so long past its counted end, until there is a new one.
+    #: Seconds for which it stays readable past its counted end, until there is a new one.
     grace: float = 0.0
     #: The errcodes of other calls that say that it is dead.
     dead: frozenset[int] = frozenset()
     #: Makes the cheapest call that says whether one works; None: only its user finds out.
     probe: Callable[[Secret], Request] | None = None
-    #: Where there is no probe, a report has it fetched again, once in so many seconds at most.
+    #: Without a probe, a report has it fetched again, at most once in so many seconds.
     report_interval: float = 60.0
     quota: Quota | None = None
     can_force: bool = False

@@ -31,7 +31,7 @@ class Target:
 
     @property
     def settings_digest(self) -> str:
-        """Name the settings that a fetch depends on; 32 bits, too few to test secrets against."""
+        """Digest of the settings that a fetch depends on, see `Account.settings_digest`."""
         return self.account.settings_digest
 
     @property
@@ -41,15 +41,15 @@ class Target:
 
     @cached_property
     def blank_copies(self) -> tuple[Copy, ...]:
-        """Its copies with nothing in them, for their names and keys."""
+        """Its published copies, with empty values: for their names and keys."""
         return tuple(self.copies(Credential("", 0), 0))
 
     def copies(self, credential: Credential, fetched_at: float) -> list[Copy]:
-        """Return the copies that the account publishes of a credential fetched at that moment."""
+        """Return the published copies of a credential fetched at `fetched_at`, in epoch seconds."""
         return self.account.copies(self.kind.name, credential, fetched_at)
 
     @cached_property
     def publish_digest(self) -> str:
-        """Name its list of copies, to notice a change of it; empty for none."""
+        """Digest of its list of published copies, to notice a change of it; empty for none."""
         keys = "\n".join(copy.key for copy in self.blank_copies)
         return sha256(keys.encode()).hexdigest()[:8] if keys else ""

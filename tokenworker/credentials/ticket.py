@@ -1,8 +1,8 @@
 """Tickets of official accounts: for web pages (JS-SDK), for cards, and for login in mobile apps.
 
-Sources: WeChat's page "JS-SDK", appendices 1 and 4, and "getTicket"; what its users saw, since the page is silent: the
-same ticket comes again with `expires_in` 7200 each time, the one before goes on working for a while, and a ticket does
-not die with its token. Seen by users between 2018 and 2022; none of it is promised.
+Sources: WeChat's pages "getTicket" and "JS-SDK", appendices 1 and 4. Where they are silent, what users saw from 2018 to
+2025: the same ticket comes again with `expires_in` 7200 each time, the one before goes on working for a while, and a
+ticket does not die with its token. None of that is promised.
 """
 
 from __future__ import annotations
@@ -33,15 +33,17 @@ def _kind(name: str, type_: str) -> Kind:
         leeway=600,
         counts_from_first_sight=True,
         grace=300,
-        # 45009 was seen after 10,000 calls; others report more.
+        # The page has no figure. Users saw 45009 after 10,000 calls a day (2020), others after 5,000,000 (2020, 2022).
         quota=Quota(10_000),
         hints={48001: _NONE},
     )
 
 
 KINDS = (
+    # For wx.config: "JS-SDK", appendix 1.
     _kind("jsapi_ticket", "jsapi"),
+    # For wx.addCard and wx.chooseCard: "JS-SDK", appendix 4.
     _kind("wx_card_ticket", "wx_card"),
-    # For login by QR code in mobile apps, page "Login via scan"; the type by WxJava's pull request 1653 (2020).
+    # For login by QR code in mobile apps: "Login via scan"; the type by WxJava's pull request 1653 (2020).
     _kind("sdk_ticket", "2"),
 )

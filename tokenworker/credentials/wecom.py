@@ -1,6 +1,7 @@
 """WeCom's credentials of an application: its access token, and the two tickets for web pages.
 
-Sources: WeCom's pages 91039 "gettoken", 90506 and 96909 on tickets, 90454 on limits (2024), 92520 "get_api_domain_ip".
+In the comments, a number is a page of WeCom's documentation (developer.work.weixin.qq.com/document/path/…), as of
+November 2026.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ def _agent_ticket(_: Account, inputs: Mapping[str, Secret], __: bool) -> Request
     return Request("GET", "/cgi-bin/ticket/get", "ticket", params=params)
 
 
-#: All of an application. WeCom hands out the same one until it ends, and does not say whether `expires_in` is then
-#: what is left or a whole life.
+#: What holds for all. WeCom hands out the same token until it ends (97164, 2022-10-19; gone from 91039, 2024-03-26) and
+#: does not say whether `expires_in` is then what is left or a whole life. Of tickets it says neither: our reading.
 _RULES: dict[str, Any] = {
     "on": ("wecom",),
     "platform": "wecom",
@@ -41,8 +42,10 @@ _RULES: dict[str, Any] = {
 _TICKET: dict[str, Any] = {"needs": (ACCESS_TOKEN,), "leeway": 600, "grace": 300}
 
 KINDS = (
+    # 91039 (2024-03-26); the probe: 92520 "get_api_domain_ip".
     Kind(name=ACCESS_TOKEN, fetch=_token, leeway=60, dead=DEAD_TOKEN, probe=probe, **_RULES),
-    # 400 an hour for a corporation, 100 for an application (pages 90454, 90506).
+    # For wx.config: 400 fetches an hour for a corp (90506, 90454).
     Kind(name="jsapi_ticket", fetch=_corp_ticket, quota=Quota(400, HOUR), **_TICKET, **_RULES),
+    # For wx.agentConfig: 100 fetches an hour for an application (96909, 2024-11-14; 90454).
     Kind(name="agent_ticket", fetch=_agent_ticket, quota=Quota(100, HOUR), **_TICKET, **_RULES),
 )

@@ -19,7 +19,7 @@ __all__ = ["FORMATS", "Copy", "Original", "copies", "fault", "is_format"]
 #: How like a format's name a plain key may be (1 is the same): one letter wrong in `wechatpy` is too like it, and
 #: `wechat` is not.
 _LIKENESS = 0.87
-#: Tokens and tickets are all that WeChat issues.
+#: The form of a credential's name: WeChat issues access tokens and tickets.
 _CREDENTIAL = re.compile(r"[a-z]+(_[a-z]+)*_(token|ticket)")
 
 

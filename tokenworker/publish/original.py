@@ -1,15 +1,17 @@
-"""What copies are made of."""
+"""What published copies are made of."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from tokenworker.credential import public_id
+
 
 @dataclass(frozen=True)
 class Original:
-    """What copies are made of."""
+    """A credential, and what else SDKs write beside it."""
 
-    #: Of the account: `wechat`, `mini_program` or `wecom`.
+    #: The account's type: `wechat`, `mini_program` or `wecom`.
     type: str
     #: Its id: an appid, or `CORPID/AGENT` for WeCom.
     account: str
@@ -23,15 +25,15 @@ class Original:
 
     @property
     def appid(self) -> str:
-        """Return the id by which WeChat knows the account."""
+        """The id by which WeChat knows the account."""
         return self.account
 
     @property
     def corpid(self) -> str:
-        """Return the id of the corp that a WeCom application belongs to."""
-        return self.account.partition("/")[0]
+        """The id of the corp that a WeCom application belongs to."""
+        return public_id(self.account)
 
     @property
     def agent(self) -> str:
-        """Return the number of a WeCom application within its corp."""
+        """The number of a WeCom application within its corp."""
         return self.account.partition("/")[2]

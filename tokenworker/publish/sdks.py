@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from tokenworker.publish.encodings import as_json, as_php, as_php_json, md5_name
 from tokenworker.publish.original import Original
 
-#: Makes values by key, of a credential and a prefix.
+#: Makes the values of published copies by their keys, from a credential and a prefix.
 Write = Callable[[Original, str], dict[str, str]]
 
 
@@ -53,7 +53,7 @@ def _php(of: Original) -> str:
 
 
 def _token(of: Original) -> dict[str, str | int]:
-    """Return what is left of WeChat's answer with a token."""
+    """Return what SDKs keep of WeChat's answer with an access token."""
     return {"access_token": of.value, "expires_in": of.expires_in}
 
 

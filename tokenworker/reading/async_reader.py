@@ -18,7 +18,7 @@ _Flight = asyncio.Task[Credential]
 class AsyncTokenReader:
     """Reads credentials as `TokenReader` does, with the same arguments. Share one between tasks and event loops.
 
-    What is not in a fresh copy is read in a thread, once for all tasks that want the same.
+    What is not fresh in the cache is read in a thread, once for all tasks that want the same.
     """
 
     def __init__(

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field, replace
 from tokenworker.credential import Credential, CredentialId
 from tokenworker.durations import Durations
 
-#: Seconds. A token lives 7200, and a ticket can be read for 300 more; a longer life is the work of a clock that
-#: went back at Redis.
+#: The longest life that is believed, in seconds: 7200, and 300 for which a ticket stays readable. A longer one comes
+#: from a clock that went back at Redis.
 LONGEST_LIFE = 7500.0
-#: Two looks at the same end differ by the time that they take, in seconds.
+#: Two looks at the same end may differ by so many seconds, for they take time.
 _SAME_END = 1.0
 
-#: How often a credential was fetched when this one was there, and when it was; (0, 0) when nobody knows.
+#: The number and the time of the fetch that brought a value, in epoch seconds; (0, 0) when nobody knows.
 Version = tuple[float, float]
 
 
@@ -134,8 +134,8 @@ class Cache:
         rejection = self._rejections.get(id_)
         return rejection if rejection and self._clock() < rejection.until else None
 
-    def absolve(self, id_: CredentialId) -> None:
-        """Forget that one was refused: a worker says that it works."""
+    def clear_rejection(self, id_: CredentialId) -> None:
+        """Forget that one was refused: a worker probed it and it works."""
         self._rejections.pop(id_, None)
 
     def note_in_vain(self, id_: CredentialId) -> None:
@@ -143,5 +143,5 @@ class Cache:
         self._in_vain[id_] = self._clock() + self._durations.reader_patience
 
     def in_vain(self, id_: CredentialId) -> bool:
-        """Return whether one waited in vain so lately that it is not worth another wait."""
+        """Return whether waiting brought nothing so lately that another wait is not worth it."""
         return self._clock() < self._in_vain.get(id_, 0)

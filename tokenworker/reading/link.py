@@ -26,7 +26,7 @@ class Link:
         self._client = _client(url, timeout)
         self._pause = pause
         self._clock = clock
-        #: Why Redis did not answer when it was asked last, and until when not to ask again.
+        #: Why Redis did not answer the last time, and until when not to ask again, by `clock`.
         self._broken: tuple[str, float] | None = None
 
     @property
@@ -49,7 +49,7 @@ class Link:
         else:
             self._broken = None
             return answers
-        # Not while the error is handled: its text may hold a password, and its frames do.
+        # Not inside `except`: the error would be attached, whose text may hold a password, and whose frames do.
         self._broken = reason, self._clock() + self._pause
         raise StoreUnavailable(reason)
 
@@ -59,7 +59,7 @@ class Link:
         except (redis.ConnectionError, ConnectionError) as error:
             if isinstance(error, redis.TimeoutError):
                 raise  # a silence would only take as long once more
-        # The network may have forgotten all connections of before, though Redis is well.
+        # The network may have dropped all earlier connections, though Redis is well.
         self._client.connection_pool.disconnect(inuse_connections=False)
         return self._exchange(commands)
 
@@ -89,11 +89,11 @@ def _answer(connection: Any) -> Any:
         return error
 
 
-class _Unrested(AbstractConnection):
-    """One that rested long may be dead without a sign: it is replaced, which costs less than to find out."""
+class _NeverIdle(AbstractConnection):
+    """One that was idle for long may be dead without a sign: it is replaced, which costs less than to find out."""
 
     def check_health(self) -> None:
-        """Called before each question."""
+        """Replace the connection if it was idle for long; redis-py calls this before each question."""
         if 0 < self.next_health_check < time.monotonic():
             self.disconnect()  # type: ignore[no-untyped-call]
             self.next_health_check = 0
@@ -103,5 +103,5 @@ class _Unrested(AbstractConnection):
 def _client(url: str, timeout: float) -> redis.Redis:
     client = connect(url, timeout=timeout, retries=0)
     pool = client.connection_pool
-    pool.connection_class = type("Unrested", (_Unrested, pool.connection_class), {})
+    pool.connection_class = type("NeverIdle", (_NeverIdle, pool.connection_class), {})
     return client

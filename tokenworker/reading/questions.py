@@ -17,8 +17,9 @@ from tokenworker.redaction import excerpt
 from tokenworker.store.connect import refusal
 from tokenworker.store.keys import Keys
 from tokenworker.store.scripts import source
+from tokenworker.store.state import MANY_DEATHS
 
-#: With this end the names of tickets are their types.
+#: The name of a ticket is its type with this ending.
 _TICKET = "_ticket"
 
 _FIELDS = (
@@ -26,12 +27,10 @@ _FIELDS = (
     *("probed_alive", "probed_dead", "probed_at", "probe_error", "early_deaths"),
 )
 _NUMBER = re.compile(r"-?\d{1,15}(\.\d+)?", re.ASCII)
-#: As many make an account contested.
-_MANY_DEATHS = 3
 
 
 def ticket_name(type_: str) -> str:
-    """Return the name of the ticket of that type, which is one of `keep` without its end; raises `WrongArgument`."""
+    """Return the name of the ticket of that type, as in `keep`; raises `WrongArgument` for a name in its place."""
     if type_.endswith(_TICKET):
         raise WrongArgument(f"{excerpt(type_)!r} is no type of ticket: write {excerpt(type_.removesuffix(_TICKET))!r}")
     return type_ + _TICKET
@@ -106,7 +105,7 @@ class Answer:
             return ""
         if self.text("probe_error"):
             return f"WeChat refused it, and it can't be tested: {self.text('probe_error')}"
-        if self.number("early_deaths") > _MANY_DEATHS:
+        if self.number("early_deaths") > MANY_DEATHS:
             return "WeChat refused it, and since so many died early, a worker tests it once in 10 minutes only"
         return "WeChat refused it, and no worker has tested or replaced it yet; does one run?"
 
@@ -151,14 +150,14 @@ class Questions:
         """Note in its state that WeChat refused the one with this fingerprint, and have a worker look at it."""
         value, state = self._keys.value(id_), self._keys.state(id_)
         noted, live = self._link.ask([("EVAL", source("reject"), 2, value, state, rejected), ("GET", value)])
-        # Another program's is in no state; the worker has to look at it all the same.
+        # What another program wrote is not in our state; a worker has to look at it all the same.
         if noted == 1 or _is(live, rejected):
             [noted] = self._link.ask([self._due(id_)])
         if isinstance(noted, redis.ResponseError):
             raise StoreUnavailable(refusal(noted))
 
     def doubt(self, id_: CredentialId) -> None:
-        """Tell the workers that Redis holds an older one than it did, if we may; they test it, or fetch another."""
+        """Note that Redis holds an older credential than it did, if we may; a worker probes it, or fetches another."""
         value, state = self._keys.value(id_), self._keys.state(id_)
         self._link.ask([("EVAL", source("doubt"), 2, value, state, 1, 0), self._due(id_)])
 

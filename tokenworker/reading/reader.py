@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, Self
 
-from tokenworker.credential import ACCESS_TOKEN, Credential, CredentialId, fingerprint
+from tokenworker.credential import ACCESS_TOKEN, Credential, CredentialId, fingerprint, public_id
 from tokenworker.durations import Durations
 from tokenworker.errors import StoreUnavailable
 from tokenworker.reading.cache import Cache, Rejection
@@ -19,19 +19,19 @@ from tokenworker.reading.questions import Answer, Questions, ticket_name, unavai
 from tokenworker.reading.tasks import Tasks
 from tokenworker.store.keys import Keys
 
-#: Who waits for one that is on its way looks after so many seconds, and ever more rarely.
+#: Poll interval while another credential is on its way, in seconds: it grows from the first to the longest.
 _FIRST_PAUSE = 0.01
 _LONGEST_PAUSE = 0.2
 
-#: Finds the id of before, which is found in dicts in half the time of an equal one.
+#: Makes an id, the same object each time: a dict finds it in half the time of an equal one.
 identify = lru_cache(maxsize=1024)(CredentialId)
 
 
 class TokenReader:
     """Reads credentials from Redis and keeps the last good one of each.
 
-    Asked again within a second it answers from its copy; while Redis is away it goes on with the copy until
-    30 s before it expires. Share one between threads, and across forks. `timeout` bounds each exchange
+    Asked again within a second it answers from its cache; while Redis is away it goes on with what is cached, until
+    30 s before that expires. Share one between threads, and across forks. `timeout` bounds each exchange
     with Redis, in seconds. With `celery`, an app or a broker's URL, it sends a task for a credential that is
     missing, or was refused, and waits some seconds for it.
     """
@@ -52,7 +52,7 @@ class TokenReader:
         self._link = Link(redis_url, timeout, self._durations.reader_copy, clock)
         self._questions = Questions(self._link, Keys(prefix), clock)
         self._tasks = Tasks(celery) if celery else None
-        #: By process, so that no child waits for a lock that a thread of its parent holds.
+        #: Locks by process, so that no child waits for a lock that a thread of its parent holds.
         self._locks: dict[tuple[int, str, CredentialId | None], threading.Lock] = {}
         #: What this process remembers.
         self.cache = Cache(self._durations, clock)
@@ -69,16 +69,16 @@ class TokenReader:
         return self.get_credential(account, ticket_name(type))
 
     def get_credential(self, account: str, name: str = ACCESS_TOKEN) -> Credential:
-        """Return a credential that works, by the last part of its Redis key, as `get_token`."""
+        """Return a credential that works, as `get_token`; `name` is the last part of its Redis key."""
         id_ = identify(account, name)
         return self.cache.fresh(id_) or self._read(id_)
 
     def sign_url(self, account: str, url: str, *, ticket: str = "jsapi") -> dict[str, Any]:
-        """Return what a page at `url` gives to `wx.config`; raises `TokenUnavailable`."""
+        """Return what a page at `url` gives to `wx.config`, by its names there; raises `TokenUnavailable`."""
         return signature(account, url, self.get_ticket(account, ticket))
 
     def reject(self, account: str, value: str, name: str = ACCESS_TOKEN) -> None:
-        """Report that WeChat refused a value; a token, say, with 40001, 40014 or 42001.
+        """Report that WeChat refused a value; an access token, say, with 40001, 40014 or 42001.
 
         A new one is on its way, if it was ours. Raises `StoreUnavailable`.
         """
@@ -94,7 +94,7 @@ class TokenReader:
             self._questions.report(id_, rejected)
         except StoreUnavailable as error:
             problem = self._tasks.send(id_, rejected) if self._tasks else error.reason
-        # Once more: a read that was under way may have brought it back.
+        # Forget it once more: a read that was under way may have brought it back.
         self.cache.bury(id_, rejected)
         if problem:
             raise StoreUnavailable(problem)
@@ -122,11 +122,11 @@ class TokenReader:
         return credential
 
     def _ask_in_turn(self, id_: CredentialId) -> Credential | None:
-        """Ask Redis; while another thread does, a copy from the overlap will do, or what that one finds."""
+        """Ask Redis; while another thread does, the cached one will do within the overlap, or what that one finds."""
         had = self.cache.within_overlap(id_)
         # While Redis does not answer, one thread tries for all credentials.
         with self._turn("ask", None if self._link.is_broken else id_, 0 if had else self._timeout) as ours:
-            # One that we did not have was read by another thread just now.
+            # If we had none, another thread may have read one just now.
             found = self.cache.fresh(id_) or (None if had and ours else self.cache.within_overlap(id_))
             if found or ours:
                 return found or self._ask(id_)
@@ -162,19 +162,19 @@ class TokenReader:
             return True
         good = answer.probed_alive(self._durations.report_interval)
         if good:
-            self.cache.absolve(answer.id)
+            self.cache.clear_rejection(answer.id)
         return good
 
     # Waiting for one that is on its way
 
     def _await(self, id_: CredentialId) -> Credential:
-        """Wait for one: after a report, or when there is a task to send; otherwise say why there is none."""
+        """Wait for one: after a report, or when there is a task to send. Otherwise raise why there is none."""
         rejection = self.cache.rejection(id_)
         deadline = rejection.until if rejection else self._clock()
         if self._tasks is None or (rejection is None and self.cache.in_vain(id_)):
             return self._watch(id_, rejection, deadline)
         deadline = max(deadline, self._clock() + self._durations.reader_patience)
-        # Of many threads that wait for the same, one sends the task.
+        # One thread sends the task, for all that wait for the same credential.
         with self._turn("send", id_) as ours:
             problem = ours and self._tasks.send(id_, rejection.fingerprint if rejection else None)
             if problem:
@@ -204,7 +204,7 @@ class TokenReader:
 
     @contextmanager
     def _turn(self, what: str, id_: CredentialId | None, wait: float = 0) -> Iterator[bool]:
-        """Take the lock for that, within `wait` seconds; it is ours, or not, for as long as the block lasts."""
+        """Take the lock for `what`, within `wait` seconds, while the block lasts; yields whether it is ours."""
         key = os.getpid(), what, id_
         lock = self._locks.setdefault(key, threading.Lock())
         ours = lock.acquire(timeout=wait)
@@ -212,14 +212,14 @@ class TokenReader:
             yield ours
         finally:
             if ours:
-                # So that no account that anybody asked for stays; who takes another lock now finds a fresh copy.
+                # So that no lock stays for an account that anybody asked for; a later one finds the cache fresh.
                 self._locks.pop(key, None)
                 lock.release()
 
 
 def signature(account: str, url: str, ticket: Credential) -> dict[str, Any]:
-    """Sign a page's URL; of a WeCom application's account, `CORPID/AGENT`, the corpid signs."""
-    # Not before it is needed: most readers sign nothing.
+    """Return the signature of a page's URL with its `appId`, which for WeCom's `CORPID/AGENT` is the corpid."""
+    # Imported only when it is needed: most readers sign nothing.
     from tokenworker.signing import sign_url  # noqa: PLC0415
 
-    return {"appId": account.partition("/")[0], **sign_url(ticket.ticket, url)}
+    return {"appId": public_id(account), **sign_url(ticket.ticket, url)}

@@ -10,7 +10,7 @@ from tokenworker.credential import CredentialId
 from tokenworker.messages import QUEUE, REFRESH_TOKEN
 from tokenworker.settings.urls import celery_url
 
-#: Seconds. A broker that does not take a message within them hangs.
+#: Seconds that a broker gets to take a message; one that takes longer hangs.
 _LONGEST = 2.0
 
 
@@ -46,7 +46,7 @@ class Tasks:
 
 
 def _app(broker: str) -> Any:
-    # By name, so that this package does not depend on Celery: most readers have no use for it.
+    # Imported by name, so that this package does not depend on Celery: most readers have no use for it.
     celery = import_module("celery")
     url = celery_url(broker) if broker.startswith(("redis:", "rediss:", "unix:")) else broker
     app = celery.Celery("tokenworker-reader", broker=url, set_as_current=False)

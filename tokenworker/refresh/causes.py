@@ -11,13 +11,11 @@ from tokenworker.credential import Credential
 from tokenworker.credentials.kind import Repeat
 from tokenworker.credentials.target import Target
 from tokenworker.durations import Durations
-from tokenworker.store.state import Lease, Snapshot
+from tokenworker.store.state import MANY_DEATHS, Lease, Snapshot
 
-#: Celery's countdown and Redis's clock may differ by so many seconds; a retry that is early by less is in time. And
-#: Valkey's clock, which runs ahead by up to a millisecond under load, did not go back.
+#: Tolerance between clocks, in seconds: a retry by Celery's countdown may be early by less, by Redis's clock, and
+#: Valkey's own runs ahead by up to a millisecond under load.
 SLACK = 0.05
-#: More early deaths than this within an hour are no accident.
-_DEATHS = 3
 
 
 class Cause(StrEnum):
@@ -64,7 +62,7 @@ class Case:
         return since(moment, self.snapshot.now)
 
     def seconds(self, wechat: float) -> float:
-        """Return how long so many of WeChat's seconds last here."""
+        """Return how many seconds so many of WeChat's seconds last here."""
         return wechat * self.durations.second
 
     @property
@@ -95,7 +93,7 @@ class Case:
 
     @cached_property
     def repeatable_in(self) -> float:
-        """In how many seconds a fetch does no harm although another one may have replaced what we have.
+        """Seconds until a fetch does no harm although another one may have replaced what we have.
 
         A third one ends the first at once, which the second one leaves alive for the overlap: so the third waits
         until the overlap, or the life of ours, is nearly over. What can't be replaced unseen needs no wait.
@@ -111,8 +109,8 @@ class Case:
         return self.since(self.snapshot.fetched_at) >= self.durations.overlap
 
     @property
-    def report_rests_for(self) -> float:
-        """For how many seconds a report of one that can't be probed is left alone."""
+    def report_cooldown(self) -> float:
+        """Seconds for which no report has one fetched that can't be probed; not above 0: a report may."""
         return self.seconds(self.target.kind.report_interval) - self.since(self.snapshot.fetched_at)
 
 
@@ -141,10 +139,10 @@ def _is_changed(it: Case) -> bool:
 
 def _is_reported(it: Case) -> bool:
     """A report is fetched for only where nothing else can tell whether it is right."""
-    return it.is_reported and it.target.kind.probe is None and it.report_rests_for <= 0
+    return it.is_reported and it.target.kind.probe is None and it.report_cooldown <= 0
 
 
-#: Why one is fetched. What is in doubt is fetched for no other reason than that: not sooner than is harmless.
+#: Why one is fetched, the first that holds. One that is in doubt is fetched when that is harmless, and not before.
 _FETCH: tuple[tuple[Cause, Check], ...] = (
     (Cause.FORCED, lambda it: it.demand.force and it.since(it.snapshot.forced_at) >= it.durations.force_interval),
     (Cause.DEAD, lambda it: it.live is None and it.is_dead),
@@ -197,9 +195,9 @@ def _is_unresolved(snapshot: Snapshot, held: Lease | None) -> bool:
 
 
 def changed(snapshot: Snapshot, target: Target) -> bool:
-    """Return whether settings were announced, namely ours, that no fetch has proved yet.
+    """Return whether settings were announced, namely ours, with which no fetch has succeeded yet.
 
-    Who was told of other settings keeps still: while new ones are rolled out, two workers would take turns.
+    A worker with other settings does nothing: while new ones are rolled out, two workers would take turns.
     """
     return snapshot.settings_announced == target.settings_digest != snapshot.settings_accepted != ""
 
@@ -211,21 +209,21 @@ def why_probe(case: Case) -> tuple[Cause | None, float]:
     """Return why the credential should be probed, if it should, and in how many seconds it may be."""
     if not case.is_ours or case.is_dead or case.target.kind.probe is None:
         return None, float("inf")
-    if case.is_reported and not _is_proved(case):
+    if case.is_reported and not _was_probed_alive(case):
         return Cause.REJECTED, max(0.0, _interval(case) - case.since(case.snapshot.probed_at))
     if case.doubt:
         return Cause.DOUBTFUL, _until_next_probe(case)
     return None, float("inf")
 
 
-def _is_proved(it: Case) -> bool:
+def _was_probed_alive(it: Case) -> bool:
     """Return whether it was probed and found alive so lately that another report changes nothing."""
     lately = it.since(it.snapshot.probed_at) < it.durations.report_interval
     return it.snapshot.fingerprint == it.snapshot.probed_alive and lately
 
 
 def _interval(it: Case) -> float:
-    """Return how long after the last probe one is probed that was reported: at once, unless that told us nothing."""
+    """Return the seconds between the last probe and one for a report: 0, unless the last one told us nothing."""
     if contested(it.snapshot, it.durations):
         return it.durations.contested_interval
     told_nothing = it.snapshot.probed == it.snapshot.fingerprint != it.snapshot.probed_alive
@@ -242,4 +240,4 @@ def _until_next_probe(it: Case) -> float:
 def contested(snapshot: Snapshot, durations: Durations) -> bool:
     """Return whether so many died early of late that another program must be fetching for this account."""
     lately = since(snapshot.early_deaths_since, snapshot.now) < durations.contest_window
-    return lately and snapshot.early_deaths > _DEATHS
+    return lately and snapshot.early_deaths > MANY_DEATHS

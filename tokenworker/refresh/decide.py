@@ -1,4 +1,4 @@
-"""What to do for a credential, and when to look at it again: decisions, without any doing."""
+"""What to do for a credential, and when it is due next: decisions, without any doing."""
 
 from __future__ import annotations
 
@@ -7,17 +7,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tokenworker.credentials.target import Target
-from tokenworker.durations import Durations
+from tokenworker.durations import BEIJING, DAY, Durations
 from tokenworker.errors import DayLimit, FetchError, MinuteLimit, TransientError
 from tokenworker.refresh.causes import SLACK, Case, Cause, Demand, changed, since, why_fetch, why_probe
-from tokenworker.store.records import BEIJING
 from tokenworker.store.state import Lease, Snapshot
 
-_DAY = 86_400
-#: WeChat allows 20 forced refreshes a day; we make so many by ourselves, and leave the rest to people.
+#: Forced refreshes a day that WeChat allows (page "getStableAccessToken"), and that we make unasked: the others are
+#: for people.
 FORCED_QUOTA = 20
-_FORCED_BY_ITSELF = 4
-#: The part of a quota that we use; the rest is for people who look for a fault.
+_FORCED_UNASKED = 4
+#: The part of a quota that we use; what is left is for people who look for a fault.
 _QUOTA_SHARE = 0.95
 #: Where WeChat names no quota.
 _UNLIMITED = 1_000_000_000
@@ -73,12 +72,12 @@ def decide(
     if doubtful is Cause.REJECTED:
         return Wait(doubtful, left)
     if case.is_reported and target.kind.probe is None:
-        return Wait(Cause.REJECTED, case.report_rests_for)
+        return Wait(Cause.REJECTED, case.report_cooldown)
     return Nothing()
 
 
 def _cooldown(it: Case) -> float:
-    """Return how many seconds no fetch may be made after a failure; new settings end the cooldown."""
+    """Return the seconds for which no fetch may be made after a failure; new settings end the cooldown."""
     snapshot, durations = it.snapshot, it.durations
     left = snapshot.retry_at - snapshot.now
     if left <= SLACK or left > durations.longest_cooldown or snapshot.settings_tried != it.target.settings_digest:
@@ -90,8 +89,8 @@ def _cooldown(it: Case) -> float:
     return 0.0 if wanted and it.since(snapshot.failed_at) >= durations.retry_gap else left
 
 
-def wait_after(error: FetchError, failures: int, now: float, durations: Durations) -> float:
-    """Return the seconds to wait after the failure number `failures` in a row.
+def cooldown_after(error: FetchError, failures: int, now: float, durations: Durations) -> float:
+    """Return the cooldown in seconds after the failure number `failures` in a row.
 
     Transient: 1, 2, 4, 8, 15, 15 … s; minute limit: the next minute; day limit: an hour, or Beijing's
     midnight; a person must act: 60 s doubling to 30 min. A fifth more or less, so that accounts drift apart.
@@ -99,7 +98,7 @@ def wait_after(error: FetchError, failures: int, now: float, durations: Duration
     if isinstance(error, MinuteLimit):
         return durations.minute - now % durations.minute + random.uniform(0, 0.1) * durations.minute  # noqa: S311
     if isinstance(error, DayLimit):
-        midnight = _DAY - (now + BEIJING) % _DAY
+        midnight = DAY - (now + BEIJING) % DAY
         return min(durations.day_probe, midnight + durations.transient_cap)
     transient = isinstance(error, TransientError)
     first = durations.transient_wait if transient else durations.operator_wait
@@ -108,7 +107,7 @@ def wait_after(error: FetchError, failures: int, now: float, durations: Duration
 
 
 def next_look(snapshot: Snapshot, target: Target, durations: Durations) -> float:
-    """Return when to look at a credential again: 0 for what is due, or else when something may be."""
+    """Return when a credential is due next, in epoch seconds: 0 for now."""
     decision = decide(snapshot, target, Demand(), durations)
     if isinstance(decision, Wait):
         return snapshot.now + decision.seconds
@@ -120,7 +119,7 @@ def next_look(snapshot: Snapshot, target: Target, durations: Durations) -> float
 
 
 def _moments(it: Case) -> Iterator[float]:
-    """List when something may become due."""
+    """Yield the moments at which something may become due, in epoch seconds."""
     snapshot, durations = it.snapshot, it.durations
     if it.live and it.doubt:
         yield snapshot.now + it.repeatable_in
@@ -147,11 +146,11 @@ def must_force(snapshot: Snapshot, cause: Cause, durations: Durations) -> bool:
     """Return whether to kill the one before: on demand, or when WeChat hands out a dead one again and again."""
     if cause is Cause.FORCED:
         return True
-    rested = since(snapshot.forced_at, snapshot.now) >= durations.force_interval
-    # The dead one may have vanished from Redis since, or somebody wrote another over it.
+    cooled = since(snapshot.forced_at, snapshot.now) >= durations.force_interval
+    # The dead one may have gone from Redis since, or somebody wrote another over it.
     without = cause in (Cause.DEAD, Cause.MISSING, Cause.OVERWRITTEN)
     again = without and snapshot.reissued_dead != "" and snapshot.reissued_dead == snapshot.probed_dead
-    return again and rested and snapshot.forced_today < _FORCED_BY_ITSELF
+    return again and cooled and snapshot.forced_today < _FORCED_UNASKED
 
 
 def foreign(snapshot: Snapshot, target: Target, value: str, cause: Cause, durations: Durations) -> bool:
@@ -169,4 +168,4 @@ def foreign(snapshot: Snapshot, target: Target, value: str, cause: Cause, durati
 def budget(target: Target) -> tuple[int, float]:
     """Return how many fetches a period may have, and how many seconds it is long."""
     quota = target.quota
-    return (int(quota.fetches * _QUOTA_SHARE), quota.period) if quota else (_UNLIMITED, _DAY)
+    return (int(quota.fetches * _QUOTA_SHARE), quota.period) if quota else (_UNLIMITED, DAY)

@@ -4,27 +4,33 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tokenworker.credential import Credential, Issued, fingerprint
-from tokenworker.credentials import target as target_of
 from tokenworker.credentials.target import Target
 from tokenworker.durations import Durations
-from tokenworker.errors import DayLimit, FetchError, MinuteLimit, StoreUnavailable, TransientError
-from tokenworker.refresh.causes import Cause, Demand, doubt, doubt_until, replaces
-from tokenworker.refresh.decide import FORCED_QUOTA, Fetch, Nothing, Probe, Wait, budget, decide, foreign, wait_after
+from tokenworker.errors import DayLimit, FetchError, StoreUnavailable, TransientError
+from tokenworker.refresh.attempt import Again, Attempt, Busy, Fetched, Inputs, Refused, Result
+from tokenworker.refresh.causes import Cause, Demand, doubt
+from tokenworker.refresh.decide import (
+    FORCED_QUOTA,
+    Fetch,
+    Nothing,
+    Probe,
+    Wait,
+    budget,
+    cooldown_after,
+    decide,
+    foreign,
+)
 from tokenworker.refresh.lifetime import lifetime
 from tokenworker.secret import Secret
 from tokenworker.store.records import Begin, Commit
-from tokenworker.store.state import Facts, Lease, Snapshot
+from tokenworker.store.state import Facts, Lease
 from tokenworker.store.store import Store
 from tokenworker.wechat.source import Source
 
 logger = logging.getLogger(__name__)
-
-#: What a fetch is made from, by name.
-Inputs = Mapping[str, Credential]
 
 
 @dataclass(frozen=True)
@@ -37,35 +43,6 @@ class Limits:
     rate: float = 20.0
     concurrency: int = 8
     patience: float = 1.0
-
-
-@dataclass(frozen=True)
-class Fetched:
-    """There is a new credential, and nothing left to do."""
-
-    credential: Credential
-    now: float
-
-
-@dataclass(frozen=True)
-class Again:
-    """Something was done, or is not needed any more: look again."""
-
-
-@dataclass(frozen=True)
-class Busy:
-    """Somebody else is at it."""
-
-
-@dataclass(frozen=True)
-class Refused:
-    """WeChat refused what the fetch was made from: the account's other credential of that name and fingerprint."""
-
-    need: str
-    fingerprint: str
-
-
-Result = Fetched | Again | Busy | Wait | Refused
 
 
 class Fetcher:
@@ -161,21 +138,15 @@ class Fetcher:
             self._records.withhold(attempt.lease, live, **facts)
 
     def _early_death(self, attempt: Attempt, cause: Cause) -> Facts:
-        """Complain of one that died before its time, unless it may have been us who ended it."""
+        """Log and count one that died before its time, unless it may have been us who ended it."""
         if cause is Cause.DOUBTFUL or doubt(attempt.snapshot, self._durations, attempt.lease):
             return {}
         left = attempt.live.expires_in(attempt.snapshot.now)
         logger.error(
-            "another program fetches tokens for %s, or somebody reset its secret: %s died %.0f min before its time",
+            "another program fetches for %s, or somebody reset its secret: %s died %.0f min before its time",
             attempt.name, attempt.live.fingerprint, left / 60,
         )  # fmt: skip
-        return self._death(attempt.snapshot)
-
-    def _death(self, snapshot: Snapshot) -> Facts:
-        """Count an early death that we did not cause."""
-        if 0 <= snapshot.now - snapshot.early_deaths_since < self._durations.contest_window:
-            return {"early_deaths": snapshot.early_deaths + 1}
-        return {"early_deaths": 1, "early_deaths_since": snapshot.now}
+        return attempt.of_death(self._durations)
 
     # Fetching
 
@@ -194,21 +165,17 @@ class Fetcher:
             failure = error
         else:
             return self._accept(attempt, decision.cause, issued)
-        return self._refuse(attempt, failure, believed, lost=failure.ambiguous and self._kills(attempt, decision))
+        lost = failure.ambiguous and attempt.kills(force=decision.force)
+        return self._refuse(attempt, failure, believed, lost=lost)
 
     def _begin(self, attempt: Attempt, *, force: bool) -> Begin:
-        kills = force or replaces(attempt.target)
-        stray = self._durations.fetch_timeout + self._durations.stray if kills else 0
+        stray = self._durations.fetch_timeout + self._durations.stray if attempt.kills(force=force) else 0
         fetches, period = budget(attempt.target)
         budgets = {"budget": fetches, "forced_budget": FORCED_QUOTA}
         return self._records.begin(attempt.lease, forced=force, stray=stray, period=period, **budgets)
 
-    def _kills(self, attempt: Attempt, decision: Fetch) -> bool:
-        """Return whether what WeChat may have issued ends the one before."""
-        return decision.force or replaces(attempt.target)
-
     def _refuse(self, attempt: Attempt, failure: FetchError, believed: frozenset[str], *, lost: bool) -> Refused:
-        """Tell a refusal of an input from a failure of ours, which is raised."""
+        """Return which input WeChat refused; any other failure is recorded and raised."""
         refused = attempt.refused_input(failure)
         if refused is None or refused.fingerprint in believed:
             raise self._failed(attempt, failure, lost=lost)
@@ -222,10 +189,10 @@ class Fetcher:
             failure = TransientError("WeChat hands out again the one that it refuses", hint="a forced refresh follows")
             raise self._failed(attempt, failure, reissued_dead=name)
         life = lifetime(attempt.target, issued, before, taken_at, self._durations, self._leeway)
-        facts = self._facts(attempt, name)
+        facts = attempt.of_success(name, self._durations)
         facts |= {"ends_at": life.ends_at, "born_after": life.born_after}
         if foreign(before, attempt.target, name, cause, self._durations):
-            facts |= self._death(before)
+            facts |= attempt.of_death(self._durations)
         credential = Credential(issued.value, life.expires_at)
         done = self._commit(attempt, credential, life.refresh_at, facts)
         which = "the same one" if name == before.fingerprint else name
@@ -233,30 +200,16 @@ class Fetcher:
             "%s: fetched (%s): %s, expires in %.0f s, %s", attempt.name, cause, which, issued.expires_in, done,
             extra={"credential": str(attempt.target.id), "cause": cause.name, "fingerprint": name, "commit": done},
         )  # fmt: skip
-        # Refused: somebody else was at it meanwhile, or the account is gone; what to do now, the next tick sees.
+        # Refused: somebody else was at it meanwhile, or the account is gone. The next tick sees what to do.
         ends: dict[Commit, Result] = {"committed": Fetched(credential, before.now), "refused": Busy()}
         return ends.get(done, Again())
-
-    def _facts(self, attempt: Attempt, name: str) -> Facts:
-        """Return what a commit of the one with this fingerprint notes besides it."""
-        digest = attempt.target.settings_digest
-        facts: Facts = {
-            "settings_tried": digest,
-            "settings_accepted": digest,
-            "publish_digest": attempt.target.publish_digest,
-            "in_doubt_until": doubt_until(attempt.snapshot, self._durations),
-        }
-        if attempt.target.kind.probe is None:
-            # That WeChat handed it out is all that can be told to who reported it.
-            facts |= {"rejected": "", "probed_alive": name, "probed_at": attempt.lease.taken_at}
-        return facts
 
     def _commit(self, attempt: Attempt, credential: Credential, refresh_at: float, facts: Facts) -> Commit:
         """Commit, and try again while Redis is away and the lease may live: what we have in hand is the only one."""
         deadline = time.monotonic() + self._durations.lease - self._durations.fetch_timeout
         pause = self._durations.transient_wait / 10
         copies = attempt.target.copies(credential, attempt.lease.taken_at)
-        # A fetch that we gave up on may be acted upon until then, and that must be seen.
+        # WeChat may act until then on a fetch that we gave up on; so it is due then.
         next_look = min(refresh_at, facts.get("in_doubt_until") or refresh_at)
         while True:
             try:
@@ -277,53 +230,12 @@ class Fetcher:
         self, attempt: Attempt, error: FetchError, *, lost: bool = False, reissued_dead: str = ""
     ) -> FetchError:
         """Record the failure and return it, to be raised."""
-        snapshot, digest = attempt.snapshot, attempt.target.settings_digest
-        failures = snapshot.failures + 1 if snapshot.settings_tried == digest else 1
-        error.retry_in = wait_after(error, failures, snapshot.now, self._durations)
-        facts: Facts = {
-            "failures": failures,
-            "error": error.reason,
-            "errcode": error.errcode,
-            "hint": error.hint,
-            "settings_tried": digest,
-            "reissued_dead": reissued_dead,
-            "limited": int(isinstance(error, DayLimit | MinuteLimit)),
-        }
-        if not lost:
-            # What is lost may be acted upon late; of what WeChat answered nothing more will come.
-            facts |= {"in_doubt_until": snapshot.in_doubt_until, "in_doubt_since": snapshot.in_doubt_since}
-        self._records.fail(attempt.lease, retry_at=snapshot.now + error.retry_in, lost=lost, **facts)
+        now = attempt.snapshot.now
+        error.retry_in = cooldown_after(error, attempt.failures, now, self._durations)
+        facts = attempt.of_failure(error, lost=lost, reissued_dead=reissued_dead)
+        self._records.fail(attempt.lease, retry_at=now + error.retry_in, lost=lost, **facts)
         logger.warning("%s: %s; next attempt in %.1f s", attempt.name, error, error.retry_in)
         return error
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """One call under a lease: for what, as it stood when the lease was taken, and made from what."""
-
-    lease: Lease
-    target: Target
-    snapshot: Snapshot
-    inputs: Inputs
-
-    @property
-    def name(self) -> str:
-        """What logs call it."""
-        return self.target.label
-
-    @property
-    def live(self) -> Credential:
-        """The one that is probed."""
-        if self.snapshot.credential is None:
-            raise LookupError("there is none to probe")
-        return self.snapshot.credential
-
-    def refused_input(self, error: FetchError) -> Refused | None:
-        """Return the input that an error is about, if it is: one of those by which WeChat says that it is dead."""
-        for need in self.target.kind.needs:
-            if error.errcode in target_of(self.target.account, need).kind.dead:
-                return Refused(need, self.inputs[need].fingerprint)
-        return None
 
 
 def _is_ready(decision: Probe | Fetch, target: Target, inputs: Inputs) -> bool:

@@ -1,4 +1,4 @@
-"""Keeping a credential fresh: look, lease (which looks again), fetch, commit.
+"""The keeper of credentials: look, lease (which looks again), fetch, commit.
 
 Only who holds the lease calls WeChat, once for each lease. The old one stays where it is until the new one takes its
 place. What to do rests on what Redis says at that moment and on Redis's clock, never on the message that asked: so
@@ -18,9 +18,10 @@ from tokenworker.credentials import target as target_of
 from tokenworker.credentials.target import Target
 from tokenworker.durations import Durations
 from tokenworker.errors import FetchError, TokenUnavailable, UnknownAccount
+from tokenworker.refresh.attempt import Busy, Fetched, Refused
 from tokenworker.refresh.causes import Demand
 from tokenworker.refresh.decide import Decision, Fetch, Nothing, Wait, decide, next_look, usable
-from tokenworker.refresh.fetcher import Busy, Fetched, Fetcher, Refused
+from tokenworker.refresh.fetcher import Fetcher
 from tokenworker.store.state import Snapshot
 from tokenworker.store.store import Store
 
@@ -70,7 +71,7 @@ class Keeper:
         """
         wanted = demand or Demand()
         if wanted.rejected:
-            # Noted first: whatever happens to us, and whoever is at it now, the report is not forgotten.
+            # The report is noted first, so that it is not forgotten, whatever happens to us or to whoever is at it.
             self._records.reject(target.id, wanted.rejected)
         before = snapshot = self._records.look(target.id)
         if snapshot.publish_digest != target.publish_digest:
@@ -124,7 +125,7 @@ class Keeper:
             pause = min(0.2, pause * 1.5)
 
     def publish(self, target: Target, snapshot: Snapshot) -> None:
-        """Write the copies of one that works once more, without a fetch; raises `StoreUnavailable`."""
+        """Write the published copies of a credential that works once more, without a fetch."""
         credential = snapshot.credential
         if credential is None or not usable(snapshot, None):
             return
@@ -136,11 +137,11 @@ class Keeper:
     # What a fetch is made from
 
     def _gather(self, target: Target) -> dict[str, Credential]:
-        """Get what a fetch is made from."""
+        """Return what a fetch is made from, by name."""
         return {need: self.get(target_of(target.account, need))[0] for need in target.kind.needs}
 
     def _report_input(self, target: Target, refused: Refused) -> None:
-        """Have looked into what WeChat refused: it is probed, and replaced if it is dead."""
+        """Report what WeChat refused: it is probed, and replaced if it is dead."""
         self._try_refresh(target_of(target.account, refused.need), Demand(rejected=refused.fingerprint))
 
     def _try_refresh(self, target: Target, demand: Demand) -> Outcome:
@@ -150,19 +151,19 @@ class Keeper:
             retry_in = error.retry_in or 0.0
         return Outcome("waiting", None, retry_in)
 
-    # When to look again
+    # When it is due next
 
     def _plan(self, target: Target, snapshot: Snapshot) -> None:
-        """Look at it next when that is due, or sooner for what came since our look."""
+        """Set when it is due next, which is sooner when something came since our look."""
         planned = next_look(snapshot, target, self._durations)
         self._schedule.set(target.id, planned)
-        # A report, say: it had the credential looked at at once, and our plan undid that.
+        # A report made the credential due at once, for example, and we have just undone that.
         again = next_look(self._records.look(target.id), target, self._durations)
         if again < planned:
             self._schedule.set(target.id, again)
 
     def _wait(self, snapshot: Snapshot, seconds: float) -> Outcome:
-        """Leave it for later."""
+        """Have it due in so many seconds."""
         self._schedule.set(snapshot.id, snapshot.now + seconds)
         return _outcome(snapshot, "waiting", seconds)
 

@@ -12,11 +12,11 @@ from tokenworker.store.state import Snapshot
 
 #: Accounts that were fetched at the same moment become stale spread over this part of their leeway.
 _SPREAD = 0.07
-#: WeChat's seconds between two looks for a new value while it goes on handing out the one whose time is over.
+#: WeChat's seconds between two fetches while it goes on handing out a value whose time is over.
 _AGAIN = 60.0
-#: WeChat counts from when a request arrives, and we from before it was sent: less than so many seconds apart.
+#: WeChat counts a life from when the request arrives, we from before it was sent: by so many of WeChat's seconds less.
 _LATENCY = 2.0
-#: Who knows when a value began by so many times his leeway asks for the next one at its end, and not before.
+#: Where the beginning of a value is known to within so many leeways, the next one is fetched at its end, not before.
 _IN_VAIN = 1.5
 
 
@@ -39,14 +39,14 @@ def lifetime(
     if target.kind.counts_from_first_sight:
         return _from_first_sight(target, issued, before, taken_at, durations.second, own)
     room = issued.expires_in - own
-    # One that arrives stale is looked at again after a part of its life, not at once and for ever.
+    # One that arrives stale is due after a part of its life, not at once and for ever.
     refresh_at = taken_at + (room if room > 0 else issued.expires_in / 4)
     end = taken_at + issued.expires_in
     return Lifetime(end, end, refresh_at)
 
 
 def _leeway(target: Target, issued: Issued, durations: Durations, given: float | None) -> float:
-    """Return how long before its end it is stale.
+    """Return the seconds before its end at which it is stale.
 
     By the account's setting, or else the common one, or else its kind's; up to 7 % less, by the account.
     """
@@ -66,7 +66,7 @@ def _from_first_sight(
         born_after = _born_after(issued, before, taken_at)
         # WeChat takes a value while it hands it out, and for a whole life after that.
         readable = min(fresh + grace, max(fresh, born_after + 2 * issued.expires_in))
-        # Sooner than just after its end one asks only if there may be a new one by then.
+        # Before its end a fetch is of use only if WeChat may have a new one by then.
         may_be_old = taken_at - born_after > _IN_VAIN * leeway
         refresh_at = fresh - leeway if may_be_old else min(fresh + _LATENCY * second, readable)
         return Lifetime(fresh, readable, refresh_at, born_after)

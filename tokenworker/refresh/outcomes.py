@@ -1,4 +1,4 @@
-"""Why somebody who asked for a refresh got no new token, in a sentence."""
+"""Why somebody who asked for a refresh got no new credential, in a sentence."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tokenworker.store.state import Snapshot
 
 
 def reason(outcome: str, snapshot: Snapshot, demand: Demand, durations: Durations) -> str:
-    """Say why an account that is now as in `snapshot` was not refreshed; "" when it was."""
+    """Return why a credential that is now as in `snapshot` was not refreshed, as a sentence; "" when it was."""
     if outcome == "refreshed":
         return ""
     if outcome == "busy":
@@ -20,7 +20,7 @@ def reason(outcome: str, snapshot: Snapshot, demand: Demand, durations: Duration
 
 
 def last_error(snapshot: Snapshot) -> str:
-    """Say why the last fetch failed, and when the next one comes."""
+    """Return why the last fetch failed and when the next one comes, as a sentence."""
     said = f"{snapshot.error}: {snapshot.hint}" if snapshot.hint else snapshot.error
     return said + _again(snapshot)
 

@@ -13,7 +13,7 @@ _APPID = re.compile(r"wx[0-9a-f]{16}")
 
 
 def is_appid(text: str) -> bool:
-    """Tell whether the text has the form of an appid."""
+    """Return whether the text has the form of an appid."""
     return _APPID.fullmatch(text) is not None
 
 
@@ -37,12 +37,12 @@ class Account(Holder):
         return self.id
 
     def admits(self, ip: str) -> bool:
-        """Tell whether the whitelist lets the address in."""
+        """Return whether the whitelist lets the address in."""
         return lets_in(self.whitelist, ip)
 
 
 def lets_in(entries: tuple[str, ...], ip: str) -> bool:
-    """Tell whether one of the entries covers the address; without entries all are let in."""
+    """Return whether one of the entries covers the address; without entries every address is let in."""
     return not entries or any(ipaddress.ip_address(ip) in whitelist_network(entry) for entry in entries)
 
 

@@ -38,7 +38,7 @@ class Verdict:
 
     @property
     def works(self) -> bool:
-        """Tell whether it is accepted."""
+        """Whether it is accepted."""
         return self.verdict in ("current", "overlap")
 
 
@@ -71,11 +71,11 @@ class IssuedCredential:
         self.ends_at = min(self.ends_at, moment)
 
     def works(self, now: float) -> bool:
-        """Tell whether it is accepted."""
+        """Return whether it is accepted at `now`."""
         return now < self.ends_at and (self.parent is None or self.parent.works(now))
 
     def is_expired(self, now: float) -> bool:
-        """Tell whether it ran out its time, and was not ended before."""
+        """Return whether it lived out its time, and was not ended before."""
         return self.ends_at == self.expires_at <= now
 
 

@@ -23,7 +23,7 @@ class Endpoint:
         raise NotImplementedError
 
     def token_works(self, ledger: Ledger, call: Call) -> bool:
-        """Tell whether the call carries an access token that is accepted."""
+        """Return whether the call carries an access token that is accepted."""
         return False
 
     def slot(self, ledger: Ledger, call: Call) -> Slot | None:
@@ -43,7 +43,7 @@ class TokenEndpoint(Endpoint):
         return ledger.verdict(call.access_token).appid or ""
 
     def token_works(self, ledger: Ledger, call: Call) -> bool:
-        """Tell whether the token is accepted."""
+        """Return whether the token is accepted."""
         return ledger.verdict(call.access_token).works
 
     def use(self, ledger: Ledger, call: Call) -> Found:

@@ -69,7 +69,7 @@ class Host:
     token_prefix: str
     #: The errcode for a token that it never issued, or that a later one replaced.
     bad_token: int
-    #: The errcode for a token that ran out its time.
+    #: The errcode for a token that lived out its time.
     expired_token: Callable[[Rules], int]
 
     def refusal(self, errcode: int, now: float, ip: str = "") -> WeChatError:
@@ -90,7 +90,7 @@ def _hint(errcode: int, now: float, ip: str) -> str:
 
 
 #: api.weixin.qq.com. The prefixes of its tokens are integers that rose through the years (seen by users, 2018 to 2023).
-#: It tells a token that ran out its time from one that a later one replaced (seen by users).
+#: It has one errcode for a token that lived out its time, another for one that a later one replaced (seen by users).
 WECHAT = Host(
     _WECHAT,
     _rid,

@@ -43,7 +43,7 @@ class Ban:
         self._until = float("-inf")
 
     def holds(self, now: float) -> bool:
-        """Tell whether calls are refused."""
+        """Return whether calls are refused."""
         return now < self._until
 
     def note(self, now: float) -> None:

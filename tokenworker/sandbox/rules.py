@@ -20,7 +20,8 @@ class Rules:
     overlap: float = 300
     #: Least time between two force refreshes. "getStableAccessToken".
     force_interval: float = 30
-    #: Windows of the limits. A day begins at Beijing midnight, a third of a day before UTC's: our reading of "per day".
+    #: Windows of the limits: "getStableAccessToken", WeCom 90454, "API call limits". A day begins at Beijing midnight,
+    #: a third of a day before UTC's: our reading of "per day".
     minute: float = 60
     hour: float = 3_600
     day: float = 86_400
@@ -33,12 +34,12 @@ class Rules:
     stable_day_limit: int = 500_000
     #: Characters of a token. Users, 2023; "access_token usage notes" asks callers to reserve 512.
     token_length: int = 136
-    #: Tickets of an account a day, all types. Users, 2020; others saw 5,000,000.
+    #: Tickets of an account a day, all types. Users, 2020; others saw 5,000,000, 2020 and 2022.
     ticket_limit: int = 10_000
     #: WeCom tickets an hour: of a corp, and of an application. "JS-SDK" 96909 (2024-11-14), 90506.
     corp_ticket_limit: int = 400
     agent_ticket_limit: int = 100
-    #: Bad calls of gettoken in an hour; one more and the corp is refused for an hour. WeCom's staff.
+    #: Bad calls of gettoken in an hour; with the last of them the corp is refused for an hour. WeCom's staff.
     wecom_bad_call_limit: int = 2_000
 
     # From here on WeChat's documentation is silent and the defaults are the likeliest reading.
@@ -70,7 +71,7 @@ class Rules:
 
     #: `expires_in` of a WeCom token counts down; else it is the full life each time. Nobody printed one.
     wecom_says_remaining: bool = True
-    #: Answer to a WeCom token that ran out its time. Users: 42001 in 2019, 40014 in 2024-11.
+    #: Answer to a WeCom token that lived out its time. Users: 42001 in 2019, 40014 in 2024-11.
     wecom_expired_errcode: int = 42001
     #: Answer to gettoken with a secret of another corp. WeCom's "Global error codes": perhaps.
     wecom_foreign_secret_errcode: int = 40091

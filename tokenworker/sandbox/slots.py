@@ -51,7 +51,7 @@ class Slot:
         return Verdict("expired" if issued.is_expired(now) else "superseded", self.owner, name=self.name)
 
     def is_current(self, issued: IssuedCredential, now: float) -> bool:
-        """Tell whether it is the one that callers get now."""
+        """Return whether it is the one that callers get now."""
         return issued is self.current
 
     def live(self, now: float) -> list[IssuedCredential]:

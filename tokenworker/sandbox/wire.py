@@ -36,12 +36,12 @@ class Wire(RequestHandler):
 
     @property
     def stream(self) -> IOStream:
-        """Return the connection itself, for answers that are no HTTP."""
+        """The connection itself, for answers that are no HTTP."""
         return cast(HTTP1Connection, self.request.connection).stream
 
     @property
     def caller(self) -> str:
-        """Return the caller's address."""
+        """The caller's address."""
         return self.request.remote_ip or ""
 
     def json_body(self) -> dict[str, Any] | None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from tokenworker.settings.urls import backend_url, celery_url, check_celery
 
-#: What wins over what, first to last. The first of each is an option of Celery's command line.
+#: The variables in the order in which they win. The first of each is an option of Celery's command line.
 _BROKER = ("BROKER_URL", "CELERY_BROKER_URL")
 _BACKEND = ("RESULT_BACKEND", "CELERY_RESULT_BACKEND")
 #: These win over both, for one half of the work.
@@ -27,7 +27,7 @@ def celery_urls(given: Mapping[str, str], redis_url: str, faults: list[str]) -> 
 
 
 def notes(given: Mapping[str, str], redis_url: str) -> list[str]:
-    """Say which variables of Celery lead elsewhere than those that our README names."""
+    """Return a sentence for each variable of Celery's that leads elsewhere than the ones that our README names."""
     found = []
     for rivals, (_, named) in ((_BROKER[:1] + _HALVES, _BROKER), (_BACKEND[:1], _BACKEND)):
         expected = {given[named]} if named in given else {redis_url, celery_url(redis_url)}

@@ -1,4 +1,4 @@
-"""The settings: the only file that reads the environment."""
+"""The settings, as the environment says them."""
 
 from __future__ import annotations
 
@@ -11,18 +11,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tokenworker.accounts.account import Account
-from tokenworker.accounts.conflicts import conflicts
-from tokenworker.accounts.file import load_accounts
 from tokenworker.accounts.registry import AccountRegistry
-from tokenworker.accounts.table import Fault, parse_account
-from tokenworker.credentials import kinds_for, targets
-from tokenworker.credentials.kind import Kind
 from tokenworker.demo import DEMO_APPID, DEMO_SECRET
-from tokenworker.durations import Durations
-from tokenworker.errors import ConfigError, UnknownCredential
-from tokenworker.publish.formats import credential_of
+from tokenworker.durations import DAY, Durations
+from tokenworker.errors import ConfigError
 from tokenworker.redaction import discreet, excerpt
 from tokenworker.secret import Secret
+from tokenworker.settings.accounts import read_accounts, single_account
 from tokenworker.settings.broker import celery_urls, notes
 from tokenworker.settings.envfile import load
 from tokenworker.settings.urls import (
@@ -34,7 +29,7 @@ from tokenworker.settings.urls import (
     check_proxy,
     check_redis,
 )
-from tokenworker.settings.variables import ACCOUNT, SETTINGS, misspelt, overlooked
+from tokenworker.settings.variables import cleaned, misspelt, overlooked
 
 #: `tokenworker up` writes here where everything is, so that other commands in the same folder find it.
 RUN_FILE = Path(".tokenworker/up.json")
@@ -42,11 +37,8 @@ RUN_FILE = Path(".tokenworker/up.json")
 #: Completes the environment of tokenworker's own processes, as docker compose does.
 ENV_FILE = Path(".env")
 
-#: The longest duration that is no mistake: a day, in seconds.
-_LONGEST = 86_400
-
-#: As `docker --env-file` hands them on.
-_QUOTED = re.compile(r"""(?:'.*'|".*")""", re.DOTALL)
+#: The longest duration that is no mistake, in seconds.
+_LONGEST = int(DAY)
 
 
 @dataclass(frozen=True)
@@ -61,7 +53,7 @@ class Config:
     wecom_urls: tuple[str, ...] = (DEFAULT_WECOM_URL,)
     proxy: str | None = field(default=None, repr=False)
     prefix: str = "tokenworker"
-    #: For accounts that name none of their own; None means the default of the endpoint.
+    #: Seconds, for accounts that name none of their own; None means the default of the kind.
     leeway: float | None = None
     durations: Durations = field(default_factory=Durations)
     #: Calls to WeChat that all workers together may begin a second, and have under way at once.
@@ -90,7 +82,7 @@ class Config:
         return config
 
     def accounts(self, environ: Mapping[str, str] | None = None) -> dict[str, Account]:
-        """Read the accounts, by appid, in their order; raises `ConfigError` with all faults at once."""
+        """Read the accounts, by id, in their order; raises `ConfigError` with all faults at once."""
         faults: list[str] = []
         accounts = _accounts(self, os.environ if environ is None else environ, faults)
         if faults:
@@ -103,7 +95,7 @@ class Config:
 
 
 def startup_faults(environ: Mapping[str, str] | None = None) -> list[str]:
-    """List everything that keeps a worker from starting, settings and accounts together."""
+    """Return a sentence for everything that keeps a worker from starting, settings and accounts together."""
     given = os.environ if environ is None else environ
     faults: list[str] = []
     found: list[str] = []
@@ -115,8 +107,8 @@ def startup_faults(environ: Mapping[str, str] | None = None) -> list[str]:
 
 
 def broker_notes(environ: Mapping[str, str] | None = None) -> list[str]:
-    """Say what is worth a look in the variables that name Redis and Celery's broker, though all can be used."""
-    given = _settings(os.environ if environ is None else environ, [])
+    """Return a sentence for each variable about Redis or Celery's broker that can be used, but may not be meant."""
+    given = cleaned(os.environ if environ is None else environ, [])
     return [*notes(given, _read(given, []).redis_url), *overlooked(given)]
 
 
@@ -132,35 +124,23 @@ def read_dotenv() -> None:
     os.environ.update({name: value for name, value in found.items() if name not in os.environ})
 
 
-def _settings(environ: Mapping[str, str], faults: list[str]) -> dict[str, str]:
-    """Leave out what is blank, and the blanks and quotes around values; quotes are a fault."""
-    given = {key: value.strip() for key, value in environ.items() if value.strip()}
-    quoted = [name for name in SETTINGS if _QUOTED.fullmatch(given.get(name, ""))]
-    faults.extend(f"{name} is in quotes, which are part of it here: write it without them" for name in quoted)
-    given |= {name: given[name][1:-1].strip() for name in quoted}
-    return {name: value for name, value in given.items() if value}
-
-
 def _read(environ: Mapping[str, str], faults: list[str]) -> Config:
-    set_ = _settings(environ, faults)
+    set_ = cleaned(environ, faults)
     running = {} if "REDIS_URL" in set_ else _running()
     redis_url = check_redis(set_.get("REDIS_URL") or running.get("redis_url", DEFAULT_REDIS_URL), faults)
     broker_url, result_backend = celery_urls(set_, redis_url, faults)
     accounts_file = set_.get("TOKENWORKER_ACCOUNTS")
     made_up = set_.get("TOKENWORKER_SANDBOX") or running.get("sandbox") or None
-    sandbox = made_up if not accounts_file and not _given(environ) else None
-    # Whatever else is set: the sandbox's account exists nowhere else.
-    where = "TOKENWORKER_SANDBOX" if sandbox else "WECHAT_API_URL"
-    api_urls = check_api(sandbox or set_.get(where, DEFAULT_API_URL), where, faults)
-    wecom = set_.get("WECOM_API_URL", DEFAULT_WECOM_URL)
+    sandbox = made_up if not accounts_file and not single_account(environ) else None
+    api_urls, wecom_urls = _hosts(set_, sandbox, faults)
     return Config(
         redis_url=redis_url,
         broker_url=broker_url,
         result_backend=result_backend,
         api_urls=api_urls,
-        wecom_urls=api_urls if sandbox else check_api(wecom, "WECOM_API_URL", faults),
+        wecom_urls=wecom_urls,
         proxy=check_proxy(set_.get("WECHAT_PROXY"), faults),
-        prefix=_prefix(set_.get("TOKENWORKER_PREFIX") or running.get("prefix", "tokenworker"), faults),
+        prefix=_prefix(set_.get("TOKENWORKER_PREFIX") or running.get("prefix", Config.prefix), faults),
         leeway=_number(set_, "TOKENWORKER_LEEWAY", faults),
         durations=_durations(_time_scale(running) | set_, faults),
         fetch_rate=_number(set_, "TOKENWORKER_FETCH_RATE", faults) or Config.fetch_rate,
@@ -172,8 +152,18 @@ def _read(environ: Mapping[str, str], faults: list[str]) -> Config:
     )
 
 
+def _hosts(given: Mapping[str, str], sandbox: str | None, faults: list[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the hosts of WeChat and those of WeCom, each in order."""
+    if sandbox:
+        # Whatever else is set: the sandbox's accounts exist nowhere else.
+        both = check_api(sandbox, "TOKENWORKER_SANDBOX", faults)
+        return both, both
+    wechat = check_api(given.get("WECHAT_API_URL", DEFAULT_API_URL), "WECHAT_API_URL", faults)
+    return wechat, check_api(given.get("WECOM_API_URL", DEFAULT_WECOM_URL), "WECOM_API_URL", faults)
+
+
 def _running() -> dict[str, str]:
-    """Say what `tokenworker up` runs in this folder; empty when it doesn't."""
+    """Return what `tokenworker up` wrote of its run in this folder, by name; empty when it does not run."""
     try:
         running = {"time_scale": "1", "sandbox": "", **json.loads(RUN_FILE.read_text(encoding="utf-8"))}
         os.kill(running["pid"], 0)
@@ -229,104 +219,4 @@ def _durations(environ: Mapping[str, str], faults: list[str]) -> Durations:
 def _accounts(config: Config, environ: Mapping[str, str], faults: list[str]) -> dict[str, Account]:
     if config.sandbox:
         return {DEMO_APPID: Account(DEMO_APPID, Secret(DEMO_SECRET), name="sandbox")}
-    found: list[str] = []
-    places = _single_account(environ, found)
-    if config.accounts_file:
-        places |= load_accounts(config.accounts_file, environ, found)
-    places = _completed(places, found)
-    conflicts(places, found)
-    _check_leeway(config, places, found)
-    _check_published(config, places, found)
-    if not places and not found:
-        found.append(_no_account(config))
-    faults.extend(found)
-    return {account.id: account for account in places.values()}
-
-
-def _no_account(config: Config) -> str:
-    if config.accounts_file:
-        return f"{config.accounts_file}: lists no account: write [[account]] with appid and secret for each"
-    return (
-        "no account is configured: set WECHAT_APPID and WECHAT_SECRET, in the environment or in a file .env here, or"
-        " TOKENWORKER_ACCOUNTS to a file of accounts; to try it out without one, `tokenworker up` runs a sandbox"
-    )
-
-
-def _single_account(environ: Mapping[str, str], faults: list[str]) -> dict[str, Account]:
-    """Return the account of the variables by its place; empty when there is none."""
-    given = _given(environ)
-    if not given:
-        return {}
-    if "appid" not in given:
-        names = ", ".join(ACCOUNT[field] for field in given)
-        faults.append(f"WECHAT_APPID is missing, but {names} is set: set WECHAT_APPID too, or none of them")
-    if ("secret" in given) == ("secret_file" in given):
-        said = "both are" if "secret" in given else "neither is"
-        faults.append(f"set either WECHAT_SECRET or WECHAT_SECRET_FILE for WECHAT_APPID: {said} set")
-    found: list[Fault] = []
-    account = parse_account(given, environ, found)
-    faults.extend(f"{ACCOUNT[field]} {sentence}" for field, sentence in found)
-    return {"WECHAT_APPID": account}
-
-
-def _given(environ: Mapping[str, str]) -> dict[str, str]:
-    given = _settings(environ, [])
-    return {field: given[name] for field, name in ACCOUNT.items() if name in given}
-
-
-def _completed(places: Mapping[str, Account], faults: list[str]) -> dict[str, Account]:
-    """Have each account keep what the credentials that it keeps are made from."""
-    completed: dict[str, Account] = {}
-    for place, account in places.items():
-        try:
-            completed[place] = replace(account, keep=tuple(targets(account)))
-        except UnknownCredential as error:
-            faults.append(f"{place}: keep names what it can't: {error}")
-            completed[place] = account
-    return completed
-
-
-def _check_leeway(config: Config, places: Mapping[str, Account], faults: list[str]) -> None:
-    """Add a fault where a leeway asks for a new credential sooner than WeChat makes one."""
-    faults.extend(
-        f"{place}: leeway is {account.leeway:g}: {_window(account)}, so write 295"
-        for place, account in places.items()
-        if account.leeway and _asks_in_vain(account, account.leeway)
-    )
-    common = config.leeway or 0.0
-    late = [place for place, account in places.items() if not account.leeway and _asks_in_vain(account, common)]
-    if late:
-        whose = late[0] + (f" and {len(late) - 1} more" if late[1:] else "")
-        window = _window(places[late[0]], "which ")
-        advice = "write 295, or a leeway or another endpoint there"
-        faults.append(f"TOKENWORKER_LEEWAY is {common:g}, but {whose} has the endpoint {window}: {advice}")
-
-
-def _asks_in_vain(account: Account, leeway: float) -> bool:
-    return any(0 < kind.window < leeway for kind in _kinds(account))
-
-
-def _window(account: Account, which: str = "") -> str:
-    window = min(kind.window for kind in _kinds(account) if kind.window)
-    comma = ", " if which else " "
-    return f"{account.endpoint}{comma}{which}hands out a new token only in the last {window:g} s"
-
-
-def _kinds(account: Account) -> list[Kind]:
-    return [kind for name, kind in kinds_for(account).items() if name in account.keep]
-
-
-def _check_published(config: Config, places: Mapping[str, Account], faults: list[str]) -> None:
-    faults.extend(
-        f"{place}: publish names a key for {name}, which the account does not keep: add it to keep, or take it out"
-        for place, account in places.items()
-        for name in map(credential_of, account.publish)
-        if name and name not in account.keep
-    )
-    # A token written over the queue or an account's state would stop the whole service.
-    faults.extend(
-        f"{place}: the key {copy.name!r} of publish or WECHAT_TOKEN_KEY is one of tokenworker's own: choose another"
-        for place, account in places.items()
-        for copy in account.blank_copies
-        if copy.key == "tokenworker" or copy.key.startswith(f"{config.prefix}:")
-    )
+    return read_accounts(environ, config.accounts_file, faults, leeway=config.leeway or 0.0, prefix=config.prefix)

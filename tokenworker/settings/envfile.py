@@ -20,7 +20,7 @@ _OURS = r"(?:TOKENWORKER_\w+|WECHAT_\w+|REDIS_URL|CELERY_BROKER_URL|CELERY_RESUL
 _NAME = re.compile(_OURS, re.IGNORECASE | re.ASCII)
 _MENTION = re.compile(rf"\b{_OURS}\b", re.IGNORECASE | re.ASCII)
 _REFERENCE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}", re.ASCII)
-#: In single quotes nothing is replaced.
+#: A line with its value in single quotes, where nothing is replaced.
 _LITERAL = re.compile(r"[^=]*=\s*'")
 _MAX = 1024 * 1024
 
@@ -41,7 +41,7 @@ def load(path: Path, environ: Mapping[str, str], faults: list[str]) -> dict[str,
 
 
 def _text(path: Path, faults: list[str]) -> str:
-    # A folder of that name is somebody's virtual environment, and in a folder that is closed to us nothing is ours.
+    # A folder of that name is a virtual environment; a folder that we may not read holds nothing of ours.
     if not os.path.isfile(path):  # noqa: PTH113  a Path raises for such a folder
         return ""
     try:

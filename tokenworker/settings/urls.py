@@ -10,6 +10,7 @@ import re
 from urllib.parse import SplitResult, parse_qs, parse_qsl, quote, urlencode, urlsplit
 
 DEFAULT_REDIS_URL = "redis://127.0.0.1:6379/0"
+#: WeChat's nearest host, and the one for when that can't be reached: page "API domains". WeCom has one host.
 DEFAULT_API_URL = "https://api.weixin.qq.com,https://api2.weixin.qq.com"
 DEFAULT_WECOM_URL = "https://qyapi.weixin.qq.com"
 
@@ -93,16 +94,16 @@ def _option_fault(scheme: str, name: str, value: str) -> str | None:
 
 
 def backend_url(redis_url: str) -> str:
-    """Say in the words of Celery's result backend where Redis is: like its broker, but it takes the protocol too."""
+    """Return the URL of Redis for Celery's result backend: like its broker's, but with the protocol."""
     url = celery_url(redis_url)
     protocol = _given(urlsplit(redis_url)).get("protocol", "2")
     return f"{url}{'&' if '?' in url else '?'}protocol={protocol}"
 
 
 def celery_url(redis_url: str) -> str:
-    """Say in Celery's words where Redis is.
+    """Return the URL of Redis for Celery's broker.
 
-    Its broker takes no other parameters than these, and checks a certificate only when told to.
+    It takes no other parameters than these, and checks a certificate only when told to.
     """
     url = urlsplit(redis_url)
     options = _given(url)
@@ -116,12 +117,12 @@ def celery_url(redis_url: str) -> str:
 
 
 def _given(url: SplitResult) -> dict[str, str]:
-    """Return the options in the query; of one that stands there twice the first, which is redis-py's."""
+    """Return the options in the query by name; the first of two of the same name counts, as in redis-py."""
     return {name: values[0] for name, values in parse_qs(url.query).items()}
 
 
 def _server(url: SplitResult, options: dict[str, str]) -> str:
-    """Put user and password before the host, wherever each of them stands; as in redis-py, the former wins."""
+    """Return the host with user and password before it; as in redis-py, those before the host win over options."""
     user = url.username or quote(options.get("username", ""), safe="")
     password = url.password or quote(options.get("password", ""), safe="")
     login = f"{user}:{password}" if password else user
@@ -140,7 +141,7 @@ def check_celery(url: str, variable: str, faults: list[str]) -> str:
 
 
 def _celery_fault(url: str) -> str | None:
-    """Say what is wrong with a URL for Celery; one that is no Redis is Celery's own business."""
+    """Return what is wrong with a URL for Celery, None if nothing; one that is not of Redis is Celery's business."""
     if "#" in url:
         return "has a '#', behind which all is cut off: in a password, write %23"
     if url.startswith("unix://"):
@@ -155,7 +156,7 @@ def _celery_fault(url: str) -> str | None:
 
 
 def _verified(url: str) -> str:
-    """Have a certificate checked where Celery wants to be told whether."""
+    """Return the URL with the option that has the certificate checked, which Celery leaves to us."""
     if not url.startswith("rediss://") or "ssl_cert_reqs=" in url:
         return url
     return f"{url}{'&' if '?' in url else '?'}ssl_cert_reqs=required"

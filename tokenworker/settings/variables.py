@@ -1,8 +1,9 @@
-"""The names of the settings, and how to notice one that is misspelt: it would be ignored without a word."""
+"""The names of the settings, their values, and those that are misspelt: they would be ignored without a word."""
 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Collection, Mapping
 
 from tokenworker.redaction import discreet
@@ -36,15 +37,26 @@ SETTINGS = (
     "TOKENWORKER_TIME_SCALE",
 )
 
-#: Nobody else's names begin so; many programs have names in WECHAT_ and REDIS_.
+#: Only our names begin so; many programs have names in WECHAT_ and REDIS_.
 _OURS = "TOKENWORKER_"
 _THEIRS_TOO = ("REDIS_URL", "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND")
-#: Too far from the name that is meant to look like it.
+#: Names that are meant for a setting, but too far from its name to look like it.
 _OTHER_WORDS = {"REDIS_HOST": "REDIS_URL", "CELERY_BROKER": "CELERY_BROKER_URL"}
+#: A value in quotes, as `docker --env-file` hands it on.
+_QUOTED = re.compile(r"""(?:'.*'|".*")""", re.DOTALL)
+
+
+def cleaned(environ: Mapping[str, str], faults: list[str]) -> dict[str, str]:
+    """Return the variables that are not blank, without blanks and quotes around their values; quotes are a fault."""
+    given = {key: value.strip() for key, value in environ.items() if value.strip()}
+    quoted = [name for name in SETTINGS if _QUOTED.fullmatch(given.get(name, ""))]
+    faults.extend(f"{name} is in quotes, which are part of it here: write it without them" for name in quoted)
+    given |= {name: given[name][1:-1].strip() for name in quoted}
+    return {name: value for name, value in given.items() if value}
 
 
 def misspelt(environ: Mapping[str, str], used: Collection[str] | None) -> list[str]:
-    """Say which variables must be meant as a setting, but are none.
+    """Return a sentence for each variable that must be meant as a setting, but is none.
 
     `used` are those that the accounts name for their secrets; None when the accounts are not known.
     """
@@ -58,7 +70,7 @@ def misspelt(environ: Mapping[str, str], used: Collection[str] | None) -> list[s
 
 
 def overlooked(environ: Mapping[str, str]) -> list[str]:
-    """Say which variables may be meant for us, or for another program."""
+    """Return a sentence for each variable that may be meant for us, or for another program."""
     return [
         f"{name[:60]} is set, but tokenworker reads {setting}, which is not"
         for name in _strangers(environ)
@@ -85,7 +97,7 @@ def _ours(name: str) -> str:
 
 
 def _wanted(setting: str, environ: Mapping[str, str]) -> bool:
-    """Say whether a name like that of the setting can be no other program's, since the setting is not there."""
+    """Return whether a name like the setting's is meant for us, since the setting itself is not there."""
     if setting.startswith(_OURS):
         return True
     others = ["TOKENWORKER_ACCOUNTS"] if setting in ACCOUNT.values() else []
@@ -98,7 +110,7 @@ def _is_set(name: str, environ: Mapping[str, str]) -> bool:
 
 
 def _slip(name: str, setting: str) -> bool:
-    """Say whether they differ by a letter at most, or two that changed places, whatever the case and underscores."""
+    """Return whether they differ by at most one letter, or two swapped ones; case and underscores don't count."""
     return not _stems(_squeezed(name)).isdisjoint(_stems(_squeezed(setting)))
 
 
@@ -111,6 +123,6 @@ def _stems(word: str) -> set[str]:
 
 
 def _service(name: str, environ: Mapping[str, str]) -> bool:
-    """Say whether Kubernetes set it: for each service there is NAME_SERVICE_HOST, among others."""
+    """Return whether Kubernetes set it: for each service it sets NAME_SERVICE_HOST, among others."""
     hosts = [other.removesuffix("_SERVICE_HOST") for other in environ if other.endswith("_SERVICE_HOST")]
     return any(name.startswith((f"{host}_SERVICE_", f"{host}_PORT")) for host in hosts)

@@ -1,4 +1,4 @@
-"""How clients connect to Redis, and what its refusals mean: the one place that knows redis-py's options and errors."""
+"""How clients connect to Redis, and what its refusals mean, in redis-py's options and errors."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from inspect import signature
 from typing import Any
 
 import redis
-import redis.asyncio
 from redis.connection import AbstractConnection, parse_url
 
 from tokenworker.errors import ConfigError, StoreUnavailable
 from tokenworker.redaction import redacted
 from tokenworker.settings.urls import check_redis
 
-#: Seconds after which a resting connection may be dead without a sign.
-REST = 15
+#: An idle connection may be dead without a sign after so many seconds.
+MAX_IDLE = 15
 
 #: No CLIENT SETINFO: two round trips, and older servers and proxies refuse it. redis-py has two ways to say so.
 _NEWER = "driver_info" in signature(AbstractConnection).parameters
@@ -30,7 +29,7 @@ _LACKING = "it, or a proxy in between, lacks a command: it is too old, or forbid
 
 #: Refusals by the first word of what Redis says, or by what it contains; the first that fits. Each with what to do.
 _REFUSALS = (
-    # All that concern passwords are of one class, and redis-py takes their first word off: so the others come first.
+    # redis-py has one class for all that concern passwords, and takes their first word off: so these come first.
     ("Authentication required", _ASKS_FOR_ONE),
     ("already authenticated", _ASKS_FOR_ONE),
     ("without any password configured", _HAS_NONE),
@@ -43,7 +42,7 @@ _REFUSALS = (
     ),
     (
         "can't access at least one of the keys",
-        "this user lacks a key: give it ~tokenworker:* and the copies",
+        "this user lacks a key: give it ~tokenworker:* and the published copies",
     ),
     (
         "can't run this command",
@@ -84,7 +83,7 @@ def options(url: str, *, timeout: float) -> dict[str, Any]:
         "socket_timeout": timeout,
         "socket_connect_timeout": timeout,
         "socket_keepalive": True,
-        "health_check_interval": REST,
+        "health_check_interval": MAX_IDLE,
         **_NAMELESS,
     }
     given: dict[str, Any] = parse_url(sound)  # type: ignore[no-untyped-call]
@@ -93,18 +92,6 @@ def options(url: str, *, timeout: float) -> dict[str, Any]:
         del ours["socket_keepalive"]
     # redis-py before 8 leaves it a text.
     return ours | given | {"protocol": int(given.get("protocol", ours["protocol"]))}
-
-
-def async_options(url: str, *, timeout: float) -> dict[str, Any]:
-    """Return the same for redis-py's clients for asyncio."""
-    given = options(url, timeout=timeout)
-    return given | ({"connection_class": _ASYNC[given["connection_class"]]} if "connection_class" in given else {})
-
-
-_ASYNC = {
-    redis.SSLConnection: redis.asyncio.SSLConnection,
-    redis.UnixDomainSocketConnection: redis.asyncio.UnixDomainSocketConnection,
-}
 
 
 @contextmanager
@@ -118,7 +105,7 @@ def translated() -> Iterator[None]:
 
 
 def refusal(error: Exception) -> str:
-    """Say in a sentence what Redis or the way to it refuses, and what to do."""
+    """Return a sentence: what Redis, or the way to it, refuses, and what to do."""
     text = redacted(f"{type(error).__name__}: {error}")[:300]
     if isinstance(error, redis.exceptions.TimeoutError):
         return f"Redis does not answer in time ({text})"

@@ -1,4 +1,4 @@
-"""A look at the server itself, for who wants to know why a worker can't work with it."""
+"""A look at the server itself, to find out why a worker can't work with it."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ class Keys:
 
     @property
     def due(self) -> str:
-        """A sorted set of credential ids, as `ACCOUNT:NAME`, by the time to look at them next."""
+        """A sorted set of credential ids, as `ACCOUNT:NAME`, by when they are due next."""
         return f"{self.prefix}:due"
 
     @property

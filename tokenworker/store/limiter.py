@@ -8,14 +8,14 @@ from tokenworker.store.scripts import Command, Scripts
 
 
 class Limiter:
-    """Every method may raise `StoreUnavailable`."""
+    """Lets calls to WeChat begin; every method may raise `StoreUnavailable`."""
 
     def __init__(self, scripts: Scripts, keys: Keys) -> None:
         self._scripts = scripts
         self._rate, self._running = keys.rate, keys.running
 
     def acquire(self, id_: CredentialId, *, rate: float, concurrency: int, seconds: float) -> float:
-        """Let one more call begin: return 0, or the seconds to wait, since too many began or are under way.
+        """Return 0 when one more call may begin, or the seconds to wait, since too many began or are under way.
 
         A call counts as under way until it is released, or for `seconds`.
         """

@@ -12,7 +12,7 @@ _DAY_MS = 86_400_000
 
 
 class Notes:
-    """Every method may raise `StoreUnavailable`."""
+    """What all processes know of the accounts, of beat and of Redis; every method may raise `StoreUnavailable`."""
 
     def __init__(self, scripts: Scripts, keys: Keys) -> None:
         self._scripts = scripts
@@ -33,7 +33,7 @@ class Notes:
         return {text(account): text(name) for account, name in names.items()}
 
     def set_accounts_error(self, error: str | None, seconds: float) -> None:
-        """Tell everyone who asks for the status that the accounts file can't be used; None: it can."""
+        """Note for the status, for `seconds`, why the accounts file can't be used; None: it can."""
         if error:
             self._scripts.command("SET", self._keys.accounts_error, error, "PX", int(seconds * 1000))
         else:
@@ -45,7 +45,7 @@ class Notes:
         return text(error) if error else None
 
     def set_ticked(self) -> None:
-        """Remember that beat's tick came through."""
+        """Note that beat's tick came through."""
         self._scripts.command("SET", self._keys.ticked, "1", "PX", _DAY_MS)
 
     def ticked_ago(self) -> float | None:

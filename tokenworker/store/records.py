@@ -14,6 +14,7 @@ from itertools import islice
 from typing import Any, Literal, Unpack, cast
 
 from tokenworker.credential import Credential, CredentialId
+from tokenworker.durations import BEIJING, DAY
 from tokenworker.errors import StoreUnavailable
 from tokenworker.publish.formats import Copy
 from tokenworker.store.connect import translated
@@ -23,8 +24,7 @@ from tokenworker.store.schedule import Schedule
 from tokenworker.store.scripts import Call, Command, Scripts, hidden, text
 from tokenworker.store.state import Facts, Lease, Snapshot, flat
 
-#: WeChat counts its days in Beijing, eight hours ahead of UTC.
-BEIJING = 8 * 3600
+#: So many credentials are asked about in one round trip.
 _AT_ONCE = 200
 
 Begin = Literal["ok", "lost", "no fetches left", "no forced refreshes left"]
@@ -54,7 +54,7 @@ class Records:
     # A lease, from its beginning to one of its ends
 
     def lease(self, id_: CredentialId, seconds: float) -> tuple[Lease, Snapshot] | None:
-        """Take the right to make one call to WeChat for `seconds`, and look; None when somebody has it."""
+        """Return the right to make one call to WeChat for `seconds`, with a snapshot; None when somebody has it."""
         owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(8)}"
         taken = self._scripts.run("take_lease", self._keys.of(id_)[:3], owner, int(seconds * 1000))
         if not taken:
@@ -70,7 +70,7 @@ class Records:
         forced: bool,
         budget: int,
         forced_budget: int,
-        period: float = 86_400,
+        period: float = DAY,
         stray: float = 0,
     ) -> Begin:
         """Count a fetch in the ledger, right before it is made: only one that is `ok` may be made.
@@ -95,7 +95,7 @@ class Records:
     ) -> tuple[Commit, str]:
         """Make it the account's credential, unless somebody took a lease after us: then nothing but a mark is set.
 
-        Its copies are written in the same step; returned with the result is why one of them could not be, or "".
+        Its published copies are written in the same step; the second value is why one could not be, or "".
         Somebody looks again at `next_look`, or else when it is stale. May be repeated when nobody knows whether it
         was done.
         """
@@ -136,7 +136,7 @@ class Records:
     # Reports, doubts, settings
 
     def reject(self, id_: CredentialId, rejected: str) -> bool:
-        """Note that WeChat refused the one with this fingerprint; False when it is not the live one."""
+        """Note that WeChat refused the one with this fingerprint; return whether it is the live one."""
         noted = bool(self._scripts.run("reject", self._keys.of(id_)[:2], rejected)) or self._is_live(id_, rejected)
         if noted:
             self._schedule.set(id_, 0)
@@ -160,7 +160,7 @@ class Records:
             self._scripts.together(*steps)
 
     def announce(self, digests: Mapping[CredentialId, str]) -> None:
-        """Say that the settings of accounts changed, namely to those of these digests; who was gone is back."""
+        """Note that the settings behind each credential changed, to those of these digests; who was gone is back."""
         for id_, digest in digests.items():
             call = Call("announce", [self._keys.state(id_)], (digest,))
             self._scripts.together(call, self._schedule.setting(id_, 0))
@@ -176,29 +176,32 @@ class Records:
         return {id_: text(it or b"") for id_, it, removed in rows if it or removed}
 
     def clear(self, id_: CredentialId, seconds: float = 60.0) -> None:
-        """Forget a credential: its value, its copies, all that is known of it.
+        """Forget a credential: its value, its published copies, all that is known of it.
 
         For `seconds` it is remembered that it went, so that a fetch under way does not bring it back.
         """
         self._scripts.run("clear", self._keys.of(id_), int(seconds * 1000))
         self._schedule.drop(id_)
 
-    # Copies, and what is missing
+    # Published copies, and what is missing
 
     def publish(self, id_: CredentialId, credential: Credential, copies: Iterable[Copy], digest: str) -> str:
-        """Write the copies if this one is still there, and remove others; return why one can't be, or ""."""
+        """Write the published copies if this credential is still there, and remove others.
+
+        Returns why one of them can't be written, or "".
+        """
         value, state, _, written = self._keys.of(id_)
         arguments = (hidden(credential.value), digest, *_listed(copies))
         return text(self._scripts.run("publish", [value, state, written], *arguments))
 
     def missing(self, ids: Iterable[CredentialId]) -> list[CredentialId]:
-        """Return those that have no value, at the cost of one cheap command when there is none."""
+        """Return those that have no value; when all have one, that costs one cheap command."""
         return self.incomplete(dict.fromkeys(ids, ()))
 
     def incomplete(self, copies: Mapping[CredentialId, Sequence[str]]) -> list[CredentialId]:
-        """Return those whose value, or one of whose keys of copies, holds no text.
+        """Return those whose value, or one of whose published copies, holds no text; `copies` has the keys of those.
 
-        A key that we may not look at counts as that.
+        A key that we may not read counts as one without text.
         """
         keys = {id_: [self._keys.value(id_), *more] for id_, more in copies.items()}
         with translated():
@@ -231,6 +234,6 @@ def _is_text(length: object) -> bool:
 
 
 def _listed(copies: Iterable[Copy]) -> list[Any]:
-    """Lay copies out as copies.lua takes them."""
+    """Return published copies as copies.lua takes them: their number, then name, key and value of each."""
     words = [word for copy in copies for word in (copy.name, copy.key, hidden(copy.value))]
     return [len(words) // 3, *words]

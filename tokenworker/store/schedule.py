@@ -26,7 +26,7 @@ class Schedule:
         return Command(("ZADD", self._key, at, str(id_)))
 
     def add(self, ids: Iterable[CredentialId]) -> None:
-        """See to it that each is looked at some time: those that have no time yet, at once."""
+        """Have each looked at: those that have no time yet, at once."""
         members = [word for id_ in ids for word in (0, str(id_))]
         if members:
             self._scripts.command("ZADD", self._key, "NX", *members)
@@ -39,11 +39,11 @@ class Schedule:
         return int(self._scripts.command("ZCARD", self._key))
 
     def ids(self) -> list[CredentialId]:
-        """Return the credentials that anybody keeps here."""
+        """Return the ids of all credentials that are kept here, sorted."""
         return _ids(self._scripts.command("ZRANGE", self._key, 0, -1))
 
     def due(self, by: float) -> list[CredentialId]:
-        """Return those whose time has come or comes by then, in epoch seconds, changing nothing."""
+        """Return those that are due at `by`, in epoch seconds, changing nothing."""
         return _ids(self._scripts.command("ZRANGEBYSCORE", self._key, "-inf", by))
 
     def claim(self, most: int, grace: float) -> list[CredentialId]:

@@ -95,7 +95,7 @@ class Scripts:
         pipe: Any = client.pipeline(transaction=False)
         for each in words:
             pipe.execute_command(*each)
-        # Not by the pipeline itself: its errors show the command.
+        # Raised here and not by the pipeline, whose errors show the command.
         answers: list[Any] = pipe.execute(raise_on_error=False)
         for error in answers:
             if isinstance(error, Exception):
@@ -105,7 +105,7 @@ class Scripts:
     def _words(self, step: Call | Command) -> tuple[Any, ...]:
         if isinstance(step, Command):
             return step.words
-        # It names the script, and protects nothing.
+        # The digest names the script, and protects nothing.
         digest = sha1(self.source(step.script).encode(), usedforsecurity=False).hexdigest()
         return "EVALSHA", digest, len(step.keys), *step.keys, *step.args
 
@@ -128,7 +128,7 @@ def text(value: bytes) -> str:
 
 
 def hidden(value: str) -> memoryview:
-    """Make an argument of which nothing shows: error trackers and tracers record commands."""
+    """Return an argument that shows nothing: error trackers and tracers record commands."""
     return memoryview(value.encode("utf-8", "surrogateescape"))
 
 

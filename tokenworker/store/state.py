@@ -10,6 +10,9 @@ from typing import Any, TypedDict, get_type_hints
 from tokenworker.credential import Credential, CredentialId
 from tokenworker.store.scripts import text
 
+#: More early deaths than this within the contest window are no accident: the account is contested.
+MANY_DEATHS = 3
+
 
 @dataclass(frozen=True)
 class Lease:
@@ -59,16 +62,16 @@ class State:
     refresh_at: float = 0.0
     #: When it ends by our count, for kinds that count from the first sight of a value.
     ends_at: float = 0.0
-    #: For those, too: before that WeChat can't have begun to hand out the value.
+    #: For the same kinds: WeChat can't have begun to hand out the value before that.
     born_after: float = 0.0
     fencing: int = 0
-    #: The last lease whose end is known; when it is not the last one taken, a fetch ended nobody knows how.
+    #: The last lease whose end is known; if it is not the last one taken, the end of a fetch is unknown.
     resolved: int = 0
     #: Fetches up to this fencing number overlapped, so that nobody knows what WeChat issued last.
     in_doubt: int | None = None
     #: Until then WeChat may act on a fetch whose end we don't know, and so replace what came after it.
     in_doubt_until: float = 0.0
-    #: When a fetch began, or ended too late, of which nobody knows whether it replaced ours; 0: there is none.
+    #: Since when a fetch may have replaced ours, and nobody knows whether it did; 0: since never.
     in_doubt_since: float = 0.0
     #: Fingerprints: of the one that a service reported, and of those that a probe found alive and dead.
     rejected: str = ""
@@ -99,7 +102,7 @@ class State:
     fetches_today: int = 0
     forced_today: int = 0
     forced_at: float = 0.0
-    #: Digest of the list of copies that were written last, and why one of them could not be.
+    #: Digest of the list of published copies that were written last, and why one of them could not be.
     publish_digest: str = ""
     publish_error: str = ""
     #: Whether the account was taken out of the settings a moment ago: 0 or 1.
@@ -118,7 +121,7 @@ class Snapshot(State):
 
     @classmethod
     def of(cls, id_: CredentialId, answer: Sequence[Any]) -> Snapshot:
-        """Read what the script `snapshot` returns."""
+        """Return the snapshot in what the script `snapshot` returns."""
         now, value, left, lease_left, fields = answer
         moment = now / 1000
         return cls(
@@ -139,7 +142,7 @@ def credential(value: bytes | None, left: int, now: float) -> Credential | None:
 
 
 def flat(facts: Mapping[str, object]) -> list[Any]:
-    """Lay facts out as HSET takes them; what is None is written as empty, and so reads as its default."""
+    """Return facts as HSET takes them; None is written as empty, and so read as the field's default."""
     return [word for name, value in facts.items() for word in (name, _written(value))]
 
 
@@ -161,7 +164,7 @@ if unknown := Facts.__annotations__.keys() - _FIELDS.keys():
 
 
 def _state(fields: list[bytes]) -> dict[str, Any]:
-    """Read the state; fields of another version, and nonsense, count as not there."""
+    """Return the fields of the state by name; fields of another version, and nonsense, are left out."""
     texts = {text(key): text(value) for key, value in zip(fields[::2], fields[1::2], strict=True)}
     state: dict[str, Any] = {}
     for name, read in _FIELDS.items():

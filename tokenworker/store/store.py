@@ -6,7 +6,6 @@ import redis
 from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.retry import Retry
 
-from tokenworker.credential import CredentialId
 from tokenworker.store.connect import options, translated
 from tokenworker.store.keys import Keys
 from tokenworker.store.limiter import Limiter
@@ -43,10 +42,6 @@ class Store:
         with translated():
             seconds, microseconds = self._client.time()
         return seconds + microseconds / 1e6
-
-    def clear(self, id_: CredentialId, seconds: float = 60.0) -> None:
-        """Forget a credential; see `Records.clear`."""
-        self.records.clear(id_, seconds)
 
     def close(self) -> None:
         """Close the connections to Redis."""

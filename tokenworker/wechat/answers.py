@@ -15,7 +15,7 @@ from tokenworker.secret import Secret
 from tokenworker.wechat.errcodes import UNKNOWN, Table
 from tokenworker.wechat.transport import Answer
 
-#: WeChat says at most 7200 and that it may change; more than a day is no life of a credential but a fault.
+#: Seconds. WeChat says at most 7200, and that it may change (page "getAccessToken"); more than a day is a fault.
 MAX_EXPIRES_IN = 86_400
 
 _UNKNOWN_IP = "this server's public IP"
@@ -50,7 +50,7 @@ def _no_number(constant: str) -> NoReturn:
 
 
 def refuse(what: str) -> NoReturn:
-    """Refuse what is none of WeChat's; something may have been issued all the same."""
+    """Raise `MalformedAnswer` for what is none of WeChat's; a credential may have been issued all the same."""
     raise MalformedAnswer(
         f"not WeChat's answer: {what}", hint="is a proxy or a captive portal in between?", ambiguous=True
     )
@@ -87,7 +87,7 @@ def _named(field: str) -> str:
 
 
 def _kind(value: object) -> str:
-    """Describe a value without showing it."""
+    """Return what a value is, without showing it."""
     return "missing" if value is None else f"a {type(value).__name__}"
 
 
@@ -101,7 +101,7 @@ def error(found: Mapping[str, Any], table: Table, hints: Mapping[int, str], secr
 
 
 def _clean(errmsg: object, secret: Secret) -> str:
-    """Keep what a person can read, and nothing that an answer may have echoed."""
+    """Return what a person can read of an errmsg, at most 300 characters, without a secret that it echoes."""
     text = " ".join(errmsg.split()) if isinstance(errmsg, str) else ""
     text = "".join(char for char in text if char.isprintable())
     value = secret.reveal()

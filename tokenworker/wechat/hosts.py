@@ -9,8 +9,8 @@ from typing import Any
 from tokenworker.errors import NetworkError
 from tokenworker.wechat.transport import Answer, Transport
 
-#: Seconds for which the hosts keep their new order after one of them failed.
-_REST = 60.0
+#: Seconds for which a host that failed is not the first to be called.
+_COOLDOWN = 60.0
 
 
 class Hosts:
@@ -27,7 +27,7 @@ class Hosts:
         self._urls = urls
         self._timeout = timeout
         self._clock = clock
-        #: The host to begin with, and until when.
+        #: The number of the host to begin with, and until when, by `clock`.
         self._preferred = (0, 0.0)
 
     def call(self, method: str, path: str, *, repeatable: bool, **content: Any) -> Answer:
@@ -61,4 +61,4 @@ class Hosts:
         return [*range(first, len(self._urls)), *range(first)]
 
     def _begin_with(self, number: int) -> None:
-        self._preferred = (number, self._clock() + _REST)
+        self._preferred = (number, self._clock() + _COOLDOWN)

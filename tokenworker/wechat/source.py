@@ -21,10 +21,10 @@ class Source(Protocol):
     """Where credentials come from."""
 
     def fetch(self, kind: Kind, account: Account, inputs: Mapping[str, Secret], *, force: bool = False) -> Issued:
-        """Ask for one; `inputs` holds a value for each need of the kind. Raises a `FetchError`."""
+        """Fetch one; `inputs` holds a value for each need of the kind. Raises a `FetchError`."""
 
     def is_alive(self, kind: Kind, value: Secret) -> bool:
-        """Probe one; raises a `FetchError` when that tells us nothing."""
+        """Return whether one works, by a probe; raises a `FetchError` when that tells us nothing."""
 
 
 class WeChat:
@@ -40,7 +40,7 @@ class WeChat:
         self._hosts = {platform: Hosts(transport, each, timeout, clock) for platform, each in urls.items()}
 
     def fetch(self, kind: Kind, account: Account, inputs: Mapping[str, Secret], *, force: bool = False) -> Issued:
-        """Ask once; `force` kills the one before, where the kind can do that.
+        """Fetch one, with one call; `force` kills the one before, where the kind can do that.
 
         Raises a `FetchError`: of a class by errcode, or `NetworkError`, or `MalformedAnswer`.
         """
@@ -51,7 +51,7 @@ class WeChat:
         return answers.issued(found, request.field)
 
     def is_alive(self, kind: Kind, value: Secret) -> bool:
-        """Try one on the cheapest call there is.
+        """Return whether one works, by the cheapest call there is.
 
         Raises a `FetchError` when WeChat's answer says nothing about it.
         """

@@ -1,4 +1,4 @@
-"""HTTP with a hard deadline: the only file that knows requests and urllib3.
+"""HTTP with a hard deadline, by requests and urllib3.
 
 The timeouts of requests bound each read, not the whole: a server that sends one byte now and then holds a
 call for ever. So each call runs in a thread of its own, its caller waits until the deadline and not longer,
@@ -29,16 +29,16 @@ from tokenworker.redaction import redact_urllib3
 from tokenworker.secret import Secret
 from tokenworker.wechat.veil import Veil
 
-#: WeChat's answers to a keeper of tokens have less than 2 KB.
+#: The longest answer that is read, in bytes: WeChat's to our calls have less than 2 KB.
 MAX_BODY = 64 * 1024
 
-#: A pooled connection that rested longer may be dead without a sign; WeChat's side closes it some time.
+#: A pooled connection that was idle for longer, in seconds, may be dead without a sign: WeChat closes it some time.
 _MAX_IDLE = 15.0
 
-#: One address of a host gets no longer than this to take the connection, so that the next one gets its turn.
+#: Seconds that one address of a host gets to take the connection, so that the next one gets its turn.
 _CONNECT_TIMEOUT = 3.0
 
-#: As many connections to a host may rest; those beyond are closed with a warning.
+#: So many connections to a host are kept; those beyond are closed with a warning.
 _POOL_SIZE = 64
 
 _CUT_OFF = "the answer was cut off"
@@ -51,7 +51,7 @@ _running = threading.local()
 
 @dataclass(frozen=True)
 class Answer:
-    """An HTTP answer; `body` holds a token, so it has no repr."""
+    """An HTTP answer; `body` holds a credential, so it has no repr."""
 
     status: int
     body: bytes = field(repr=False)
@@ -128,7 +128,7 @@ def _shut(sock: socket.socket) -> None:
 
 
 class _Watched:
-    """What our connections add to urllib3's: they tell their call what they do, and don't rest for long."""
+    """What our connections add to urllib3's: they tell their call what they do, and are not idle for long."""
 
     # Python's http.client prints whole requests, bodies too, when someone raises this.
     debuglevel = 0
@@ -138,10 +138,10 @@ class _Watched:
 
     @property
     def is_connected(self) -> bool:
-        rested = time.monotonic() - self._used_at
+        idle = time.monotonic() - self._used_at
         # After a fork parent and child would read each other's answers.
         mine = self._used_by == os.getpid()
-        return mine and rested < _MAX_IDLE and bool(super().is_connected)  # type: ignore[misc]
+        return mine and idle < _MAX_IDLE and bool(super().is_connected)  # type: ignore[misc]
 
     def _new_conn(self) -> Any:
         sock = super()._new_conn()  # type: ignore[misc]
@@ -246,7 +246,7 @@ class Transport:
 
 
 def _revealed(values: _Values) -> dict[str, Any] | None:
-    """Reveal secrets in the call's own thread: error trackers show the local variables of other functions."""
+    """Return the values with secrets revealed: late, since error trackers show the local variables of callers."""
     if values is None:
         return None
     return {name: value.reveal() if isinstance(value, Secret) else value for name, value in values.items()}
@@ -263,7 +263,7 @@ def _body(raw: Any) -> bytes:
 
 
 def _reason(error: BaseException) -> str:
-    """Say what failed, from the innermost exception: the outer ones show the URL, and so the AppSecret."""
+    """Return what failed, from the innermost exception: the outer ones show the URL, and so the AppSecret."""
     what = _describe(_innermost(error))
     return f"the proxy: {what}" if isinstance(error, requests.exceptions.ProxyError) else what
 
@@ -283,7 +283,7 @@ def _describe(root: BaseException) -> str:
 
 
 def _innermost(error: BaseException) -> BaseException:
-    """Follow causes, and also arguments: urllib3 and requests wrap some exceptions without raising them."""
+    """Return the error that caused this one; urllib3 and requests pass some as arguments, without raising them."""
     while inner := [item for item in (error.__cause__, *error.args) if isinstance(item, BaseException)]:
         error = inner[0]
     return error

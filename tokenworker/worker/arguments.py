@@ -11,7 +11,7 @@ from tokenworker.errors import WrongArgument
 _APPID = "the appid or the name of an account as a text, such as 'wx0123456789abcdef', or nothing"
 _NAME = "the name of a credential as a text, such as 'jsapi_ticket', or nothing"
 _URL = "the address of the page as the browser shows it, as a text"
-_REJECTED = "the token that WeChat refused as a text, or the first 16 hex digits of its SHA-256"
+_REJECTED = "the credential that WeChat refused as a text, or the first 16 hex digits of its SHA-256"
 _FINGERPRINT = re.compile("[0-9a-f]{16}")
 
 #: What JSON may bring, in the words of whoever writes it.
@@ -36,8 +36,8 @@ def url_named(url: Any) -> str:
     return text
 
 
-def token_named(rejected: Any) -> str | None:
-    """Take a token for its fingerprint, so that the token itself goes no further; raises `WrongArgument`."""
+def rejected_named(rejected: Any) -> str | None:
+    """Return the fingerprint of what was given, a value or its fingerprint, if any; raises `WrongArgument`."""
     text = _text("rejected", rejected, _REJECTED)
     return text if text is None or _FINGERPRINT.fullmatch(text) else fingerprint(text)
 
@@ -54,10 +54,10 @@ def _text(name: str, value: Any, wanted: str) -> str | None:
         return None
     if not isinstance(value, str):
         raise _wrong(name, value, wanted)
-    # Half a character, which JSON can bring, is in no name and no token, and nothing can be made of it.
+    # Half a character, which JSON can bring, is in no name and no credential, and can't be encoded.
     return value.encode("utf-8", "replace").decode()
 
 
 def _wrong(name: str, value: Any, wanted: str) -> WrongArgument:
-    # Not the value: a token may be in it.
+    # Not the value: it may hold a credential.
     return WrongArgument(f"{name} was given as {_KINDS.get(type(value), 'something else')}: give {wanted}")

@@ -47,7 +47,7 @@ _FIXED: dict[str, Any] = {
 
 
 def settings(config: Config) -> dict[str, Any]:
-    """Put Celery's settings together; raises `ConfigError` for a celeryconfig.py of ours that can't be used."""
+    """Return Celery's settings by name; raises `ConfigError` for a celeryconfig.py of ours that can't be used."""
     user = _user_settings()
     tick = {
         "task": REFRESH_DUE_TOKENS,
@@ -64,14 +64,14 @@ def settings(config: Config) -> dict[str, Any]:
 
 
 def note() -> str | None:
-    """Tell of a celeryconfig.py in this folder that is not read, since it is another app's."""
+    """Return a sentence about a celeryconfig.py here that is not read, since it is another app's; None if none is."""
     if not USER_SETTINGS.is_file() or _is_ours():
         return None
     return f"{USER_SETTINGS} in this folder is another app's and is not read; to make it ours, begin it with: {MARK}"
 
 
 def _is_ours() -> bool:
-    # By its text: to run another app's file may start that app.
+    # Judged by its text: to run another app's file may start that app.
     try:
         text = USER_SETTINGS.read_bytes().decode("utf-8", "replace")
     except OSError as error:
@@ -135,7 +135,7 @@ def _listed(modules: Any) -> list[str]:
 
 
 def _for_socket_file(config: Config) -> dict[str, Any]:
-    """Leave keepalive out where Redis is reached through a socket file: redis-py refuses it there."""
+    """Return settings without keepalive where Redis is reached through a socket file: redis-py refuses it there."""
     changes: dict[str, Any] = {}
     if config.broker_url.startswith("redis+socket:"):
         options = celeryconfig.broker_transport_options
@@ -146,7 +146,7 @@ def _for_socket_file(config: Config) -> dict[str, Any]:
 
 
 def _public(names: dict[str, Any]) -> dict[str, Any]:
-    """Leave out what a module holds besides settings: its own names and what it imported."""
+    """Return the settings in a module, without its own names and what it imported."""
     return {name: value for name, value in names.items() if name[0] != "_" and not _imported(value)}
 
 

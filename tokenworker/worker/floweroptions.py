@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import MutableMapping
 
-#: First what a narrow screen must show; the cause of a failure, which may be long, behind what is short.
+#: The columns: first what a narrow screen must show, and the cause of a failure, which may be long, behind the short.
 _DEFAULTS = {
     "FLOWER_TASKS_COLUMNS": "state,result,received,name,kwargs,exception,runtime",
     "FLOWER_NATURAL_TIME": "True",

@@ -21,7 +21,7 @@ def _file() -> Path | None:
 
 
 def touch() -> None:
-    """Make the file young, if one is asked for."""
+    """Touch the file, if one is asked for."""
     file = _file()
     try:
         if file:
@@ -32,13 +32,13 @@ def touch() -> None:
 
 @cache
 def _complain(reason: str) -> None:
-    """Say once why the file can't be written: there is a heartbeat every two seconds."""
+    """Log once why the file can't be written: there is a heartbeat every 2 s."""
     logger.warning("the file of TOKENWORKER_HEARTBEAT_FILE can't be written: %s", reason)
 
 
 @heartbeat_sent.connect(weak=False)
 def _worker_lives(**_: Any) -> None:
-    """Tell of a worker: its consumer's loop sends heartbeats, and none while the broker is away or it hangs."""
+    """Show that a worker lives: its consumer sends heartbeats, and none while it hangs or the broker is away."""
     touch()
 
 

@@ -1,4 +1,4 @@
-"""What Celery shows of our tasks, in its log, its events and Flower: never a token."""
+"""What Celery shows of our tasks, in its log, its events and Flower: never a credential."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from celery.worker.request import Request
 from tokenworker.messages import REFRESH_DUE_TOKENS
 from tokenworker.redaction import masked
 
-#: Nothing that our tasks take is nested deeper.
+#: Levels of nesting that are shown; what our tasks take has fewer.
 _DEPTH = 8
 
 
@@ -34,12 +34,12 @@ class Result(UserDict[str, Any]):
 
 
 class MaskedRequest(Request):
-    """A task request whose arguments show no token, whoever put one there."""
+    """A task request whose arguments show no credential, whoever put one there."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for name, given in (("argsrepr", self.args), ("kwargsrepr", self.kwargs)):
-            # Who sends by hand may leave the text out, and Celery would make one where it logs a failure.
+            # A message that was sent by hand may lack the text, and Celery would make one to log a failure.
             text = masked(self.request_dict.get(name) or saferepr(mask(given)))
             self.request_dict[name] = text
             setattr(self, f"_{name}", text)
@@ -51,7 +51,7 @@ class MaskedRequest(Request):
 
 
 def mask(value: Any, depth: int = _DEPTH) -> Any:
-    """Return arguments without what may be a token, in the same shape."""
+    """Return arguments without what may be a credential, in the same shape."""
     if value is None or isinstance(value, int | float):
         return value
     if depth and isinstance(value, dict):

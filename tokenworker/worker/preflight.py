@@ -14,17 +14,17 @@ _JSON = "application/json"
 
 
 def faults(app: Celery) -> list[str]:
-    """List why tasks of ours would not be run by a worker of this app, or would fail."""
+    """Return a sentence for each reason why a worker of this app would not run our tasks, or they would fail."""
     return [*_queue(app), *_tasks(app), *settings_faults(app)]
 
 
 def settings_faults(app: Celery) -> list[str]:
-    """List which settings of this app keep any worker of it from doing our work."""
+    """Return a sentence for each setting of this app that keeps any worker of it from doing our work."""
     return [*_formats(app), *_eager(app)]
 
 
 def notes(app: Celery) -> list[str]:
-    """List what a worker of this app can do without, but its user should know."""
+    """Return a sentence for each thing that a worker of this app does without, and its user should know of."""
     return list(_results(app))
 
 

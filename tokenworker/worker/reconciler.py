@@ -16,7 +16,7 @@ from tokenworker.store.store import Store
 
 
 class Reconciler:
-    """Every method may raise `StoreUnavailable`."""
+    """Brings Redis in line with the accounts in force; every method may raise `StoreUnavailable`."""
 
     def __init__(self, registry: AccountRegistry, store: Store, keeper: Keeper, durations: Durations) -> None:
         self._registry = registry
@@ -62,7 +62,7 @@ class Reconciler:
             self._clear(target.id)
 
     def _forget_demo(self) -> None:
-        """Whoever asks without an account must not get the sandbox's token now that there is a real one."""
+        """Forget the sandbox's accounts once there is a real one, which is then meant where none is named."""
         accounts = self._registry.accounts
         if DEMO_ACCOUNTS.isdisjoint(accounts):
             for id_ in self._store.schedule.ids():
@@ -70,7 +70,7 @@ class Reconciler:
                     self._clear(id_)
 
     def mend_copies(self) -> None:
-        """Write published copies again that are gone, after an eviction for example."""
+        """Write published copies that are gone once more, after an eviction for example."""
         published = {id_: target for id_, target in self.targets.items() if target.blank_copies}
         keys = {id_: [copy.key for copy in target.blank_copies] for id_, target in published.items()}
         for id_ in self._store.records.incomplete(keys):
@@ -85,7 +85,7 @@ class Reconciler:
         return [self.targets[id_] for id_ in due if id_ in self.targets]
 
     def _forget(self, id_: CredentialId) -> None:
-        """Let go of what was taken out while nobody looked, once it has run out.
+        """Forget what was taken out while nobody looked, once it has expired.
 
         Not before: a worker with newer settings may know it.
         """

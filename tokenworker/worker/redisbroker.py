@@ -17,17 +17,17 @@ from redis import RedisError, ResponseError, TimeoutError  # noqa: A004  redis-p
 from tokenworker.redaction import redact_logs, redacted
 from tokenworker.store.connect import refusal
 
-#: The oldest server on which the queue was seen to work; tokens need no more than SMALLEST_STORE.
+#: The oldest server on which the queue was seen to work, and on which the store was.
 SMALLEST_QUEUE = "6.2"
 SMALLEST_STORE = "5.0"
 
-#: Seconds for an answer to a worker that stops; to the BRPOP under way one comes within 1 s.
+#: A worker that stops waits so many seconds for an answer, and less after each in vain; one to BRPOP comes within 1 s.
 _LAST_WAIT = 2.0
 _SHORTEST_WAIT = 0.1
 
 #: How servers and proxies that are too old refuse ZRANGE BYSCORE.
 _TOO_OLD = ("not an integer", "syntax error", "wrong number of arguments", "unknown command")
-#: These tell why a broker can't be reached, in Redis's words.
+#: The loggers that show why a broker can't be reached, in Redis's words.
 _LOGGERS = ("celery.worker", "celery.worker.consumer.consumer", "celery.beat")
 
 
@@ -38,14 +38,14 @@ class _Hasty:
     _sock: socket | None
 
     def connect(self) -> None:
-        """Connect."""
+        """Connect, with less patience once the worker was asked to stop."""
         if state.should_stop is not None:
             self.socket_timeout = self.socket_connect_timeout = _Hasty.patience
         with _losing_patience():
             super().connect()  # type: ignore[misc]
 
     def read_response(self, *args: Any, **options: Any) -> Any:
-        """Read an answer."""
+        """Return an answer, as `connect`."""
         if state.should_stop is not None and self._sock:
             self._sock.settimeout(_Hasty.patience)
         with _losing_patience():
@@ -91,7 +91,7 @@ def use() -> None:
 
 
 def fault(connection: Connection) -> str | None:
-    """Say why a queue can't be kept on this broker; None when it can, or the broker is none of Redis, or away."""
+    """Return why a queue can't be kept on this broker; None when it can, or the broker is away or not Redis."""
     if connection.transport.driver_type != "redis":
         return None
     try:

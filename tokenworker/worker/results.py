@@ -1,6 +1,6 @@
 """Where the results of our tasks go: to the result backend of the app they run in, but as JSON and for a minute.
 
-An app may keep its own results as pickles, for a day, or not at all; ours hold tokens, and callers in other
+An app may keep its own results as pickles, for a day, or not at all; ours hold credentials, and callers in other
 languages and without this package read them.
 """
 
@@ -25,7 +25,7 @@ def results_of(app: Celery) -> Any:
     own: Any = app.backend
     if own.serializer == "json" and own.expires == EXPIRES:
         return own
-    # Celery makes a backend for each thread where its kind is not safe to share; so one of ours for each of those.
+    # Where a backend is not safe to share, Celery makes one for each thread: so there is one of ours for each of those.
     if own not in _ours:
         _ours[own] = _backend(app)
     return _ours[own]

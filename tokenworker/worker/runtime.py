@@ -54,7 +54,7 @@ def runtime() -> Runtime:
     """Return this process's runtime, made at the first call; raises `ConfigError`."""
     config = Config.from_env()
     if config.sandbox:
-        logger.warning("SANDBOX: no account is configured, so the tokens are made up, by %s", config.sandbox)
+        logger.warning("SANDBOX: no account is configured, so the credentials are made up, by %s", config.sandbox)
     return Runtime.from_config(config)
 
 

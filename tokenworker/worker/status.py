@@ -54,7 +54,7 @@ class Status(TypedDict):
     probe_error: str
     #: How many died before their time, without us, within an hour.
     early_deaths: int
-    #: Why a copy could not be written.
+    #: Why a published copy could not be written.
     publish_error: str
 
 

@@ -24,7 +24,7 @@ from tokenworker.messages import (
     STATUS,
 )
 from tokenworker.refresh.causes import Demand
-from tokenworker.worker.arguments import account_named, credential_named, switch, token_named, url_named
+from tokenworker.worker.arguments import account_named, credential_named, rejected_named, switch, url_named
 from tokenworker.worker.masking import Result, hush_tick
 from tokenworker.worker.results import handed_over, results_of
 from tokenworker.worker.runtime import runtime
@@ -37,7 +37,7 @@ _MAX_RETRIES = 10
 
 
 class TokenTask(Task[Any, Any]):
-    """A task on our queue that shows no token; the same in whatever app it is loaded into, whatever its defaults."""
+    """A task on our queue that shows no credential; the same in whatever app it is loaded into."""
 
     Request = "tokenworker.worker.masking:MaskedRequest"
     serializer = "json"
@@ -69,14 +69,14 @@ class Tick(TokenTask):
         self._said: set[str] = set()
 
     def on_failure(self, exc: Exception, *_: Any) -> None:
-        """Say why; of what is not expected Celery tells by itself."""
+        """Log the cause, once; Celery itself logs what is not expected."""
         cause = str(exc)
         if isinstance(exc, self.throws) and cause not in self._said:
             self._said.add(cause)
             logger.warning("the tick failed, so that nothing is sent for the accounts that are due: %s", cause)
 
     def on_success(self, *_: Any) -> None:
-        """Forget what was said: a fault that comes back is news."""
+        """Forget what was logged: a fault that comes back is news."""
         if self._said:
             self._said.clear()
             logger.info("the tick works again")
@@ -106,7 +106,7 @@ def get_credential(account: str | None = None, name: str = ACCESS_TOKEN, rejecte
 
 def _get(account: str | None, name: str, rejected: str | None) -> tuple[str, str, int]:
     target = runtime().target(account, name)
-    credential, now = runtime().keeper.get(target, token_named(rejected))
+    credential, now = runtime().keeper.get(target, rejected_named(rejected))
     return target.account.id, credential.value, int(credential.expires_in(now))
 
 
@@ -136,7 +136,7 @@ def refresh_token(
     credentials. `outcome` is refreshed, fresh (nothing to do), busy (somebody else is at it) or waiting (the last
     fetch failed, the next one is not due). Retries what passes by itself; raises `FetchError` for the rest.
     """
-    demand = Demand(token_named(rejected), switch("early", early), switch("force", force))
+    demand = Demand(rejected_named(rejected), switch("early", early), switch("force", force))
     target = runtime().target(account_named(appid), credential_named(name))
     try:
         outcome = runtime().keeper.refresh(target, demand)

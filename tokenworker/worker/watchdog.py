@@ -21,7 +21,7 @@ from tokenworker.worker.tasks import refresh_due_tokens
 
 logger = logging.getLogger(__name__)
 
-#: Clocks are corrected by less without a step, and the way to Redis takes its time.
+#: A clock that goes back by more was set, in seconds: corrections are smaller, and so is the time that Redis takes.
 _CLOCK_STEP = 2.0
 
 
@@ -62,7 +62,7 @@ class Watchdog(threading.Thread):
             logger.warning("the watchdog can't look: %s", error)
             return []
         except Exception:
-            # Whatever it is, this thread is what is left when beat and the queue fail.
+            # Whatever it is, go on: this thread is what is left when beat and the queue fail.
             logger.exception("the watchdog's look broke")
             return []
         for target in neglected:
@@ -70,11 +70,11 @@ class Watchdog(threading.Thread):
         return [target.id for target in neglected]
 
     def check_memory(self) -> None:
-        """Have every token doubted when Redis went back in time: others may have come after them, which it lost."""
+        """Doubt every credential when Redis went back in time: it may have lost others that came after them."""
         try:
             before, self._pulse = self._pulse, self._held.store.notes.pulse()
             if self._pulse <= before:
-                logger.error("Redis went back in time, or was emptied: the tokens in it are tested, or fetched again")
+                logger.error("Redis went back in time, or was emptied: credentials are probed or fetched again")
                 self._doubt_all()
         except TokenWorkerError:
             pass  # the next look tells of it
@@ -88,29 +88,29 @@ class Watchdog(threading.Thread):
             self._held.store.records.doubt(self._held.reconciler.targets, replaced=True, but_last=2 * pulse)
 
     def _check_clock(self) -> None:
-        """Have every token fetched again when Redis's clock went back: they would outlive their time at WeChat."""
+        """Have every credential fetched again when Redis's clock went back: its key would outlive it."""
         ahead = self._held.store.now() - time.monotonic()
         before, self._ahead = self._ahead, ahead
         if before is not None and before - ahead > _CLOCK_STEP:
-            logger.error("Redis's clock went back by %.0f s: every token is fetched again", before - ahead)
+            logger.error("Redis's clock went back by %.0f s: every credential is fetched again", before - ahead)
             if self._held.store.notes.mark("in_doubt", 6 * self._held.durations.watchdog_interval):
                 self._held.store.records.doubt(self._held.reconciler.targets)
 
     def _check_beat(self) -> None:
-        """Say that beat is silent, and that it is back."""
+        """Log once that beat is silent, and once that it is back."""
         limit, ago = self._held.durations.silence, self._held.store.notes.ticked_ago()
-        # When we start, beat may be on its way as we were.
+        # At our start beat may be starting, too.
         since_start = time.monotonic() - self._began
         before, self._silent = self._silent, min(since_start, since_start if ago is None else ago) >= limit
         if self._silent and not before:
-            logger.error("no tick for %.0f s: does beat run, and a worker take from %r? Till then tokens are refreshed"
-                         " by the watchdogs, late", limit, QUEUE)  # fmt: skip
+            logger.error("no tick for %.0f s: does beat run, and a worker take from %r? Till then the watchdogs"
+                         " refresh credentials, late", limit, QUEUE)  # fmt: skip
         if before and not self._silent:
             logger.info("beat ticks again")
 
     def _candidates(self) -> list[Target]:
         store, targets = self._held.store, self._held.reconciler.targets
-        # The tick has moved what it sent a refresh for by the grace; the message may have got lost.
+        # What the tick claimed is not due for the grace, but the message may have got lost.
         due = store.schedule.due(store.now() + self._held.durations.grace)
         return [targets[id_] for id_ in sorted({*due, *store.records.missing(targets)}) if id_ in targets]
 
@@ -122,11 +122,11 @@ class Watchdog(threading.Thread):
         if isinstance(decision, Nothing | Wait):
             return False
         if decision.cause is not Cause.STALE:
-            # What comes out of the order is nobody's duty in particular; the lease sees to it that one does it.
+            # Nobody was sent a refresh for this; the lease sees to it that only one watchdog makes it.
             logger.warning("%s: due, and nobody is at it: %s", target.label, decision.cause)
             return True
         left = snapshot.credential.expires_at - snapshot.refresh_at if snapshot.credential else 0.0
-        # Whoever set a short leeway must not wait until nothing is left of it.
+        # With a short leeway, act before nothing is left of it.
         overdue = snapshot.now - snapshot.refresh_at > min(durations.watchdog_overdue, left / 4)
         if overdue:
             logger.warning("%s: overdue; is beat running, and does a worker take from %r?", target.label, QUEUE)
@@ -138,7 +138,7 @@ class Watchdog(threading.Thread):
         except TokenWorkerError as error:
             logger.warning("%s: the watchdog's refresh failed: %s", target.label, error)
         except Exception:
-            # Whatever it is, the next one and the next look must have their turn.
+            # Whatever it is, go on with the next one.
             logger.exception("%s: the watchdog's refresh broke", target.label)
 
 
@@ -147,7 +147,7 @@ _watchdogs: list[Watchdog] = []
 
 @celeryd_after_setup.connect(weak=False)
 def check(instance: Any, **_: Any) -> None:
-    """Say what keeps a worker of any app from doing our work; another worker of that app may be there for it."""
+    """Log what keeps a worker of any app from doing our work; only a warning, since another worker may do it."""
     for sentence in (*preflight.faults(instance.app), *preflight.notes(instance.app)):
         logger.warning("tokenworker: %s", sentence)
 

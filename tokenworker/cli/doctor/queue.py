@@ -20,7 +20,7 @@ _SUBJECT = "queue"
 
 #: Seconds that workers get to answer.
 _PATIENCE = 2.0
-#: More messages than this do not wait where a worker keeps up.
+#: The most messages that wait where the workers keep up.
 _BACKLOG = 100
 
 

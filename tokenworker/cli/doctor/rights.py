@@ -9,12 +9,12 @@ from tokenworker.credentials import targets
 from tokenworker.errors import StoreUnavailable
 from tokenworker.store.inspection import Inspection
 
-#: Of many accounts with the same trouble, so many are named.
+#: The most problems that are listed, since many accounts may have the same.
 _NAMED = 3
 
 
 def problems(inspection: Inspection, accounts: Iterable[Account]) -> list[str]:
-    """List what a worker could not do, each once."""
+    """Return a sentence for each thing that a worker could not do; after a few, how many more there are."""
     found = [problem for account in accounts for problem in _of(inspection, account)]
     more = len(found) - _NAMED
     return [*found[:_NAMED], f"and {more} more like these"] if more > 0 else found
@@ -30,11 +30,11 @@ def _of(inspection: Inspection, account: Account) -> Iterator[str]:
         refused = list(_refused(inspection, keys))
         yield f"{', '.join(refused)}: {error}" if refused else str(error)
     for key in _refused(inspection, [copy.key for copy in account.blank_copies]):
-        yield f"{account.id}: its copy {key} can't be written: give the worker's user the right to that key"
+        yield f"{account.id}: its published copy {key} can't be written: give the worker's user the right to that key"
 
 
 def _refused(inspection: Inspection, keys: Iterable[str]) -> Iterator[str]:
-    """Find out which of the keys the user may not touch."""
+    """Yield the keys that the user may not touch."""
     for key in keys:
         try:
             inspection.touch(key)

@@ -1,4 +1,4 @@
-"""The Redis that holds the tokens: whether a worker can do there all that it has to."""
+"""The Redis that holds the credentials: whether a worker can do there all that it has to."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ _SUBJECT = "settings"
 
 
 def faults() -> list[Finding]:
-    """List what keeps a worker from starting: settings, accounts, and Celery's settings."""
+    """Return a finding for each thing that keeps a worker from starting: settings, accounts, Celery's settings."""
     found = dict.fromkeys([*startup_faults(), *_celery_faults()])
     return [fault(_SUBJECT, sentence) for sentence in found]
 
@@ -25,7 +25,7 @@ def examine(config: Config, accounts: Mapping[str, Account]) -> Iterator[Finding
     """Look at what a worker would start with, though it can't be meant."""
     yield ok(_SUBJECT, f"{len(accounts)} account{'s' if len(accounts) > 1 else ''}")
     if config.sandbox:
-        yield note(_SUBJECT, "SANDBOX: no account is configured, so the tokens are made up")
+        yield note(_SUBJECT, "SANDBOX: no account is configured, so the credentials are made up")
     yield from _odd(accounts, config)
 
 

@@ -12,7 +12,7 @@ from tokenworker.settings.config import Config
 from tokenworker.wechat.source import Source, WeChat
 from tokenworker.wechat.transport import Transport
 
-#: Whom we ask, by platform.
+#: What findings call a platform.
 _SUBJECTS = {"wechat": "WeChat", "wecom": "WeCom"}
 
 

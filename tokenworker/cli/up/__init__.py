@@ -54,7 +54,7 @@ def run(ports: Ports, view: Terminal) -> None:
 
 def _heed_signals(handler: Any) -> None:
     for number in ENDINGS:
-        # What is ignored already stays so: nohup means that we don't end with the terminal.
+        # A signal that is ignored already stays so: nohup means that we don't end with the terminal.
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, handler)
 
@@ -100,7 +100,7 @@ def _watch(plan: Plan, view: Terminal) -> None:
             _pass_on_heartbeat(plan)
             began = time.monotonic()
             show(*_look(store, plan.config.durations))
-            # Ten thousand accounts take a second to look at, which must not be all that we do.
+            # To look at ten thousand accounts takes a second, which must not be all that we do.
             time.sleep(max(1.0, 4 * (time.monotonic() - began)))
 
 
@@ -115,7 +115,7 @@ def _mend(child: Child, config: Config, view: Terminal) -> None:
 
 
 def _answers(broker_url: str) -> bool:
-    """Say whether worker and beat have what they need to move."""
+    """Return whether the broker answers, without which worker and beat can't move."""
     options = {"socket_timeout": 2, "socket_connect_timeout": 2}
     with Connection(broker_url, connect_timeout=2, transport_options=options) as broker:
         try:

@@ -19,11 +19,11 @@ from tokenworker.cli.up.pulse import Pulse, is_stopped
 
 #: What ends us: Ctrl-C, a service manager, a terminal that closes.
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-#: A child that dies sooner than this after its start has not worked at all.
+#: A child that dies sooner after its start, in seconds, has not worked at all.
 _SHORT_LIFE = 10.0
 _MAX_SHORT_LIVES = 3
 _RESTART_AFTER = 1.0
-#: Bytes of a log; the one before it may be as long.
+#: The longest log, in bytes; the one that was put aside may be as long.
 _LONGEST_LOG = 10_000_000
 #: A disk with fewer bytes than this is full.
 _ROOM = 100_000
@@ -125,7 +125,7 @@ class Child:
             self._process.wait()
 
     def revive(self) -> bool:
-        """Start it again if it died, and say so; raises `ChildFailed` when it keeps dying."""
+        """Start it again if it died, and return whether it had; raises `ChildFailed` when it keeps dying."""
         if self.alive:
             return False
         short = time.monotonic() - self._started < _SHORT_LIFE

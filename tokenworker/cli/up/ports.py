@@ -39,7 +39,7 @@ def choose(asked: Ports, services: Iterable[str]) -> dict[str, int]:
 
 
 def moved(asked: Ports, ports: dict[str, int]) -> list[str]:
-    """Say in a sentence each which services are not where one expects them."""
+    """Return a sentence for each service that is not at its usual port."""
     return [
         f"port {DEFAULTS[service]} is taken by another program, so {service} is at port {port}"
         for service, port in ports.items()

@@ -19,7 +19,7 @@ class Pulse:
 
     #: What the process touches while it works; until it does, it shows no more than that it is not stopped.
     file: Path | None = None
-    #: Seconds that it may rest by its settings.
+    #: Seconds that it may go without a move by its settings.
     rest: float = 0.0
     #: Whether it was last seen waiting for another process, which is no fault of its own.
     waits: bool = False
@@ -29,7 +29,7 @@ class Pulse:
     _looked: float = 0.0
 
     def begin(self) -> None:
-        """Take note that a process was started."""
+        """Begin to count: a process was started."""
         self._before = self._touched = self._last_touch()
         self.waits = False
         self.excuse()
@@ -52,7 +52,7 @@ class Pulse:
         return now - self._moved
 
     def is_too_long(self, still: float) -> bool:
-        """Say whether nobody rests for so long."""
+        """Return whether so many seconds without a move are too many."""
         return still > max(self.patience, self.rest)
 
     @property
@@ -68,7 +68,7 @@ class Pulse:
 
 
 def is_stopped(pid: int) -> bool:
-    """Say whether a child of ours is stopped, as by `kill -STOP`."""
+    """Return whether a child of ours is stopped, as by `kill -STOP`."""
     if not hasattr(os, "waitid"):  # macOS, before Python 3.13
         return False
     with suppress(ChildProcessError):

@@ -9,7 +9,7 @@ from tokenworker.sandbox.wire import JSON_TYPE
 
 @dataclass(frozen=True, kw_only=True)
 class Hang(Effect):
-    """No answer; hang up after `seconds`, None waits for the caller to do it."""
+    """No answer; hang up after `seconds`. None waits for the caller to hang up."""
 
     kind = "hang"
     seconds: float | None = 1.0
@@ -54,7 +54,7 @@ class Reset(Effect):
 
     @property
     def is_processed(self) -> bool:
-        """Tell whether the answer is lost, or the call."""
+        """Whether the answer is lost, and not the call."""
         return not self.before
 
     async def deliver(self, exchange: Exchange) -> None:

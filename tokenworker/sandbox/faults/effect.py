@@ -21,7 +21,7 @@ class Effect(Options):
 
     @property
     def is_processed(self) -> bool:
-        """Tell whether the call reaches the platform, so that a credential may be minted."""
+        """Whether the call reaches the platform, so that a credential may be minted."""
         return False
 
     async def deliver(self, exchange: Exchange) -> None:

@@ -52,7 +52,7 @@ class Scope(Options):
             raise InputError("share is above 0 and at most 1.")
 
     def covers(self, path: str, appid: str) -> bool:
-        """Tell whether a call is meant."""
+        """Return whether a call is meant."""
         fits = self.path is None or f"/{path.lstrip('/')}".endswith(f"/{self.path.lstrip('/')}")
         return fits and self.appid in (None, appid)
 
@@ -84,5 +84,5 @@ class Fault:
         return {"kind": self.effect.kind, **self.scope.as_json(), **self.effect.as_json()}
 
     def matches(self, path: str, appid: str, *, token_works: bool) -> bool:
-        """Tell whether the fault is meant for such a call."""
+        """Return whether the fault is meant for such a call."""
         return self.scope.covers(path, appid) and (token_works or not self.effect.needs_working_token)

@@ -35,7 +35,7 @@ class TicketSlot(Slot):
         return Grant(ticket.value, whole_seconds(left if self.rules.ticket_says_remaining else self.rules.life))
 
     def is_current(self, issued: IssuedCredential, now: float) -> bool:
-        """Tell whether its window still lasts."""
+        """Return whether its window still lasts."""
         return issued is self.current and now < self._window_ends_at
 
     def _is_kept(self, ticket: IssuedCredential, now: float) -> bool:

@@ -1,7 +1,7 @@
--- Claim the credentials that are due: look away from them for a while, since their refresh is on the way.
+-- Claim the credentials that are due: they are due again after a while, since their refresh is on the way.
 -- KEYS[1]: the schedule
 -- ARGV[1]: the most to claim
--- ARGV[2]: how long to look away, in s
+-- ARGV[2]: how long they are not due, in s
 -- Returns their ids.
 local most, grace = ARGV[1], tonumber(ARGV[2])
 local time = redis.call('TIME')

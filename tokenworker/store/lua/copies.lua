@@ -1,4 +1,4 @@
--- Copies of a token, under keys that belong to others. They come in ARGV and not in KEYS: for one key that its user
+-- Published copies, under keys that belong to others. They come in ARGV and not in KEYS: for one key that its user
 -- may not touch, Redis would refuse the whole script. `written` is a hash of their keys with the SHA-1 of each value.
 
 -- Remove a copy, unless somebody else has written there since.

@@ -1,4 +1,4 @@
--- Write the copies of the credential that is there; of another one nothing, for its own were written with it.
+-- Write the published copies of a credential, if it is still the one that is there: a newer one came with its own.
 -- KEYS[1]: the credential
 -- KEYS[2]: its state
 -- KEYS[3]: its copies
