@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from hashlib import sha1
 
 import pytest
@@ -24,11 +25,12 @@ CARD_TIMESTAMP = 1404896688
 
 
 def test_half_a_character_is_refused_without_a_word_of_the_ticket() -> None:
-    for sign in (
+    signs: list[Callable[[], object]] = [
         lambda: sign_url(TICKET, "https://shop.example.com/\ud800"),
         lambda: sign_url(TICKET, "https://shop.example.com/", nonce="\udc80"),
         lambda: sign_card(CARD_TICKET, "\ud800"),
-    ):
+    ]
+    for sign in signs:
         with pytest.raises(WrongArgument, match="half a character") as caught:
             sign()
         assert TICKET not in repr(caught.value.args)

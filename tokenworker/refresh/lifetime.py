@@ -37,7 +37,9 @@ def lifetime(
     """Return the moments of what was fetched under a lease taken at `taken_at`; `leeway` is the settings'."""
     own = _leeway(target, issued, durations, leeway)
     if target.kind.counts_from_first_sight:
-        return _from_first_sight(target, issued, before, taken_at, durations.second, own)
+        second, kind = durations.second, target.kind
+        sight = _Sight(issued, before, taken_at, own, kind.grace * second, kind.life * second, second)
+        return sight.first() if sight.is_first else sight.again()
     room = issued.expires_in - own
     # One that arrives stale is due after a part of its life, not at once and for ever.
     refresh_at = taken_at + (room if room > 0 else issued.expires_in / 4)
@@ -56,41 +58,73 @@ def _leeway(target: Target, issued: Issued, durations: Durations, given: float |
     return spread * (target.account.leeway or given or own)
 
 
-def _from_first_sight(
-    target: Target, issued: Issued, before: Snapshot, taken_at: float, second: float, leeway: float
-) -> Lifetime:
-    """Count from when the value was first seen: a repeat, with a whole life again, does not restart the clock."""
-    fresh = taken_at + issued.expires_in
-    grace = target.kind.grace * second
-    if fingerprint(issued.value) != before.fingerprint or not before.ends_at:
-        born_after = _born_after(issued, before, taken_at)
+@dataclass(frozen=True)
+class _Sight:
+    """A value that WeChat handed out, with a whole life each time: it counts from when it was first seen."""
+
+    issued: Issued
+    before: Snapshot
+    taken_at: float
+    leeway: float
+    #: Of WeChat's rules, in seconds: how long a value stays readable past its end, and a life.
+    grace: float
+    life: float
+    #: How long one of WeChat's seconds lasts here.
+    second: float
+
+    @property
+    def fresh(self) -> float:
+        """When it would end if it were seen for the first time."""
+        return self.taken_at + self.issued.expires_in
+
+    @property
+    def is_first(self) -> bool:
+        """Whether it is not the value that was there before."""
+        return fingerprint(self.issued.value) != self.before.fingerprint or not self.before.ends_at
+
+    def first(self) -> Lifetime:
+        """Return the moments of a value that is new to us."""
+        born_after = self._born_after()
         # WeChat takes a value while it hands it out, and for a whole life after that.
-        readable = min(fresh + grace, max(fresh, born_after + 2 * issued.expires_in))
+        readable = min(self.fresh + self.grace, max(self.fresh, born_after + 2 * self.issued.expires_in))
         # Before its end a fetch is of use only if WeChat may have a new one by then.
-        may_be_old = taken_at - born_after > _IN_VAIN * leeway
-        refresh_at = fresh - leeway if may_be_old else min(fresh + _LATENCY * second, readable)
-        return Lifetime(fresh, readable, refresh_at, born_after)
-    end = min(before.ends_at, fresh)
-    # Where `expires_in` is what is left, it is less than that.
-    whole = max(issued.expires_in, target.kind.life * second)
-    if taken_at < end - leeway:
-        # As long as at its first sight: who is told to ask after its end must find it readable until then.
-        readable = min(end + grace, max(end, before.born_after + 2 * whole))
-        return Lifetime(end, readable, min(before.refresh_at, readable), before.born_after)
-    # Near its end WeChat hands out the same one still. What it handed out just now works, whatever we counted: so it
-    # stays readable, and is asked for again at its end, and now and then after that. One that has no grace is dead then:
-    # who asked before WeChat's own count was over may not have it readable for a minute more.
-    again = (_LATENCY if not grace and 0 <= taken_at - end < _LATENCY * second else _AGAIN) * second
-    refresh_at = max(end, taken_at + again)
-    known = max(end, taken_at + 2 * again) if taken_at >= end else end
-    readable = min(known + grace, max(end, taken_at + whole))
-    return Lifetime(end, readable, min(refresh_at, readable), before.born_after)
+        may_be_old = self.taken_at - born_after > _IN_VAIN * self.leeway
+        at_end = min(self.fresh + _LATENCY * self.second, readable)
+        return Lifetime(self.fresh, readable, self.fresh - self.leeway if may_be_old else at_end, born_after)
 
+    def _born_after(self) -> float:
+        """Return the moment before which WeChat can't have begun to hand it out.
 
-def _born_after(issued: Issued, before: Snapshot, taken_at: float) -> float:
-    """Return the moment before which WeChat can't have begun to hand out a value that we see for the first time.
+        Not while it handed out the one before, nor sooner than a life after that one; nor more than a life ago.
+        """
+        life, before = self.issued.expires_in, self.before
+        bounds = (before.fetched_at, before.born_after and before.born_after + life)
+        return max(self.taken_at - life, *(bound for bound in bounds if bound <= self.taken_at), 0.0)
 
-    Not while it handed out the one before, nor sooner than a life after that one; nor more than a life ago.
-    """
-    bounds = (before.fetched_at, before.born_after and before.born_after + issued.expires_in)
-    return max(taken_at - issued.expires_in, *(bound for bound in bounds if bound <= taken_at), 0.0)
+    def again(self) -> Lifetime:
+        """Return the moments of a value that came again: its clock goes on."""
+        end = min(self.before.ends_at, self.fresh)
+        return self._amid_life(end) if self.taken_at < end - self.leeway else self._near_end(end)
+
+    def _amid_life(self, end: float) -> Lifetime:
+        """Change nothing: whoever is told to ask after its end must find it readable until then."""
+        readable = min(end + self.grace, max(end, self.before.born_after + 2 * self._whole))
+        return Lifetime(end, readable, min(self.before.refresh_at, readable), self.before.born_after)
+
+    def _near_end(self, end: float) -> Lifetime:
+        """Ask again at its end, and now and then after that; what WeChat handed out just now works till then."""
+        again = self._pause(end)
+        refresh_at = max(end, self.taken_at + again)
+        known = max(end, self.taken_at + 2 * again) if self.taken_at >= end else end
+        readable = min(known + self.grace, max(end, self.taken_at + self._whole))
+        return Lifetime(end, readable, min(refresh_at, readable), self.before.born_after)
+
+    def _pause(self, end: float) -> float:
+        """Return the seconds until it is asked for again: few where it is dead as soon as WeChat's count is over."""
+        is_dying = not self.grace and 0 <= self.taken_at - end < _LATENCY * self.second
+        return (_LATENCY if is_dying else _AGAIN) * self.second
+
+    @property
+    def _whole(self) -> float:
+        """A whole life, also where WeChat says what is left of it."""
+        return max(self.issued.expires_in, self.life)
