@@ -519,7 +519,7 @@ def test_due_accounts_are_taken_once_and_come_back_after_the_grace(store: Store)
 
 def test_what_names_no_credential_in_the_schedule_stops_nobody_and_goes(store: Store, client: redis.Redis) -> None:
     """Members as versions before the tickets wrote them, and whatever other programs put there."""
-    members: list[bytes | str] = [b"wx1", b"\xff\xfe:name", b"", b":", b":name", b"wx1:", MEMBER]
+    members = [b"wx1", b"\xff\xfe:name", b"", b":", b":name", b"wx1:", MEMBER.encode()]
     for member in members:
         client.zadd("tokenworker:due", {member: 0})
 

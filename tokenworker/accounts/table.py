@@ -46,6 +46,12 @@ _MOST = 1_000_000_000
 Fault = tuple[str, str]
 
 
+class Listed(str):
+    """A list as a variable holds it: its items with commas between them."""
+
+    __slots__ = ()
+
+
 def contradictions(table: Mapping[str, Any]) -> list[Fault]:
     """Return what is wrong with the choice of fields."""
     own = _OWN[_type(table, [])]
@@ -88,6 +94,8 @@ def _type(table: Mapping[str, Any], faults: list[Fault]) -> Type:
 
 def _keep(table: Mapping[str, Any], faults: list[Fault]) -> tuple[str, ...]:
     names = table.get("keep", [ACCESS_TOKEN])
+    if isinstance(names, Listed):
+        names = [name.strip() for name in names.split(",")]
     if isinstance(names, list) and names and all(isinstance(name, str) for name in names):
         return tuple(dict.fromkeys(names))
     faults.append(("keep", 'must be a list of credentials, for example ["access_token", "jsapi_ticket"]'))

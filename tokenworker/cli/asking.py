@@ -20,7 +20,7 @@ class NotAsked(Exception):  # noqa: N818  it states a fact
     """No worker was reached, or none came to an end; its text says why."""
 
 
-def refresh(held: Kept, account: str, timeout: float, demand: Demand) -> tuple[dict[str, Any], str]:
+def refresh(held: Kept, id_: CredentialId, timeout: float, demand: Demand) -> tuple[dict[str, Any], str]:
     """Return what a worker says of a refresh, and why it made none; raises `NotAsked` after `timeout` seconds."""
     app.set_current()
     began = held.store.now()
@@ -28,17 +28,17 @@ def refresh(held: Kept, account: str, timeout: float, demand: Demand) -> tuple[d
         # Without this, Celery would try for a long time before it says that the queue can't be reached.
         with app.connection_for_write() as connection:
             connection.ensure_connection(max_retries=1)
-        ask = {"appid": account, "early": demand.early, "force": demand.force}
+        ask = {"appid": id_.account, "name": id_.name, "early": demand.early, "force": demand.force}
         result = dict(refresh_token.apply_async(kwargs=ask).get(timeout=timeout))
     except NoAnswer:
-        raise NotAsked(_no_answer(held, account, began, timeout)) from None
+        raise NotAsked(_no_answer(held, id_, began, timeout)) from None
     except OperationalError as error:
         raise NotAsked(f"the queue can't be reached: {redacted(str(error))}") from None
-    return result, reason(result["outcome"], held.store.records.look(CredentialId(account)), demand, held.durations)
+    return result, reason(result["outcome"], held.store.records.look(id_), demand, held.durations)
 
 
-def _no_answer(held: Kept, account: str, began: float, timeout: float) -> str:
-    snapshot = held.store.records.look(CredentialId(account))
+def _no_answer(held: Kept, id_: CredentialId, began: float, timeout: float) -> str:
+    snapshot = held.store.records.look(id_)
     if snapshot.error and snapshot.failed_at >= began:
         return f"not refreshed within {timeout:g} s: {last_error(snapshot)}"
     choice = held.selection()

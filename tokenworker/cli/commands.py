@@ -19,7 +19,7 @@ import click
 from tokenworker.cli.kept import Kept, absence
 from tokenworker.cli.selection import NothingChosen
 from tokenworker.cli.terminal import Terminal
-from tokenworker.credential import ACCESS_TOKEN
+from tokenworker.credential import ACCESS_TOKEN, CredentialId
 from tokenworker.demo import DEMO_AGENT, DEMO_AGENT_SECRET, DEMO_APPID, DEMO_CORPID, DEMO_SECRET
 from tokenworker.errors import StoreUnavailable, TokenWorkerError
 from tokenworker.refresh.causes import Demand
@@ -142,14 +142,16 @@ def sign(url: str, account: str | None) -> None:
 
 @main.command()
 @click.argument("account", required=False)
+@click.option("--name", default=ACCESS_TOKEN, show_default=True, help="Which credential, such as jsapi_ticket.")
 @click.option("--force", is_flag=True, help="WeChat's forced refresh: the token before dies. For leaks.")
 @click.option("--timeout", default=30.0, show_default=True, help="Seconds to wait for a worker.")
-def refresh(account: str | None, force: bool, timeout: float) -> None:
+def refresh(account: str | None, name: str, force: bool, timeout: float) -> None:
     """Have a worker refresh the access token of ACCOUNT, its id or name, now."""
     from tokenworker.cli import asking  # noqa: PLC0415  readers of tokens need no Celery
 
     with closing(Kept()) as held, _told(asking.NotAsked):
-        result, why = asking.refresh(held, held.named(account), timeout, Demand(early=True, force=force))
+        id_ = CredentialId(held.named(account), name)
+        result, why = asking.refresh(held, id_, timeout, Demand(early=True, force=force))
     click.echo(json.dumps(result))
     if why:
         click.echo(f"not refreshed: {why}", err=True)
@@ -170,7 +172,7 @@ def leak(account: str | None, timeout: float) -> None:
     with closing(Kept()) as held, _told(asking.NotAsked):
         chosen, pause = held.named(account), held.durations.force_interval
         for step in ("first", "second"):
-            result, why = asking.refresh(held, chosen, timeout, Demand(force=True))
+            result, why = asking.refresh(held, CredentialId(chosen), timeout, Demand(force=True))
             if result["outcome"] != "refreshed":
                 _fail(f"the {step} of two forced refreshes was not made ({why}): wait {pause:g} s and start again")
             if step == "first":

@@ -9,7 +9,7 @@ from pathlib import Path
 from tokenworker.accounts.account import Account
 from tokenworker.accounts.conflicts import conflicts
 from tokenworker.accounts.file import load_accounts
-from tokenworker.accounts.table import Fault, parse_account
+from tokenworker.accounts.table import Fault, Listed, parse_account
 from tokenworker.credentials import kinds_for, targets
 from tokenworker.credentials.kind import Kind
 from tokenworker.errors import UnknownCredential
@@ -45,7 +45,8 @@ def read_accounts(
 def single_account(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the fields of the one account that needs no file, as the variables give them; empty when none does."""
     given = cleaned(environ, [])
-    return {field: given[name] for field, name in ACCOUNT.items() if name in given}
+    fields = {field: given[name] for field, name in ACCOUNT.items() if name in given}
+    return fields | ({"keep": Listed(fields["keep"])} if "keep" in fields else {})
 
 
 def _no_account(file: Path | None) -> str:

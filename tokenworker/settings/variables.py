@@ -15,6 +15,7 @@ ACCOUNT = {
     "secret_file": "WECHAT_SECRET_FILE",
     "endpoint": "WECHAT_ENDPOINT",
     "token_key": "WECHAT_TOKEN_KEY",
+    "keep": "WECHAT_KEEP",
 }
 
 SETTINGS = (
