@@ -24,15 +24,14 @@ CARD_TIMESTAMP = 1404896688
 
 
 def test_half_a_character_is_refused_without_a_word_of_the_ticket() -> None:
-    for sign in (
-        lambda: sign_url(TICKET, "https://shop.example.com/\ud800"),
-        lambda: sign_url(TICKET, "https://shop.example.com/", nonce="\udc80"),
-        lambda: sign_card(CARD_TICKET, "\ud800"),
-    ):
+    url = "https://shop.example.com/"
+    for page, nonce in ((f"{url}\ud800", NONCE), (url, "\udc80")):
         with pytest.raises(WrongArgument, match="half a character") as caught:
-            sign()
-        assert TICKET not in repr(caught.value.args)
+            sign_url(TICKET, page, nonce=nonce)
+        assert TICKET not in repr(caught.value)
         assert caught.value.__context__ is None
+    with pytest.raises(WrongArgument, match="half a character"):
+        sign_card(CARD_TICKET, "\ud800")
 
 
 def signature_of(url: str, ticket: str = TICKET) -> str:

@@ -78,8 +78,8 @@ def _from_first_sight(
         readable = min(end + grace, max(end, before.born_after + 2 * whole))
         return Lifetime(end, readable, min(before.refresh_at, readable), before.born_after)
     # Near its end WeChat hands out the same one still. What it handed out just now works, whatever we counted: so it
-    # stays readable, and is asked for again at its end, and now and then after that. One that has no grace is dead then:
-    # who asked before WeChat's own count was over may not have it readable for a minute more.
+    # stays readable, and is asked for again at its end, and now and then after that. One without grace dies there, a
+    # little later by WeChat's own count: it must not stay readable for a minute more.
     again = (_LATENCY if not grace and 0 <= taken_at - end < _LATENCY * second else _AGAIN) * second
     refresh_at = max(end, taken_at + again)
     known = max(end, taken_at + 2 * again) if taken_at >= end else end
