@@ -15,8 +15,10 @@ import redis
 from support.processes import RedisServer
 from support.targets import lease_of, look, token_of
 
+from tokenworker import TokenReader
 from tokenworker.accounts.account import Account
 from tokenworker.credential import CredentialId, Issued, fingerprint
+from tokenworker.credentials import target as target_of
 from tokenworker.credentials.kind import Kind
 from tokenworker.credentials.target import Target
 from tokenworker.durations import Durations
@@ -682,6 +684,28 @@ def test_a_herd_is_let_in_at_a_limited_rate(store: Store, sandbox: Sandbox) -> N
     assert len(set(tokens)) == 20
     assert spent >= (20 - 4 - 1) / 40
     assert all(sandbox.counts(account.appid).fetches == 1 for account in accounts)
+
+
+# What is made from something else.
+
+
+def test_what_lacks_what_it_is_made_from_says_so_and_rests(keeper: Keeper, store: Store, server: RedisServer) -> None:
+    account = Account(DEMO_APPID, Secret("0" * 32), keep=("access_token", "jsapi_ticket"))
+    ticket = target_of(account, "jsapi_ticket")
+    with pytest.raises(TokenUnavailable, match="40125"):
+        keeper.refresh(ticket)
+
+    with TokenReader(server.url) as reader, pytest.raises(TokenUnavailable, match=r"is made from .* 40125") as caught:
+        reader.get_ticket(DEMO_APPID)
+    assert caught.value.errcode == 40125
+    assert "AppSecret" in caught.value.hint
+    # So that the watchdog and the tick leave it alone for a while, and not longer than its token's own rest.
+    assert keeper.refresh(ticket).result == "waiting"
+    assert 0 < store.records.look(ticket.id).retry_at - store.now() <= DURATIONS.operator_wait * 1.2
+
+    mended = target_of(replace(account, secret=Secret(DEMO_SECRET)), "jsapi_ticket")
+    assert keeper.refresh(mended).result == "refreshed"
+    assert store.records.look(ticket.id).error == ""
 
 
 # The way to Redis.

@@ -114,6 +114,27 @@ def test_its_copy_ends_with_the_token(store: Store, server: RedisServer) -> None
             reader.get_token(APPID)
 
 
+def test_it_waits_for_the_next_one_of_what_ended_just_now(store: Store, server: RedisServer) -> None:
+    """WeCom makes a new token when the one before has ended, and not sooner: in between there is none."""
+    put(store, life=0.2, ends_at=store.now() + 0.2)
+    time.sleep(0.25)
+    later = threading.Timer(0.3, put, (store, "next"))
+    with TokenReader(server.url) as reader:
+        later.start()
+        assert reader.get_token(APPID).access_token == "next"
+    later.join()
+
+
+def test_it_does_not_wait_for_what_ended_long_ago(store: Store, server: RedisServer) -> None:
+    put(store, life=0.2, ends_at=store.now() + 0.2)
+    time.sleep(0.25)
+    with TokenReader(server.url, durations=Durations(reader_patience=0.01)) as reader:
+        began = time.monotonic()
+        with pytest.raises(TokenUnavailable, match="expired"):
+            reader.get_token(APPID)
+        assert time.monotonic() - began < 1
+
+
 def test_a_token_that_changes_between_the_commands_gets_no_longer_life_than_it_has() -> None:
     """The life is that of the token before or of the same; a token is never given a later one's."""
     commands = [command[0] for command in glance_at(Keys(), ID)]

@@ -24,7 +24,7 @@ _TICKET = "_ticket"
 
 _FIELDS = (
     *("error", "errcode", "hint", "failed_at", "retry_at", "fetched_at", "resolved", "in_doubt_since"),
-    *("probed_alive", "probed_dead", "probed_at", "probe_error", "early_deaths"),
+    *("probed_alive", "probed_dead", "probed_at", "probe_error", "early_deaths", "ends_at"),
 )
 _NUMBER = re.compile(r"-?\d{1,15}(\.\d+)?", re.ASCII)
 
@@ -78,10 +78,14 @@ class Answer:
         return max(0.0, self.number("retry_at") - self.now)
 
     def replaced_within(self, patience: float) -> float:
-        """Return for how many seconds to wait for another one, since the last one was found dead just now."""
-        left = self.number("probed_at") + patience - self.now
-        # More than that means that the clock went back.
-        return left if self.text("probed_dead") and 0 < left <= patience else 0.0
+        """Return for how many seconds to wait for another one, since the last one was found dead, or ended, just now.
+
+        WeCom makes a new token when the one before has ended, and not sooner.
+        """
+        gone_at = self.number("probed_at" if self.text("probed_dead") else "ends_at")
+        left = gone_at + patience - self.now
+        # More than that means that it has not ended, or that the clock went back.
+        return left if 0 < left <= patience else 0.0
 
     def probed_alive(self, interval: float) -> bool:
         """Return whether a worker probed it less than `interval` seconds ago, and found that it works."""

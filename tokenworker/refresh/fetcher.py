@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from tokenworker.credential import Credential, Issued, fingerprint
 from tokenworker.credentials.target import Target
 from tokenworker.durations import Durations
-from tokenworker.errors import DayLimit, FetchError, StoreUnavailable, TransientError
+from tokenworker.errors import DayLimit, FetchError, StoreUnavailable, TokenUnavailable, TransientError
 from tokenworker.refresh.attempt import Again, Attempt, Busy, Fetched, Inputs, Refused, Result
 from tokenworker.refresh.causes import Cause, Demand, doubt
 from tokenworker.refresh.decide import (
@@ -87,6 +87,21 @@ class Fetcher:
         if isinstance(decision, Probe):
             return self._probe(attempt, decision.cause)
         return self._fetch(attempt, decision, believed)
+
+    def note_lack(self, target: Target, error: TokenUnavailable) -> None:
+        """Note why what a fetch is made from can't be had: who asks for the credential itself must learn that.
+
+        Until the next attempt nobody else tries. It comes soon: what is lacking may be back long before its own.
+        """
+        taken = self._records.lease(target.id, self._durations.lease)
+        if taken is None:
+            return
+        lease, snapshot = taken
+        wait = min(error.retry_in or self._durations.transient_cap, self._durations.grace)
+        reason = f"what it is made from can't be had: {error.reason}"
+        facts: Facts = {"error": reason, "errcode": error.errcode, "hint": error.hint}
+        facts |= {"settings_tried": target.settings_digest, "limited": 0}
+        self._records.fail(lease, retry_at=snapshot.now + wait, **facts)
 
     def _await_room(self, lease: Lease) -> float:
         """Wait for our turn, if it comes soon; return 0, or how many seconds it is away."""

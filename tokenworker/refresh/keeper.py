@@ -138,7 +138,11 @@ class Keeper:
 
     def _gather(self, target: Target) -> dict[str, Credential]:
         """Return what a fetch is made from, by name."""
-        return {need: self.get(target_of(target.account, need))[0] for need in target.kind.needs}
+        try:
+            return {need: self.get(target_of(target.account, need))[0] for need in target.kind.needs}
+        except TokenUnavailable as error:
+            self._fetcher.note_lack(target, error)
+            raise
 
     def _report_input(self, target: Target, refused: Refused) -> None:
         """Report what WeChat refused: it is probed, and replaced if it is dead."""
