@@ -420,6 +420,14 @@ def test_force_is_only_for_a_dead_token_that_wechat_hands_out_again(
     assert must_force(replace(FRESH, **changes), cause, DURATIONS) is force  # type: ignore[arg-type]
 
 
+def test_what_can_not_be_forced_is_asked_for_as_ever_when_a_dead_one_comes_again() -> None:
+    """Or else the ledger would count forced refreshes that were none, and each would put the token in doubt."""
+    again = replace(FRESH, credential=None, probed_dead=NAME, reissued_dead=NAME)
+
+    assert decide(again, WECOM_TOKEN, Demand(), DURATIONS) == Fetch(Cause.DEAD)
+    assert decide(again, token_of(ACCOUNT), Demand(), DURATIONS) == Fetch(Cause.DEAD, force=True)
+
+
 # What counts from the first sight of a value; moments are seconds after a first fetch of which nothing was known.
 
 START = 1_800_000_000.0

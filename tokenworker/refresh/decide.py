@@ -63,7 +63,9 @@ def decide(
     case = Case(snapshot, target, demand, durations, held)
     cause, cooldown = why_fetch(case), _cooldown(case)
     if cause and not cooldown:
-        return Fetch(cause, must_force(snapshot, cause, durations))
+        # By itself only where that helps; who demands it is told by the answer that it did not.
+        can_force = target.kind.can_force or cause is Cause.FORCED
+        return Fetch(cause, can_force and must_force(snapshot, cause, durations))
     doubtful, left = why_probe(case)
     if doubtful and not left:
         return Probe(doubtful)

@@ -201,8 +201,8 @@ class Fetcher:
     def _accept(self, attempt: Attempt, cause: Cause, issued: Issued) -> Result:
         name, before, taken_at = fingerprint(issued.value), attempt.snapshot, attempt.lease.taken_at
         if name == before.probed_dead:
-            hint = "a forced refresh follows" if attempt.target.kind.can_force else ""
-            failure = TransientError("WeChat hands out again the one that it refuses", hint=hint)
+            follows = "a forced refresh follows" if attempt.target.kind.can_force else "it is asked for again"
+            failure = TransientError("WeChat hands out again the one that it refuses", hint=follows)
             raise self._failed(attempt, failure, reissued_dead=name)
         life = lifetime(attempt.target, issued, before, taken_at, self._durations, self._leeway)
         facts = attempt.of_success(name, self._durations)
