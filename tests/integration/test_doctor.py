@@ -161,7 +161,7 @@ def test_a_copy_that_the_user_may_not_write(check: Check, own_server: RedisServe
         client.execute_command("ACL", "SETUSER", "app", "on", ">pass", *rights.split())
     url = own_server.url.replace("//", "//app:pass@")
 
-    assert "its copy YG-WECHAT-TOKEN can't be written" in faults(
+    assert "its published copy YG-WECHAT-TOKEN can't be written" in faults(
         check(REDIS_URL=url, WECHAT_TOKEN_KEY="YG-WECHAT-TOKEN")
     )
 
