@@ -154,6 +154,23 @@ def test_a_wecom_token_that_was_voided_is_reported_probed_and_replaced_with_its_
     assert "is dead and withheld" in running.logs()
 
 
+@pytest.mark.usefixtures("running")
+def test_a_ticket_that_is_reported_too_soon_after_its_fetch_is_handed_out_again_at_once(
+    server: RedisServer, sandbox: Sandbox
+) -> None:
+    """WeChat has handed it out just now, and that is all that can be told."""
+    with TokenReader(server.url) as reader:
+        ticket = reader.get_ticket(DEMO_APPID)
+        fetches = sandbox.counts(DEMO_APPID, "jsapi_ticket").fetches
+        for _ in range(3):
+            reader.reject(DEMO_APPID, ticket.value, "jsapi_ticket")
+            began = time.monotonic()
+            assert reader.get_ticket(DEMO_APPID).value == ticket.value
+            assert time.monotonic() - began < 2
+        time.sleep(0.5)
+    assert sandbox.counts(DEMO_APPID, "jsapi_ticket").fetches <= fetches + 1
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
@@ -166,6 +183,7 @@ def test_a_wecom_token_that_was_voided_is_reported_probed_and_replaced_with_its_
             "an account of the type wecom has no wx_card_ticket: use access_token, jsapi_ticket, agent_ticket",
         ),
         ('type = "wecom"\nappid = "ww0123456789abcdef"\nsecret = "s"', "corpid is missing"),
+        (f'appid = "wx1"\nsecret = "s"\nname = "{DEMO_SECRET}"', "name looks like an AppSecret"),
     ],
 )
 def test_a_credential_that_an_account_can_not_have_stops_the_start(

@@ -295,7 +295,7 @@ def test_a_reported_ticket_is_good_again_once_a_worker_fetched_it_again(store: S
     with TokenReader(server.url) as reader:
         reader.get_ticket(APPID)
         reader.reject(APPID, "ticket", "jsapi_ticket")
-        facts = {"probed_alive": fingerprint("ticket"), "probed_at": store.now() + 0.3}
+        facts = {"probed_alive": fingerprint("ticket"), "trusted_until": store.now() + 60}
         timer = threading.Timer(0.3, put, (store, "ticket"), {"name": "jsapi_ticket", **facts})
         timer.start()
         took, found = timed(lambda: reader.get_ticket(APPID))

@@ -255,7 +255,7 @@ FILES: list[tuple[str | bytes, list[str]]] = [
     (account(f'{TOKEN} = "x"'), ["'***' is unknown: use"]),
     (account(f"[{CANARY}]"), ["'***' is unknown here: write [[account]]"]),
     (account(f"[[{TOKEN}]]"), ["'***' is unknown here: write [[account]]"]),
-    (account(f'name = "{CANARY}"') + account('appid = "wx2"', f'name = "{CANARY}"'), ["name *** stands twice"]),
+    (account(f'name = "{CANARY}"'), ["name looks like an AppSecret"]),
     (account(f'publish = ["wxjavaa:{CANARY}"]'), ["names 'wxjavaa:***'"]),
     (account(f'publish = ["silenceper:{CANARY}"]'), ["names 'silenceper:***', but the keys"]),
     # Twice.

@@ -21,6 +21,7 @@ _LIFE = 7200
 _APPID = re.compile(r"(?![0-9a-fA-F]{32}\Z)[A-Za-z0-9_-]{1,64}")
 #: ASCII without blanks; without quotes too, since `docker --env-file` hands those on.
 _SECRET = re.compile(r"[!#-&(-~]{1,512}")
+_APPSECRET = re.compile(r"[0-9a-fA-F]{32}")
 #: No quotes and no lines, which the content of the file has, and no AppSecret.
 PATH = re.compile(r"""(?![0-9a-fA-F]{32}\Z)[^"'\x00-\x1f\x7f]+""")
 #: Shorter than any secret, so that one in the wrong place is noticed.
@@ -165,6 +166,9 @@ def _from_environ(variable: str, environ: Mapping[str, str], faults: list[Fault]
 
 def _name(table: Mapping[str, Any], faults: list[Fault]) -> str:
     name = table.get("name", "")
+    if isinstance(name, str) and _APPSECRET.search(name):
+        faults.append(("name", "looks like an AppSecret, and names are shown: give it another"))
+        return ""
     if isinstance(name, str) and name.isprintable() and name == name.strip():
         return name
     faults.append(("name", "must be a text on one line, without blanks around it"))

@@ -172,9 +172,12 @@ def leak(account: str | None, timeout: float) -> None:
     with closing(Kept()) as held, _told(asking.NotAsked):
         chosen, pause = held.named(account), held.durations.force_interval
         for step in ("first", "second"):
+            before = held.store.records.look(CredentialId(chosen)).fingerprint
             result, why = asking.refresh(held, CredentialId(chosen), timeout, Demand(force=True))
             if result["outcome"] != "refreshed":
                 _fail(f"the {step} of two forced refreshes was not made ({why}): wait {pause:g} s and start again")
+            if held.store.records.look(CredentialId(chosen)).fingerprint == before:
+                _fail("the same token came again and lives: WeCom, for one, knows no forced refresh; change the secret")
             if step == "first":
                 click.echo(f"The first of two forced refreshes is done; the second comes in {pause:g} s.")
                 time.sleep(pause)

@@ -24,7 +24,7 @@ _TICKET = "_ticket"
 
 _FIELDS = (
     *("error", "errcode", "hint", "failed_at", "retry_at", "fetched_at", "resolved", "in_doubt_since"),
-    *("probed_alive", "probed_dead", "probed_at", "probe_error", "early_deaths", "ends_at"),
+    *("probed_alive", "probed_dead", "probed_at", "probe_error", "early_deaths", "ends_at", "trusted_until"),
 )
 _NUMBER = re.compile(r"-?\d{1,15}(\.\d+)?", re.ASCII)
 
@@ -88,9 +88,12 @@ class Answer:
         return left if 0 < left <= patience else 0.0
 
     def probed_alive(self, interval: float) -> bool:
-        """Return whether a worker probed it less than `interval` seconds ago, and found that it works."""
-        probed = self.credential and self.text("probed_alive") == self.credential.fingerprint
-        return bool(probed) and 0 <= self.now - self.number("probed_at") < interval
+        """Return whether a worker found less than `interval` seconds ago that it works, or a report changes nothing."""
+        if self.credential is None or self.text("probed_alive") != self.credential.fingerprint:
+            return False
+        # More than twice that means that the clock went back.
+        trusted = 0 < self.number("trusted_until") - self.now <= 2 * interval
+        return trusted or 0 <= self.now - self.number("probed_at") < interval
 
     def unavailable(self) -> TokenUnavailable:
         """Return the error that says why there is none that may be used."""

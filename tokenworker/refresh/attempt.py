@@ -105,7 +105,8 @@ class Attempt:
         }
         if self.target.kind.probe is None:
             # Nothing else answers a report: WeChat has handed it out just now.
-            facts |= {"rejected": "", "probed_alive": fingerprint, "probed_at": self.lease.taken_at}
+            until = self.lease.taken_at + self.target.kind.report_interval * durations.second
+            facts |= {"rejected": "", "probed_alive": fingerprint, "trusted_until": until}
         return facts
 
     def of_failure(self, error: FetchError, *, lost: bool, reissued_dead: str) -> Facts:

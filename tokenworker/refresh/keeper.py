@@ -116,7 +116,9 @@ class Keeper:
                 return snapshot.credential, snapshot.now
             outcome = self._try_refresh(target, Demand(rejected=rejected))
             snapshot = self._records.look(target.id)
-            if snapshot.credential and outcome.result in ("refreshed", "fresh"):
+            # What can't be probed was handed out by WeChat less than a minute ago, and that is all that can be told.
+            rests = outcome.result == "waiting" and target.kind.probe is None and not snapshot.error
+            if snapshot.credential and (rests or outcome.result in ("refreshed", "fresh")):
                 return snapshot.credential, snapshot.now
             if _is_hopeless(snapshot, outcome, deadline) or time.monotonic() > deadline:
                 raise _unavailable(snapshot, outcome)

@@ -50,6 +50,7 @@ class Facts(TypedDict, total=False):
     settings_tried: str
     settings_accepted: str
     publish_digest: str
+    trusted_until: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +84,8 @@ class State:
     probed: str = ""
     probed_at: float = 0.0
     probe_error: str = ""
+    #: Where there is no probe: until then a report of the one that was fetched last brings nothing new.
+    trusted_until: float = 0.0
     #: How many died before their time, without us, since `early_deaths_since`.
     early_deaths: int = 0
     early_deaths_since: float = 0.0
