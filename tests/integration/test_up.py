@@ -67,8 +67,16 @@ def run(tmp_path: Path, ports: dict[str, int]) -> Iterator[Run]:
 
 
 def output_of(process: subprocess.Popen[str]) -> tuple[int, str]:
-    output, _ = process.communicate(timeout=30)
+    output, _ = process.communicate(timeout=60)
     return process.returncode, output
+
+
+def command_of(pid: int) -> bytes:
+    """Return the command line of a process; nothing when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
 
 
 def children_of(pid: int) -> list[int]:
@@ -92,7 +100,7 @@ def is_gone(pid: int) -> bool:
 
 def test_up_needs_no_settings_and_keeps_a_token_fresh(run: Run, tmp_path: Path, ports: dict[str, int]) -> None:
     up = run("up", **QUICK)
-    wait_for((tmp_path / ".tokenworker" / "up.json").exists, timeout=30)
+    wait_for((tmp_path / ".tokenworker" / "up.json").exists, timeout=60)
 
     def get() -> str | None:
         code, output = output_of(run("get"))
@@ -125,7 +133,7 @@ def test_the_data_outlives_a_restart(run: Run, tmp_path: Path) -> None:
     tokens = []
     for _ in range(2):
         up = run("up", TOKENWORKER_TICK="1", TOKENWORKER_TIME_SCALE="1")
-        wait_for((tmp_path / ".tokenworker" / "up.json").exists, timeout=30)
+        wait_for((tmp_path / ".tokenworker" / "up.json").exists, timeout=60)
         tokens.append(wait_for(lambda: out[1] if (out := output_of(run("get")))[0] == 0 else None))
         up.send_signal(signal.SIGINT)
         assert output_of(up)[0] == 0
@@ -135,12 +143,12 @@ def test_the_data_outlives_a_restart(run: Run, tmp_path: Path) -> None:
 
 def test_when_up_is_killed_nothing_lives_on(run: Run, tmp_path: Path) -> None:
     up = run("up", **QUICK)
-    wait_for((tmp_path / ".tokenworker" / "up.json").exists, timeout=30)
+    wait_for((tmp_path / ".tokenworker" / "up.json").exists, timeout=60)
     children = children_of(up.pid)
     assert len(children) == 5
     up.kill()
 
-    wait_for(lambda: all(map(is_gone, children)), timeout=30)
+    wait_for(lambda: all(map(is_gone, children)), timeout=60)
 
 
 def test_a_child_that_does_not_heed_a_request_to_stop_dies_too_when_up_is_killed(tmp_path: Path) -> None:
@@ -172,9 +180,9 @@ def test_a_child_that_does_not_heed_a_request_to_stop_dies_too_when_up_is_killed
 
 def test_a_child_that_dies_is_started_again(run: Run, tmp_path: Path) -> None:
     up = run("up", **QUICK)
-    wait_for((tmp_path / ".tokenworker" / "up.json").exists, timeout=30)
+    wait_for((tmp_path / ".tokenworker" / "up.json").exists, timeout=60)
     before = set(children_of(up.pid))
-    worker = next(pid for pid in before if b"\0worker\0" in Path(f"/proc/{pid}/cmdline").read_bytes())
+    worker = next(pid for pid in before if b"\0worker\0" in command_of(pid))
     os.kill(worker, signal.SIGKILL)
 
     assert wait_for(lambda: set(children_of(up.pid)) - before, timeout=10)
@@ -200,16 +208,19 @@ def impatient_up(folder: Path, **environ: str) -> Iterator[subprocess.Popen[byte
     command = [sys.executable, "-c", IMPATIENT, "up", *options]
     with (folder / "output").open("wb") as output:
         up = subprocess.Popen(command, cwd=folder, env=SHELL | QUICK | environ, stdout=output, stderr=output)
-    wait_for((folder / ".tokenworker" / "up.json").exists, timeout=30)
-    yield up
-    up.send_signal(signal.SIGCONT)
-    up.terminate()
-    assert up.wait(30) == 0
+    try:
+        wait_for((folder / ".tokenworker" / "up.json").exists, timeout=60)
+        yield up
+    finally:
+        up.send_signal(signal.SIGCONT)
+        up.terminate()
+        code = up.wait(30)
+    assert code == 0
 
 
 def named(up: subprocess.Popen[bytes], word: str) -> int | None:
     """Return a child by a word of its command."""
-    found = [pid for pid in children_of(up.pid) if word.encode() in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    found = [pid for pid in children_of(up.pid) if word.encode() in command_of(pid)]
     return found[0] if found else None
 
 
@@ -263,7 +274,7 @@ def test_who_waits_for_redis_is_left_alone(tmp_path: Path, own_server: RedisServ
         own_server.kill()
         time.sleep(14)
         own_server.start()
-        wait_for(lambda: token_now(own_server), timeout=30)
+        wait_for(lambda: token_now(own_server), timeout=60)
 
         assert children_of(up.pid) == before
 
@@ -380,7 +391,7 @@ def test_two_run_side_by_side_in_two_folders(run: Run, tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
         run("up", "--redis-port", str(free_port()), cwd=tmp_path / name, **QUICK)
-        wait_for((tmp_path / name / ".tokenworker" / "up.json").exists, timeout=30)
+        wait_for((tmp_path / name / ".tokenworker" / "up.json").exists, timeout=60)
     tokens = {token_in(tmp_path / name, run) for name in ("one", "two")}
 
     assert len(tokens) == 2
@@ -393,7 +404,7 @@ def token_in(folder: Path, run: Run, **environ: str) -> str:
 
 def test_a_second_one_in_the_same_folder_is_one_clear_sentence(run: Run, tmp_path: Path) -> None:
     first = run("up", **QUICK)
-    wait_for((tmp_path / ".tokenworker" / "up.json").exists, timeout=30)
+    wait_for((tmp_path / ".tokenworker" / "up.json").exists, timeout=60)
     for options in ([], ["--redis-port", str(free_port())]):
         code, output = output_of(run("up", *options, **QUICK))
         assert code == 1
@@ -406,11 +417,11 @@ def test_a_second_one_in_the_same_folder_is_one_clear_sentence(run: Run, tmp_pat
 
 def test_after_one_was_killed_the_next_one_starts(run: Run, tmp_path: Path) -> None:
     first = run("up", **QUICK)
-    wait_for((tmp_path / ".tokenworker" / "up.json").exists, timeout=30)
+    wait_for((tmp_path / ".tokenworker" / "up.json").exists, timeout=60)
     first.kill()
     first.wait()
     second = run("up", **QUICK)
-    wait_for(lambda: f'"pid": {second.pid},' in (tmp_path / ".tokenworker" / "up.json").read_text(), timeout=30)
+    wait_for(lambda: f'"pid": {second.pid},' in (tmp_path / ".tokenworker" / "up.json").read_text(), timeout=60)
 
     assert second.poll() is None
 
@@ -421,8 +432,8 @@ def test_a_server_that_an_earlier_one_left_behind_must_end_first(
     monkeypatch.setattr(folder, "_PATIENCE", 0.2)
     ours = tmp_path / ".tokenworker"
     up = run("up", **QUICK)
-    wait_for((ours / "up.json").exists, timeout=30)
-    server = next(pid for pid in children_of(up.pid) if b"-server" in Path(f"/proc/{pid}/cmdline").read_bytes())
+    wait_for((ours / "up.json").exists, timeout=60)
+    server = next(pid for pid in children_of(up.pid) if b"-server" in command_of(pid))
     os.kill(server, signal.SIGSTOP)
     up.kill()
     up.wait()
@@ -466,7 +477,7 @@ def test_a_broken_run_file_is_no_hindrance(run: Run, tmp_path: Path, content: st
     (tmp_path / ".tokenworker").mkdir()
     (tmp_path / ".tokenworker" / "up.json").write_text(content)
     up = run("up", **QUICK)
-    wait_for(lambda: str(up.pid) in (tmp_path / ".tokenworker" / "up.json").read_text(), timeout=30)
+    wait_for(lambda: str(up.pid) in (tmp_path / ".tokenworker" / "up.json").read_text(), timeout=60)
 
     assert "REDIS_URL" not in output_of(run("status"))[1]
 
@@ -500,7 +511,7 @@ def in_terminal(tmp_path: Path, *command: str) -> tuple[int, int]:
 
 def test_when_the_terminal_is_closed_everything_stops(tmp_path: Path) -> None:
     pid, terminal = in_terminal(tmp_path, "env")
-    wait_for((tmp_path / ".tokenworker" / "up.json").exists, timeout=30)
+    wait_for((tmp_path / ".tokenworker" / "up.json").exists, timeout=60)
     children = children_of(pid)
     assert len(children) == 5
     os.close(terminal)
@@ -512,7 +523,7 @@ def test_when_the_terminal_is_closed_everything_stops(tmp_path: Path) -> None:
 
 def test_with_nohup_it_outlives_the_terminal(tmp_path: Path) -> None:
     pid, terminal = in_terminal(tmp_path, "nohup")
-    wait_for((tmp_path / ".tokenworker" / "up.json").exists, timeout=30)
+    wait_for((tmp_path / ".tokenworker" / "up.json").exists, timeout=60)
     os.kill(pid, signal.SIGHUP)
     time.sleep(1)
     output = tmp_path / "nohup.out"
@@ -540,7 +551,7 @@ def test_the_logs_of_the_run_before_are_kept(run: Run, tmp_path: Path) -> None:
     logs, words = tmp_path / ".tokenworker", []
     for _ in range(2):
         up = run("up", **QUICK)
-        wait_for((logs / "up.json").exists, timeout=30)
+        wait_for((logs / "up.json").exists, timeout=60)
         words.append(f"the last words of {up.pid}\n")
         with (logs / "worker.log").open("a") as log:
             log.write(words[-1])
@@ -597,7 +608,7 @@ def test_a_child_that_died_without_a_word_is_a_sentence_too(tmp_path: Path) -> N
 def test_after_the_sandbox_ones_own_account_is_the_one_that_is_meant(run: Run, tmp_path: Path) -> None:
     run_file = tmp_path / ".tokenworker" / "up.json"
     up = run("up", **QUICK)
-    wait_for(run_file.exists, timeout=30)
+    wait_for(run_file.exists, timeout=60)
     made_up = token_in(tmp_path, run)
     assert "SANDBOX: made-up tokens" in output_of(run("status"))[1]
     up.send_signal(signal.SIGINT)
@@ -606,7 +617,7 @@ def test_after_the_sandbox_ones_own_account_is_the_one_that_is_meant(run: Run, t
     with Sandbox(accounts={own: secret}) as wechat:
         account = {"WECHAT_APPID": own, "WECHAT_SECRET": secret}
         run("up", **account, WECHAT_API_URL=wechat.url)
-        wait_for(run_file.exists, timeout=30)
+        wait_for(run_file.exists, timeout=60)
         for environ in (account, {}):
             token = token_in(tmp_path, run, **environ)
             assert token != made_up
@@ -647,8 +658,8 @@ def test_where_none_is_shipped_a_server_on_the_path_is_taken(tmp_path: Path, nam
     up_ = [sys.executable, "-c", WITHOUT_ONE, "up"]
     up_ += [f"--{service}-port={free_port()}" for service in ("redis", "flower", "sandbox")]
     with subprocess.Popen(up_, cwd=tmp_path, env={"PATH": str(tmp_path)}, stdout=subprocess.PIPE) as up:
-        wait_for((tmp_path / ".tokenworker" / "up.json").exists, timeout=30)
-        running = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children_of(up.pid)]
+        wait_for((tmp_path / ".tokenworker" / "up.json").exists, timeout=60)
+        running = [command_of(pid) for pid in children_of(up.pid)]
         up.send_signal(signal.SIGINT)
 
     assert any(command.startswith(str(tmp_path / name).encode()) for command in running)
@@ -676,7 +687,7 @@ def test_with_an_account_and_a_redis_of_ones_own_it_starts_neither_sandbox_nor_s
 ) -> None:
     secret = "0123456789abcdef0123456789abcdef"
     up = run("up", REDIS_URL=server.url, WECHAT_APPID=DEMO_APPID, WECHAT_SECRET=secret, WECHAT_API_URL=sandbox.url)
-    wait_for((tmp_path / ".tokenworker" / "up.json").exists, timeout=30)
+    wait_for((tmp_path / ".tokenworker" / "up.json").exists, timeout=60)
     wait_for(lambda: sandbox.counts().minted)
 
     assert len(children_of(up.pid)) == 3
