@@ -13,7 +13,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-CHILD = Path(__file__).with_name("child.py")
+#: From here the modules of the tests can be imported.
+TESTS = Path(__file__).parent.parent
 
 
 class Stuck(Exception):  # noqa: N818  it states a fact
@@ -26,7 +27,8 @@ class Caller:
     def __init__(self, log: Path) -> None:
         with log.open("ab") as stderr:
             self.process = subprocess.Popen(
-                [sys.executable, str(CHILD)],
+                [sys.executable, "-m", "acceptance.child"],
+                cwd=TESTS,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=stderr,
