@@ -76,8 +76,9 @@ def _start_all(plan: Plan, view: Terminal, stack: ExitStack) -> None:
     for server in plan.servers:
         _start([server], view, stack)
     _start(plan.clients, view, stack)
-    write_run_file(RUN_FILE, plan)
+    # First: a signal may end us right after the file is there.
     stack.callback(RUN_FILE.unlink, missing_ok=True)
+    write_run_file(RUN_FILE, plan)
 
 
 def _start(children: list[Child], view: Terminal, stack: ExitStack) -> None:
