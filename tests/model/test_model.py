@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
 from itertools import product
 from typing import cast
 
@@ -23,19 +21,6 @@ from tokenworker.accounts.account import ENDPOINTS
 
 #: Endpoint; whether a third classic token kills the first; whether a forced refresh leaves the one before alive.
 VARIANTS = list(product(ENDPOINTS, (False, True), (False, True)))
-
-
-@pytest.fixture(scope="module")
-def clocked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClockedServer]:
-    server = ClockedServer(tmp_path_factory.mktemp("model"))
-    server.start()
-    yield server
-    server.kill()
-
-
-@pytest.fixture(autouse=True)
-def _quiet(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.CRITICAL, logger="tokenworker")
 
 
 def tell(story: Story, server: ClockedServer, bug: Bug | None = None) -> None:

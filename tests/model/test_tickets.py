@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
 from typing import Any, cast
 
 import pytest
@@ -29,19 +27,6 @@ SECONDS = st.sampled_from([1.3, 16.2, 61.9, 303.3, 3707.7, 6601.1])
 STOP = st.sampled_from([END, "take_lease", "acquire", "begin", "answer", "commit", "fail", "release"])
 DEMAND = st.sampled_from([Demand(), Demand(), Demand(early=True)])
 FAULTS = st.sampled_from(["lost", "garbled", "cut off", "busy", "minute limit", "whitelist"])
-
-
-@pytest.fixture(scope="module")
-def clocked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClockedServer]:
-    server = ClockedServer(tmp_path_factory.mktemp("tickets"))
-    server.start()
-    yield server
-    server.kill()
-
-
-@pytest.fixture(autouse=True)
-def _quiet(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.CRITICAL, logger="tokenworker")
 
 
 class Machine(RuleBasedStateMachine):

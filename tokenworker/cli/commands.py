@@ -146,7 +146,7 @@ def sign(url: str, account: str | None) -> None:
 @click.option("--force", is_flag=True, help="WeChat's forced refresh: the token before dies. For leaks.")
 @click.option("--timeout", default=30.0, show_default=True, help="Seconds to wait for a worker.")
 def refresh(account: str | None, name: str, force: bool, timeout: float) -> None:
-    """Have a worker refresh the access token of ACCOUNT, its id or name, now."""
+    """Have a worker refresh a credential of ACCOUNT, its id or name, now: the access token, unless told otherwise."""
     from tokenworker.cli import asking  # noqa: PLC0415  readers of tokens need no Celery
 
     with closing(Kept()) as held, _told(asking.NotAsked):

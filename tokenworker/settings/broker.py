@@ -27,7 +27,7 @@ def celery_urls(given: Mapping[str, str], redis_url: str, faults: list[str]) -> 
 
 
 def notes(given: Mapping[str, str], redis_url: str) -> list[str]:
-    """Return a sentence for each variable of Celery's that leads elsewhere than the ones that our README names."""
+    """Return a sentence for each variable of Celery's that leads elsewhere than the names that our pages give them."""
     found = []
     for rivals, (_, named) in ((_BROKER[:1] + _HALVES, _BROKER), (_BACKEND[:1], _BACKEND)):
         expected = {given[named]} if named in given else {redis_url, celery_url(redis_url)}
