@@ -191,13 +191,18 @@ def test_the_lease_is_longer_than_the_fetch() -> None:
 # Values that can't be used.
 
 EXAMPLE = "redis://127.0.0.1:6379/0"
+SCHEMES = "redis://, rediss://, unix://, sentinel://, sentinels://, cluster://, clusters://"
 
 
 @pytest.mark.parametrize(
     ("variable", "value", "advice"),
     [
         *[
-            ("REDIS_URL", url, f"must begin with redis://, rediss:// or unix://, for example {EXAMPLE}")
+            (
+                "REDIS_URL",
+                url,
+                f"must begin with one of {SCHEMES}; for example {EXAMPLE}",
+            )
             for url in [
                 "localhost:6379",
                 "127.0.0.1",

@@ -126,11 +126,11 @@ SETTINGS: list[tuple[dict[str, str], list[str]]] = [
     ),
     (SINGLE | {"TOKENWORKER_TICK": "\x1b[2J\x07"}, ["TOKENWORKER_TICK is '\\x1b[2J\\x07': write a number"]),
     # URLs.
-    (SINGLE | {"REDIS_URL": "redis：//localhost"}, ["REDIS_URL must begin with redis://"]),  # noqa: RUF001
+    (SINGLE | {"REDIS_URL": "redis：//localhost"}, ["REDIS_URL must begin with one of redis://"]),  # noqa: RUF001
     (SINGLE | {"REDIS_URL": f"redis://:{CANARY}@localhost:６３７９"}, ["REDIS_URL is malformed"]),  # noqa: RUF001
     (SINGLE | {"REDIS_URL": f"redis://:{CANARY}@localhost\nredis://other"}, ["REDIS_URL is malformed"]),
     (SINGLE | {"REDIS_URL": f"'redis://:{CANARY}@localhost/x'"}, ["REDIS_URL is in quotes", "REDIS_URL is malformed"]),
-    (SINGLE | {"REDIS_URL": f"redis-cli -a {CANARY} -h localhost"}, ["REDIS_URL must begin with redis://"]),
+    (SINGLE | {"REDIS_URL": f"redis-cli -a {CANARY} -h localhost"}, ["REDIS_URL must begin with one of redis://"]),
     (SINGLE | {"REDIS_URL": "redis://h x" + "h" * 1_000_000}, ["REDIS_URL is malformed"]),
     (SINGLE | {"WECHAT_API_URL": f"https://api.weixin.qq.com?secret={CANARY}"}, ["WECHAT_API_URL is malformed"]),
     (SINGLE | {"WECHAT_API_URL": "http://api.weixin.qq.com"}, ["WECHAT_API_URL would send the AppSecret in clear"]),

@@ -31,6 +31,11 @@ SOUND = [
     "redis://h/0?client_name=shop",
     "rediss://h:6380/0",
     "rediss://h/0?ssl_ca_certs=/etc/ca.pem&ssl_certfile=/etc/c.pem&ssl_keyfile=/etc/k.pem",
+    "sentinel://s1/mymaster",
+    f"sentinel://:{CANARY}@s1:26379,s2,[::1]:26379/my-master/2?sentinel_password={CANARY}",
+    "sentinels://s1,s2/mymaster?db=3&ssl_ca_certs=/etc/ca.pem",
+    f"cluster://:{CANARY}@n1:7000,n2:7001",
+    "clusters://n1/0?ssl_ca_certs=/etc/ca.pem",
     "unix:///run/redis.sock",
     "unix:///run/redis.sock?db=2",
 ]
@@ -51,6 +56,13 @@ FAULTY = [
     "redis://h/0?protocol=4",
     "redis://h/0?db=one",
     "redis://h/0?ssl_ca_certs=/etc/ca.pem",
+    "sentinel://s1,s2",
+    "sentinel://s1,,s2/mymaster",
+    "sentinel://s1:99999/mymaster",
+    f"redis://h/0?sentinel_password={CANARY}",
+    "sentinel://s1/mymaster?ssl_ca_certs=/etc/ca.pem",
+    "cluster://n1/3",
+    "cluster://n1?db=3",
 ]
 
 

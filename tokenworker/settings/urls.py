@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from urllib.parse import SplitResult, parse_qs, parse_qsl, quote, urlencode, urlsplit
 
+from tokenworker.settings.servers import SENTINEL_LOGIN, Servers
+
 DEFAULT_REDIS_URL = "redis://127.0.0.1:6379/0"
 #: WeChat's nearest host, and the one for when that can't be reached: page "API domains". WeCom has one host.
 DEFAULT_API_URL = "https://api.weixin.qq.com,https://api2.weixin.qq.com"
@@ -18,6 +20,9 @@ _USER = r"(?:[^\s/?#\[\]]*@)?"
 _HOST = r"(?:[\w-]{1,63}(?:\.[\w-]{1,63})*\.?|\[[\da-fA-F:.]+\])(?::\d+)?"
 _SERVER = re.compile(rf"rediss?://{_USER}{_HOST}(?:/\d*)?(?:\?[^\s#]*)?")
 _SOCKET = re.compile(rf"unix://{_USER}/[^\s?#]+(?:\?[^\s#]*)?")
+_SENTINEL = re.compile(rf"sentinels?://{_USER}{_HOST}(?:,{_HOST})*/[\w.-]+(?:/\d*)?(?:\?[^\s#]*)?")
+_CLUSTER = re.compile(rf"clusters?://{_USER}{_HOST}(?:,{_HOST})*(?:/0?)?(?:\?[^\s#]*)?")
+_ONE = re.compile(f"{_SERVER.pattern}|{_SOCKET.pattern}")
 _API = re.compile(rf"https?://{_HOST}(?:/[^\s?#@]*)?", re.IGNORECASE)
 _PROXY = re.compile(rf"https?://{_USER}{_HOST}/?", re.IGNORECASE)
 #: Plain http to anything but this machine and names without a dot, such as those of containers.
@@ -41,6 +46,8 @@ _OPTIONS = {
         r"(?i:true|yes|1)",
         "must leave ssl_check_hostname out: the certificate has to name the host",
     ),
+    "sentinel_username": (r".+", "has an empty sentinel_username: write the Sentinels' user, or take it out"),
+    "sentinel_password": (r".+", "has an empty sentinel_password: write the Sentinels' password, or take it out"),
 }
 #: Options that other programs need in the same URL, and for which ours are right whatever they say.
 _OURS = frozenset(
@@ -62,17 +69,23 @@ _REDIS_URLS = {
     "redis": (_SERVER, DEFAULT_REDIS_URL),
     "rediss": (_SERVER, "rediss://redis.example.com:6379/0"),
     "unix": (_SOCKET, "unix:///run/redis.sock?db=0"),
+    "sentinel": (_SENTINEL, "sentinel://s1:26379,s2:26379,s3:26379/mymaster?db=0"),
+    "sentinels": (_SENTINEL, "sentinels://s1:26379,s2:26379,s3:26379/mymaster?db=0"),
+    "cluster": (_CLUSTER, "cluster://n1:6379,n2:6379,n3:6379"),
+    "clusters": (_CLUSTER, "clusters://n1:6379,n2:6379,n3:6379"),
 }
+_WITH_TLS = ("rediss", "sentinels", "clusters")
 
 
 def check_redis(url: str, faults: list[str]) -> str:
     """Return where Redis is, or the default in place of a URL that is at fault."""
     scheme = url.partition("://")[0]
     if scheme not in _REDIS_URLS:
-        faults.append("REDIS_URL must begin with redis://, rediss:// or unix://, for example " + DEFAULT_REDIS_URL)
+        schemes = ", ".join(f"{scheme}://" for scheme in _REDIS_URLS)
+        faults.append(f"REDIS_URL must begin with one of {schemes}; for example {DEFAULT_REDIS_URL}")
         return DEFAULT_REDIS_URL
     shape, example = _REDIS_URLS[scheme]
-    if not _fits(shape, url):
+    if not shape.fullmatch(url) or not _all_fit(url):
         faults.append(f"REDIS_URL is malformed: write for example {example}; in a password, %-encode what is special")
         return DEFAULT_REDIS_URL
     given = parse_qsl(urlsplit(url).query, keep_blank_values=True)
@@ -87,8 +100,15 @@ def _option_fault(scheme: str, name: str, value: str) -> str | None:
     if name not in _OPTIONS:
         shown = name if re.fullmatch(r"[A-Za-z][A-Za-z_-]{0,30}", name) else "an option"
         return f"REDIS_URL has {shown}, which is unknown here: use {', '.join(_OPTIONS)}, or take it out"
-    if name.startswith("ssl_") and scheme != "rediss":
-        return f"REDIS_URL has {name}, which is for rediss://: write rediss://, or take it out"
+    if name.startswith("ssl_") and scheme not in _WITH_TLS:
+        return (
+            f"REDIS_URL has {name}, which is for {', '.join(f'{tls}://' for tls in _WITH_TLS)}: take it out, or write"
+            " one of those"
+        )
+    if name in SENTINEL_LOGIN and not scheme.startswith("sentinel"):
+        return f"REDIS_URL has {name}, which is for sentinel://: take it out"
+    if name == "db" and scheme.startswith("cluster") and value != "0":
+        return "REDIS_URL has a db, and a cluster has none but 0: take it out"
     shape, advice = _OPTIONS[name]
     return None if re.fullmatch(shape, value) else f"REDIS_URL {advice}"
 
@@ -180,6 +200,14 @@ def check_proxy(url: str | None, faults: list[str]) -> str | None:
     if url and not _fits(_PROXY, url):
         faults.append("WECHAT_PROXY is malformed: write for example http://proxy.example.com:3128")
     return url
+
+
+def _all_fit(url: str) -> bool:
+    """Return whether each server that a URL names is sound by itself."""
+    try:
+        return all(_fits(_ONE, single) for single in Servers.of(url).urls)
+    except ValueError:
+        return False  # as in `_fits`
 
 
 def _fits(shape: re.Pattern[str], url: str) -> bool:

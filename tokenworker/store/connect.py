@@ -12,6 +12,7 @@ from redis.connection import AbstractConnection, parse_url
 
 from tokenworker.errors import ConfigError, StoreUnavailable
 from tokenworker.redaction import redacted
+from tokenworker.settings.servers import Servers
 from tokenworker.settings.urls import check_redis
 
 #: An idle connection may be dead without a sign after so many seconds.
@@ -86,7 +87,7 @@ def options(url: str, *, timeout: float) -> dict[str, Any]:
         "health_check_interval": MAX_IDLE,
         **_NAMELESS,
     }
-    given: dict[str, Any] = parse_url(sound)  # type: ignore[no-untyped-call]
+    given: dict[str, Any] = parse_url(Servers.of(sound).urls[0])  # type: ignore[no-untyped-call]
     if "path" in given:
         # redis-py refuses it for a socket file, where there is nothing to keep alive.
         del ours["socket_keepalive"]
