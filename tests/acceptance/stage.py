@@ -22,8 +22,9 @@ from tokenworker.credential import CredentialId
 from tokenworker.durations import Durations
 from tokenworker.sandbox import DEMO_SECRET, Rules
 from tokenworker.secret import Secret
+from tokenworker.store.connect import connect
 from tokenworker.store.state import Snapshot
-from tokenworker.store.store import Store, connect
+from tokenworker.store.store import Store
 
 #: How long the sandbox takes for an answer, unless a scenario says otherwise.
 UPSTREAM = 0.3

@@ -14,7 +14,6 @@ from acceptance.upstream import Upstream
 from tokenworker.credential import ACCESS_TOKEN
 from tokenworker.errors import TokenUnavailable
 from tokenworker.reading.reader import TokenReader
-from tokenworker.store.store import connect
 
 PAUSE = 0.02
 
@@ -78,7 +77,7 @@ class Watch:
 
 def by_key(url: str, appids: Iterable[str], prefix: str = "tokenworker", name: str = ACCESS_TOKEN) -> Read:
     """Read with plain GETs, as a service in any language does."""
-    client = connect(url, timeout=0.4, retries=0)
+    client = redis.Redis.from_url(url, socket_timeout=0.4, retry=None)
     keys = {appid: f"{prefix}:{{{appid}}}:{name}" for appid in appids}
 
     def read() -> Mapping[str, str | None] | None:

@@ -21,8 +21,9 @@ from tokenworker import AsyncTokenReader, TokenReader
 from tokenworker.cli.up.embedded import server_binary
 from tokenworker.credential import CredentialId
 from tokenworker.sandbox import Sandbox
+from tokenworker.store.connect import connect
 from tokenworker.store.inspection import Inspection
-from tokenworker.store.store import Store, connect
+from tokenworker.store.store import Store
 from tokenworker.worker.redisbroker import SMALLEST_QUEUE, SMALLEST_STORE
 
 pytestmark = pytest.mark.conformance
@@ -110,7 +111,8 @@ WITH_REDIS_PY = """
 import asyncio, sys, redis
 from tokenworker import AsyncTokenReader, TokenReader
 from tokenworker.credential import Credential, CredentialId
-from tokenworker.store.store import Store, connect
+from tokenworker.store.connect import connect
+from tokenworker.store.store import Store
 
 url = sys.argv[1]
 store = Store(connect(url))

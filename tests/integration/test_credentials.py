@@ -8,7 +8,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
@@ -29,7 +28,7 @@ from tokenworker.refresh.fetcher import Fetcher
 from tokenworker.refresh.keeper import Keeper
 from tokenworker.sandbox import Rules, Sandbox
 from tokenworker.secret import Secret
-from tokenworker.store.store import Store, connect
+from tokenworker.store.store import Store
 from tokenworker.wechat.source import WeChat
 from tokenworker.wechat.transport import Transport
 
@@ -252,7 +251,7 @@ def test_over_many_lives_every_ticket_that_is_read_is_accepted_and_each_was_fetc
         2: lambda: quick.fault("reset", path="getticket"),
         3: lambda: quick.fault("errcode", path="getticket", errcode=-1),
     }
-    with closing(connect(server.url)) as client, Ticker(client, quick, ACCOUNT, DURATIONS):
+    with server.client() as client, Ticker(client, quick, ACCOUNT, DURATIONS):
         key = f"tokenworker:{{{DEMO_APPID}}}:jsapi_ticket"
         wait_for(lambda: client.get(key))
         began = time.monotonic()

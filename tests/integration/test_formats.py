@@ -26,7 +26,8 @@ from tokenworker.refresh.causes import Demand
 from tokenworker.sandbox import DEMO_APPID, DEMO_SECRET, Sandbox
 from tokenworker.secret import Secret
 from tokenworker.settings.config import Config
-from tokenworker.store.store import Store, connect
+from tokenworker.store.connect import connect
+from tokenworker.store.store import Store
 from tokenworker.worker.runtime import Runtime
 from tokenworker.worker.status import Status, survey
 from tokenworker.worker.watchdog import Watchdog

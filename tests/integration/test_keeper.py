@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from itertools import chain
 from typing import Any
@@ -36,7 +37,10 @@ from tokenworker.refresh.fetcher import Fetcher, Limits
 from tokenworker.refresh.keeper import Keeper
 from tokenworker.sandbox import DEMO_APPID, DEMO_SECRET, Rules, Sandbox
 from tokenworker.secret import Secret
-from tokenworker.store.store import Store, connect
+from tokenworker.store.connect import connect
+from tokenworker.store.exchange import Patience
+from tokenworker.store.scripts import Scripts
+from tokenworker.store.store import Store
 from tokenworker.wechat.source import Source, WeChat
 from tokenworker.wechat.transport import Transport
 from tokenworker.worker.status import describe
@@ -652,8 +656,8 @@ def test_a_token_that_redis_was_not_there_to_take_is_kept_until_it_is_back(
     own_server: RedisServer, sandbox: Sandbox
 ) -> None:
     durations = replace(DURATIONS, fetch_timeout=2.0)
-    with connect(own_server.url, timeout=0.2, retries=0) as client:
-        store = Store(client)
+    with closing(connect(own_server.url, timeout=0.2)) as client:
+        store = Store(client, scripts=Scripts(client, Patience(0.2, 0.2, 1)))
         keeper = refresher_for(store, WeChat(Transport(), {"wechat": (sandbox.url,)}, 2.0), durations)
         keeper.refresh(CLASSIC)
         sandbox.fault("delay", seconds=0.6)

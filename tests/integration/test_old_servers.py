@@ -16,7 +16,8 @@ from support.targets import look
 
 from tokenworker import AsyncTokenReader, TokenReader
 from tokenworker.sandbox import Sandbox
-from tokenworker.store.store import Store, connect
+from tokenworker.store.connect import connect
+from tokenworker.store.store import Store
 
 
 @pytest.mark.parametrize("refused", [BEFORE_6_0, RESP2_ONLY])
@@ -70,7 +71,7 @@ def test_a_server_too_old_for_the_queue_stops_a_worker_with_a_sentence_and_check
 def test_a_server_too_old_for_the_queue_holds_tokens_while_the_queue_is_elsewhere(
     make_stack: Callable[..., Stack], server: RedisServer, own_server: RedisServer, sandbox: Sandbox
 ) -> None:
-    with proxy(server, BEFORE_6_0) as url, closing(connect(url)) as client:
+    with proxy(server, BEFORE_6_0) as url, server.client() as client:
         other = {"CELERY_BROKER_URL": own_server.url, "CELERY_RESULT_BACKEND": own_server.url}
         stack = make_stack(replace_url(server, url), sandbox, **other)
         stack.worker()

@@ -20,7 +20,8 @@ from tokenworker.credential import CredentialId
 from tokenworker.errors import StoreUnavailable, TokenUnavailable
 from tokenworker.reading.tasks import Tasks
 from tokenworker.sandbox import Sandbox
-from tokenworker.store.store import Store, connect
+from tokenworker.store.connect import connect
+from tokenworker.store.store import Store
 from tokenworker.worker import redisbroker
 
 CANARY = "canary-password"
@@ -34,7 +35,7 @@ def admin(own_server: RedisServer) -> Iterator[redis.Redis]:
 
 def refused(url: str) -> str:
     """Do what needs a right to write and a script, and return what the store says."""
-    with closing(connect(url, retries=0)) as client, pytest.raises(StoreUnavailable) as caught:
+    with closing(connect(url)) as client, pytest.raises(StoreUnavailable) as caught:
         lease_of(Store(client), "wx1", 5)
     assert CANARY not in "".join(format_exception(caught.value))
     return str(caught.value)

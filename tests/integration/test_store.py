@@ -14,9 +14,10 @@ from support.targets import lease_of, look
 from tokenworker.credential import Credential, CredentialId, fingerprint
 from tokenworker.errors import StoreUnavailable
 from tokenworker.publish.formats import Copy
+from tokenworker.store.connect import connect
 from tokenworker.store.keys import Keys
 from tokenworker.store.state import Lease
-from tokenworker.store.store import Store, connect
+from tokenworker.store.store import Store
 
 WX1, WX2 = CredentialId("wx1"), CredentialId("wx2")
 TICKET = CredentialId("wx1", "jsapi_ticket")

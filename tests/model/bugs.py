@@ -16,6 +16,7 @@ from tokenworker.refresh.causes import Cause, Demand
 from tokenworker.refresh.decide import Fetch
 from tokenworker.refresh.fetcher import Fetcher
 from tokenworker.store.records import Begin, Records
+from tokenworker.store.scripts import Command
 from tokenworker.store.state import Facts, Lease, Snapshot
 
 
@@ -48,7 +49,7 @@ class Despairing(Records):
     """Takes a token for lost when no other can be had."""
 
     def fail(self, lease: Lease, *, retry_at: float, lost: bool = False, **facts: Unpack[Facts]) -> None:
-        self._scripts.client.delete(self._keys.value(lease.id))
+        self._scripts.answers(Command(("DEL", self._keys.value(lease.id))))
         super().fail(lease, retry_at=retry_at, lost=lost, **facts)
 
 
@@ -67,7 +68,8 @@ class Forgetful(Records):
         if taken is None:
             return None
         resolved = {"resolved": taken[0].fencing - 1, "in_doubt_until": 0}
-        self._scripts.client.hset(self._keys.state(id_), mapping=cast("dict[Any, Any]", resolved))
+        words = [word for pair in resolved.items() for word in pair]
+        self._scripts.answers(Command(("HSET", self._keys.state(id_), *words)))
         return taken[0], replace(taken[1], **cast("dict[str, Any]", resolved))
 
 

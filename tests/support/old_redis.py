@@ -5,11 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
-from support.processes import RedisServer, free_port
-from tokenworker.store.store import connect
+from support.processes import RedisServer, free_port, is_open, wait_for
 
 PROXY = Path(__file__).with_name("old_proxy.py")
 
@@ -24,8 +23,7 @@ def proxy(server: RedisServer, refused: tuple[str, ...]) -> Iterator[str]:
     port = free_port()
     process = subprocess.Popen([sys.executable, str(PROXY), str(port), str(server.port), *refused])
     url = f"redis://127.0.0.1:{port}/0"
-    with closing(connect(url, retries=50)) as client:
-        client.ping()
+    wait_for(lambda: is_open(port))
     yield url
     process.terminate()
     process.wait()

@@ -17,7 +17,7 @@ import pytest
 import redis
 
 from tokenworker.cli.up.embedded import server_command
-from tokenworker.store.store import connect
+from tokenworker.store.connect import connect
 
 T = TypeVar("T")
 
@@ -28,6 +28,12 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def is_open(port: int) -> bool:
+    """Return whether somebody listens on a port of this machine."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def wait_for(what: Callable[[], T | None], timeout: float = 10.0, pause: float = 0.02) -> T:
@@ -71,11 +77,12 @@ class RedisServer:
         self.process.send_signal(number)
 
     def client(self) -> redis.Redis:
-        return connect(self.url)
+        client = connect(self.url)
+        assert isinstance(client, redis.Redis)
+        return client
 
     def _answers(self) -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+        return is_open(self.port)
 
 
 @dataclass

@@ -11,7 +11,8 @@ from tokenworker.cli.terminal import shown
 from tokenworker.errors import ConfigError, StoreUnavailable
 from tokenworker.settings.config import Config
 from tokenworker.settings.urls import DEFAULT_REDIS_URL
-from tokenworker.store.store import Store, connect
+from tokenworker.store.connect import connect
+from tokenworker.store.store import Store
 
 
 class Kept:

@@ -14,8 +14,8 @@ from tokenworker.credential import Credential, CredentialId, fingerprint, looks_
 from tokenworker.errors import StoreUnavailable, TokenUnavailable, WrongArgument
 from tokenworker.reading.link import Command, Link
 from tokenworker.redaction import excerpt
-from tokenworker.store.connect import refusal
 from tokenworker.store.keys import Keys
+from tokenworker.store.refusals import refusal
 from tokenworker.store.scripts import source
 from tokenworker.store.state import MANY_DEATHS
 

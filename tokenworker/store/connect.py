@@ -1,93 +1,75 @@
-"""How clients connect to Redis, and what its refusals mean, in redis-py's options and errors."""
+"""How clients connect to Redis, in redis-py's options: to one server, to a Sentinels' master, or to a cluster."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from inspect import signature
 from typing import Any
 
 import redis
-from redis.connection import AbstractConnection, parse_url
+from redis.backoff import NoBackoff
+from redis.connection import AbstractConnection, Connection, parse_url
+from redis.retry import Retry
+from redis.sentinel import Sentinel, SentinelConnectionPool, SentinelManagedConnection, SentinelManagedSSLConnection
 
-from tokenworker.errors import ConfigError, StoreUnavailable
-from tokenworker.redaction import redacted
-from tokenworker.settings.servers import Servers
+from tokenworker.errors import ConfigError
+from tokenworker.settings.servers import Servers, Topology
 from tokenworker.settings.urls import check_redis
+from tokenworker.store.cluster import Cluster, ClusterExchange
+from tokenworker.store.connection import MAX_IDLE, Hurried, Punctual, Watchful
+from tokenworker.store.exchange import Exchange, Patience
 
-#: An idle connection may be dead without a sign after so many seconds.
-MAX_IDLE = 15
+Client = redis.Redis | Cluster
 
 #: No CLIENT SETINFO: two round trips, and older servers and proxies refuse it. redis-py has two ways to say so.
 _NEWER = "driver_info" in signature(AbstractConnection).parameters
 _NAMELESS = {"driver_info": None} if _NEWER else {"lib_name": None, "lib_version": None}
 
-_CLUSTER = "it is a Redis Cluster, which is not supported yet: use a server that is none"
-_ASKS_FOR_ONE = "it asks for a password: put it into REDIS_URL, as in redis://:password@host:6379/0"
-_HAS_NONE = "it has no password: take the one in REDIS_URL out"
-_FULL = "its memory is full: raise maxmemory, or find out what fills it"
-_LACKING = "it, or a proxy in between, lacks a command: it is too old, or forbids it"
 
-#: Refusals by the first word of what Redis says, or by what it contains; the first that fits. Each with what to do.
-_REFUSALS = (
-    # redis-py has one class for all that concern passwords, and takes their first word off: so these come first.
-    ("Authentication required", _ASKS_FOR_ONE),
-    ("already authenticated", _ASKS_FOR_ONE),
-    ("without any password configured", _HAS_NONE),
-    ("no password is set", _HAS_NONE),
-    ("WRONGPASS", "look at user and password in REDIS_URL"),
-    ("DB index is out of range", "it has no database of that number: look at the end of REDIS_URL"),
-    (
-        "NOPERM",
-        "this user lacks a right: give it keys, scripts and channels (~tokenworker:* +@all &*)",
-    ),
-    (
-        "can't access at least one of the keys",
-        "this user lacks a key: give it ~tokenworker:* and the published copies",
-    ),
-    (
-        "can't run this command",
-        "this user lacks a command of our scripts: give it +@all",
-    ),
-    ("ACL failure in script", "this user lacks a right of our scripts: give it ~tokenworker:* and +@all"),
-    ("READONLY", "it is a replica, which takes no writes: name its master in REDIS_URL"),
-    ("MASTERDOWN", "it is a replica that lost its master: name the master in REDIS_URL"),
-    (
-        "NOREPLICAS",
-        "it has fewer replicas than min-replicas-to-write, and takes no writes till they are back",
-    ),
-    ("OOM", _FULL),
-    ("command not allowed when used memory", _FULL),
-    ("MISCONF", "it can't write to its disk, and so takes no writes: look into its log"),
-    ("LOADING", "it is reading its data from disk: wait a moment"),
-    ("BUSY", "a script of somebody's runs there for too long"),
-    ("CROSSSLOT", _CLUSTER),
-    ("MOVED", _CLUSTER),
-    ("CLUSTERDOWN", _CLUSTER),
-    ("unknown command", _LACKING),
-    ("Unknown Redis command", _LACKING),
-    ("max number of clients", "it has as many clients as it allows: raise maxclients"),
-)
+def connect(url: str, *, timeout: float = 2.0) -> Client:
+    """Return a client that gives up in time: redis-py's own defaults hold a call for up to a minute.
+
+    It does not try again by itself: redis-py would, at the same server, though the master may be another by now
+    (redis-py #3874). Raises `ConfigError` for a URL that can't be used; opens no connection yet.
+    """
+    servers = Servers.of(_checked(url))
+    ways: dict[Topology, Callable[[Servers, float], Client]]
+    ways = {"server": _one_server, "sentinel": _master, "cluster": _cluster}
+    return ways[servers.topology](servers, timeout)
+
+
+def exchange(client: Client, patience: Patience) -> Exchange:
+    """Return the way to exchange with what a client leads to."""
+    return ClusterExchange(client, patience) if isinstance(client, Cluster) else Exchange(client, patience)
 
 
 def options(url: str, *, timeout: float) -> dict[str, Any]:
-    """Return redis-py's options for a URL, ours besides those that stand in it; raises `ConfigError`.
+    """Return redis-py's options for the first server of a URL, ours besides those that stand in it.
 
-    RESP2 unless the URL says `protocol=3`: every server and proxy speaks it.
+    RESP2 unless the URL says `protocol=3`: every server and proxy speaks it. Raises `ConfigError`.
     """
+    return _options(Servers.of(_checked(url)).urls[0], timeout)
+
+
+def _checked(url: str) -> str:
     faults: list[str] = []
     sound = check_redis(url, faults)
     if faults:
         raise ConfigError(faults)
+    return sound
+
+
+def _options(url: str, timeout: float) -> dict[str, Any]:
     ours: dict[str, Any] = {
         "protocol": 2,
         "socket_timeout": timeout,
         "socket_connect_timeout": timeout,
         "socket_keepalive": True,
         "health_check_interval": MAX_IDLE,
+        "retry": Retry(NoBackoff(), 0),
         **_NAMELESS,
     }
-    given: dict[str, Any] = parse_url(Servers.of(sound).urls[0])  # type: ignore[no-untyped-call]
+    given: dict[str, Any] = parse_url(url)  # type: ignore[no-untyped-call]
     if "path" in given:
         # redis-py refuses it for a socket file, where there is nothing to keep alive.
         del ours["socket_keepalive"]
@@ -95,39 +77,42 @@ def options(url: str, *, timeout: float) -> dict[str, Any]:
     return ours | given | {"protocol": int(given.get("protocol", ours["protocol"]))}
 
 
-@contextmanager
-def translated() -> Iterator[None]:
-    """Turn redis-py's errors into `StoreUnavailable`."""
-    try:
-        yield
-    except (redis.RedisError, OSError) as error:
-        # Not `from error`: the text of redis-py's own may hold a password, and its frames do.
-        raise StoreUnavailable(refusal(error)) from None
+def _one_server(servers: Servers, timeout: float) -> redis.Redis:
+    return _client(_options(servers.urls[0], timeout), Watchful)
 
 
-def refusal(error: Exception) -> str:
-    """Return a sentence: what Redis, or the way to it, refuses, and what to do."""
-    text = redacted(f"{type(error).__name__}: {error}")[:300]
-    if isinstance(error, redis.exceptions.TimeoutError):
-        return f"Redis does not answer in time ({text})"
-    coded = f"{_CODES.get(type(error), '')} {text}"
-    for words, advice in _REFUSALS:
-        if words in coded:
-            return f"Redis refuses: {advice} ({text})"
-    if isinstance(error, redis.ConnectionError | OSError):
-        return f"Redis does not answer ({text})"
-    return f"Redis refuses ({text})"
+def _client(given: dict[str, Any], manner: Any) -> redis.Redis:
+    kind = _of_manner(manner, given.get("connection_class", Connection))
+    return redis.Redis.from_pool(redis.ConnectionPool(**given | {"connection_class": kind}))
 
 
-#: redis-py takes the code off some errors, and makes classes of them.
-_CODES = {
-    redis.exceptions.NoPermissionError: "NOPERM",
-    redis.exceptions.ReadOnlyError: "READONLY",
-    redis.exceptions.MasterDownError: "MASTERDOWN",
-    redis.exceptions.OutOfMemoryError: "OOM",
-    redis.exceptions.BusyLoadingError: "LOADING",
-    redis.exceptions.AuthenticationError: "WRONGPASS",
-    redis.exceptions.MovedError: "MOVED",
-    redis.exceptions.ClusterCrossSlotError: "CROSSSLOT",
-    redis.exceptions.ClusterDownError: "CLUSTERDOWN",
-}
+def _of_manner(manner: Any, kind: type[AbstractConnection]) -> type[AbstractConnection]:
+    return type(manner.__name__, (manner, kind), {})
+
+
+def _master(servers: Servers, timeout: float) -> redis.Redis:
+    """Return a client of the master that the Sentinels name each time when a connection is made."""
+    given = _options(servers.urls[0], timeout)
+    sentinel: Any = Sentinel([])  # type: ignore[no-untyped-call]
+    sentinel.sentinels = [_client(_at_sentinel(url, servers, timeout), Hurried) for url in servers.urls]
+    with_tls = given.pop("connection_class", Connection) is not Connection
+    kind = _of_manner(Punctual, SentinelManagedSSLConnection if with_tls else SentinelManagedConnection)
+    there = {name: value for name, value in given.items() if name not in ("host", "port")}
+    pool = SentinelConnectionPool(servers.service, sentinel, connection_class=kind, **there)  # type: ignore[no-untyped-call]
+    return redis.Redis.from_pool(pool)
+
+
+def _at_sentinel(url: str, servers: Servers, timeout: float) -> dict[str, Any]:
+    """Return the options for a Sentinel, which has users of its own and no databases."""
+    given = _options(url, timeout)
+    theirs = {name: value for name, value in given.items() if name not in ("username", "password", "db")}
+    return theirs | servers.sentinel_login
+
+
+def _cluster(servers: Servers, timeout: float) -> Cluster:
+    given = [_options(url, timeout) for url in servers.urls]
+    first = given[0]
+    return Cluster(
+        [(each["host"], each["port"]) for each in given],
+        lambda host, port: _client(first | {"host": host, "port": port}, Punctual),
+    )

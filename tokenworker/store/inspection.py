@@ -5,24 +5,28 @@ from __future__ import annotations
 import redis
 
 from tokenworker.credential import CredentialId
-from tokenworker.store.connect import translated
+from tokenworker.store.connect import Client
+from tokenworker.store.exchange import Patience
 from tokenworker.store.keys import Keys
-from tokenworker.store.scripts import Scripts
+from tokenworker.store.refusals import translated
+from tokenworker.store.scripts import Keyless, Scripts
+
+_EXISTS = "return redis.call('EXISTS', KEYS[1])"
 
 
 class Inspection:
     """Tries and asks, changing nothing; every method may raise `StoreUnavailable`."""
 
-    def __init__(self, client: redis.Redis, prefix: str = "tokenworker") -> None:
-        self._client = client
+    def __init__(self, client: Client, prefix: str = "tokenworker", patience: Patience | None = None) -> None:
+        self._scripts = Scripts(client, patience)
         self._keys = Keys(prefix)
 
     def facts(self) -> dict[str, str]:
         """Return what INFO says of the server; empty where we may not ask."""
+        self.ping()
         with translated():
-            self._client.ping()
             try:
-                facts = self._client.info()
+                facts = self._scripts.together(Keyless(("INFO",)))[0]
             except redis.ResponseError:
                 return {}
         return {name: str(value) for name, value in facts.items()}
@@ -33,14 +37,12 @@ class Inspection:
 
     def trial(self, id_: CredentialId) -> None:
         """Do what a worker does for a credential, without a trace."""
-        Scripts(self._client).run("trial", [f"{self._keys.value(id_)}:trial", *self.keys_of(id_)])
+        self._scripts.run("trial", [f"{self._keys.value(id_)}:trial", *self.keys_of(id_)])
 
     def touch(self, key: str) -> None:
         """Raise `StoreUnavailable` unless this key may be read and written by a script."""
-        with translated():
-            self._client.eval("return redis.call('EXISTS', KEYS[1])", 1, key)
+        self._scripts.together(Keyless(("EVAL", _EXISTS, 1, key)))
 
     def ping(self) -> None:
         """Raise `StoreUnavailable` unless Redis answers."""
-        with translated():
-            self._client.ping()
+        self._scripts.together(Keyless(("PING",)))

@@ -17,7 +17,6 @@ from tokenworker.credential import Credential, CredentialId
 from tokenworker.durations import BEIJING, DAY
 from tokenworker.errors import StoreUnavailable
 from tokenworker.publish.formats import Copy
-from tokenworker.store.connect import translated
 from tokenworker.store.keys import Keys
 from tokenworker.store.limiter import Limiter
 from tokenworker.store.schedule import Schedule
@@ -167,11 +166,8 @@ class Records:
 
     def accepted(self, ids: Sequence[CredentialId]) -> dict[CredentialId, str]:
         """Return the digests of the settings with which WeChat gave what there is; "" for who was taken out."""
-        with translated():
-            pipe = self._scripts.client.pipeline(transaction=False)
-            for id_ in ids:
-                pipe.hmget(self._keys.state(id_), "settings_accepted", "removed")
-            found = pipe.execute(raise_on_error=False)
+        fields = "settings_accepted", "removed"
+        found = self._scripts.answers(*(Command(("HMGET", self._keys.state(id_), *fields)) for id_ in ids))
         rows = [(id_, *row) for id_, row in zip(ids, found, strict=True) if isinstance(row, list)]
         return {id_: text(it or b"") for id_, it, removed in rows if it or removed}
 
@@ -204,14 +200,10 @@ class Records:
         A key that we may not read counts as one without text.
         """
         keys = {id_: [self._keys.value(id_), *more] for id_, more in copies.items()}
-        with translated():
-            if self._all_texts([key for group in keys.values() for key in group]):
-                return []
-            pipe = self._scripts.client.pipeline(transaction=False)
-            for group in keys.values():
-                for key in group:
-                    pipe.strlen(key)
-            lengths = iter(pipe.execute(raise_on_error=False))
+        every = [key for group in keys.values() for key in group]
+        if self._all_texts(every):
+            return []
+        lengths = iter(self._scripts.answers(*(Command(("STRLEN", key)) for key in every)))
         # Not `all`: each length belongs to a key, also after one that is missing.
         return [id_ for id_, group in keys.items() if not min([_is_text(next(lengths)) for _ in group])]
 

@@ -13,7 +13,9 @@ from typing import Any, TypeVar
 
 import redis
 
-from tokenworker.store.connect import translated
+from tokenworker.store.connect import Client, exchange
+from tokenworker.store.exchange import Patience, Words
+from tokenworker.store.refusals import translated
 
 logger = logging.getLogger(__name__)
 
@@ -41,9 +43,19 @@ class Command:
     words: tuple[Any, ...]
 
     @property
-    def keys(self) -> tuple[str]:
+    def keys(self) -> tuple[str, ...]:
         """Its one key."""
         return (self.words[1],)
+
+
+@dataclass(frozen=True)
+class Keyless(Command):
+    """A plain command about the server; after others, about the one that has their keys."""
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """None."""
+        return ()
 
 
 @cache
@@ -56,8 +68,8 @@ def source(name: str) -> str:
 class Scripts:
     """Runs scripts and commands; every method may raise `StoreUnavailable`."""
 
-    def __init__(self, client: redis.Redis) -> None:
-        self.client = client
+    def __init__(self, client: Client, patience: Patience | None = None) -> None:
+        self._exchange = exchange(client, patience or Patience())
 
     def source(self, name: str) -> str:
         """Return the text of a script."""
@@ -79,35 +91,36 @@ class Scripts:
         keys = [key for step in steps for key in step.keys]
         return self.mended(lambda: self._send(steps), *keys)
 
+    def answers(self, *steps: Call | Command) -> list[Any]:
+        """Return what each of several steps answers, as `together`; an error where one is refused."""
+        with translated():
+            return self._exchange.ask([self._words(step, "EVAL") for step in steps])
+
     def _send(self, steps: Sequence[Call | Command]) -> list[Any]:
         try:
-            return self._try(steps)
+            return self._try(steps, "EVALSHA")
         except redis.exceptions.NoScriptError:
-            for name in {step.script for step in steps if isinstance(step, Call)}:
-                self.client.script_load(self.source(name))
-        return self._try(steps)
+            return self._try(steps, "EVAL")  # which has the server know them from now on
 
-    def _try(self, steps: Sequence[Call | Command]) -> list[Any]:
-        client: Any = self.client  # redis-py gives this method no types
-        words = [self._words(step) for step in steps]
-        if len(words) == 1:
-            return [client.execute_command(*words[0])]
-        pipe: Any = client.pipeline(transaction=False)
-        for each in words:
-            pipe.execute_command(*each)
-        # Raised here and not by the pipeline, whose errors show the command.
-        answers: list[Any] = pipe.execute(raise_on_error=False)
-        for error in answers:
-            if isinstance(error, Exception):
-                raise error
-        return answers
+    def _try(self, steps: Sequence[Call | Command], by: str) -> list[Any]:
+        answers = self._exchange.ask([self._words(step, by) for step in steps])
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise answer
+        return [self._parsed(step, answer) for step, answer in zip(steps, answers, strict=True)]
 
-    def _words(self, step: Call | Command) -> tuple[Any, ...]:
+    def _parsed(self, step: Call | Command, answer: Any) -> Any:
+        """Return the answer to a plain command as redis-py does: the protocols differ in how they write some."""
+        parse = self._exchange.parsers.get(step.words[0]) if isinstance(step, Command) else None
+        return parse(answer) if parse else answer
+
+    def _words(self, step: Call | Command, by: str) -> Words:
         if isinstance(step, Command):
             return step.words
+        script = self.source(step.script)
         # The digest names the script, and protects nothing.
-        digest = sha1(self.source(step.script).encode(), usedforsecurity=False).hexdigest()
-        return "EVALSHA", digest, len(step.keys), *step.keys, *step.args
+        named = sha1(script.encode(), usedforsecurity=False).hexdigest() if by == "EVALSHA" else script
+        return by, named, len(step.keys), *step.keys, *step.args
 
     def mended(self, do: Callable[[], T], *keys: str) -> T:
         """Do something with our `keys`; where one holds another type, it goes first: somebody else wrote there."""
@@ -117,9 +130,14 @@ class Scripts:
             except redis.ResponseError as error:
                 if "WRONGTYPE" not in str(error):
                     raise
-            gone = self._send([Call("mend", keys, [_type_of(key) for key in keys])])[0]
-            logger.error("somebody else wrote under our keys; removed: %s", ", ".join(map(text, gone)))
+            found = self._send([Call("mend", (key,), (_type_of(key),)) for key in keys])
+            gone = [text(name) for names in found for name in names]
+            logger.error("somebody else wrote under our keys; removed: %s", ", ".join(gone))
             return do()
+
+    def close(self) -> None:
+        """Close the connections to Redis."""
+        self._exchange.close()
 
 
 def text(value: bytes) -> str:

@@ -15,7 +15,7 @@ from kombu.transport import TRANSPORT_ALIASES, redis
 from redis import RedisError, ResponseError, TimeoutError  # noqa: A004  redis-py's name
 
 from tokenworker.redaction import redact_logs, redacted
-from tokenworker.store.connect import refusal
+from tokenworker.store.refusals import refusal
 
 #: The oldest server on which the queue was seen to work, and on which the store was.
 SMALLEST_QUEUE = "6.2"

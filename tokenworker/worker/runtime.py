@@ -15,7 +15,8 @@ from tokenworker.durations import Durations
 from tokenworker.refresh.fetcher import Fetcher, Limits
 from tokenworker.refresh.keeper import Keeper
 from tokenworker.settings.config import Config
-from tokenworker.store.store import Store, connect
+from tokenworker.store.connect import connect
+from tokenworker.store.store import Store
 from tokenworker.wechat.source import WeChat
 from tokenworker.wechat.transport import Transport
 from tokenworker.worker.reconciler import Reconciler

@@ -12,8 +12,9 @@ from tokenworker.cli.doctor.rights import problems
 from tokenworker.cli.kept import absence
 from tokenworker.errors import StoreUnavailable
 from tokenworker.settings.config import Config
+from tokenworker.store.connect import connect
 from tokenworker.store.inspection import Inspection
-from tokenworker.store.store import Store, connect
+from tokenworker.store.store import Store
 
 _SUBJECT = "Redis"
 

@@ -22,7 +22,10 @@ from tokenworker.cli.up.ports import Ports, PortTaken
 from tokenworker.durations import Durations
 from tokenworker.errors import StoreUnavailable
 from tokenworker.settings.config import RUN_FILE, Config
-from tokenworker.store.store import Store, connect
+from tokenworker.store.connect import connect
+from tokenworker.store.exchange import Patience
+from tokenworker.store.scripts import Scripts
+from tokenworker.store.store import Store
 from tokenworker.worker import redisbroker
 from tokenworker.worker.status import Status, survey
 
@@ -92,7 +95,8 @@ def _start(children: list[Child], view: Terminal, stack: ExitStack) -> None:
 
 
 def _watch(plan: Plan, view: Terminal) -> None:
-    store = Store(connect(plan.redis_url, timeout=0.5, retries=0), plan.config.prefix)
+    client = connect(plan.redis_url, timeout=0.5)
+    store = Store(client, plan.config.prefix, Scripts(client, Patience(0.5, 0.5, 1)))
     with view.live() as show:
         while True:
             for child in [*plan.servers, *plan.clients]:

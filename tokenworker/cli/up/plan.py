@@ -20,8 +20,9 @@ from tokenworker.cli.up.ports import Ports, choose, moved
 from tokenworker.cli.up.pulse import Pulse
 from tokenworker.errors import ConfigError, StoreUnavailable
 from tokenworker.settings.config import Config, startup_faults
+from tokenworker.store.connect import connect
+from tokenworker.store.exchange import Patience
 from tokenworker.store.inspection import Inspection
-from tokenworker.store.store import connect
 
 #: In the sandbox of `up` a token lives a minute, and all other times shrink to a twentieth: the overlap to 15 s.
 _DEMO_SCALE = 0.05
@@ -120,7 +121,7 @@ def _servers(
         data = folder / "redis"
         with writing(folder):
             data.mkdir(mode=0o700, exist_ok=True)
-        server = Inspection(connect(config.redis_url, timeout=0.5, retries=0), config.prefix)
+        server = Inspection(connect(config.redis_url, timeout=0.5), config.prefix, Patience(0.5, 0.5, 1))
         command = server_command(ports["redis"], data)
         # It has data to write before it goes.
         servers.append(make("redis", command, lambda: _answers(server), orphan_signal=signal.SIGTERM))
