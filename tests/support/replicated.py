@@ -58,12 +58,12 @@ class Node(RedisServer):
         with self.admin() as client:
             return dict(client.info("replication"))
 
-    def acknowledged(self, seconds: float = 2) -> int:
-        """Wait until a replica has all that was written; returns how many replicas have it."""
+    def acknowledged(self, seconds: float = 2, replicas: int = 1) -> int:
+        """Wait until so many replicas have all that was written; returns how many have it."""
         with self.admin() as client:
             # Only on a connection that has written does WAIT wait.
             client.set("tokenworker:tests:written", "1")
-            return int(client.execute_command("WAIT", 1, round(seconds * 1000)))
+            return int(client.execute_command("WAIT", replicas, round(seconds * 1000)))
 
     def follow(self, port: int) -> None:
         """Make it a replica of the server at a port."""
@@ -142,13 +142,20 @@ class Replicated:
             link.flow()
 
     def promote(self, replica: Node) -> Node:
-        """Make a replica the master, as it is now; the old one goes on taking writes until it is demoted."""
+        """Make a replica the master, as it is now; returns the old one, which takes writes until it is demoted.
+
+        Other replicas follow the new one.
+        """
         replica.lead()
         old, self.master = self.master, replica
+        others = [node for node in self.replicas if node is not old]
+        for node in others:
+            self.demote(node)
+        wait_for(lambda: all(node.is_in_step() for node in others))
         return old
 
     def demote(self, node: Node) -> None:
-        """Make a former master a replica of the present one: it loses what only it has."""
+        """Make a server a replica of the present master: it loses what only it has."""
         link = self._exits.enter_context(Vip(self.master))
         self._attach(node, link)
 

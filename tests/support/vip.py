@@ -27,9 +27,11 @@ class Vip:
         self._to = server
         self._flows: dict[Direction, threading.Event] = {"requests": threading.Event(), "answers": threading.Event()}
         self._open: set[socket.socket] = set()
+        self._fatal = b""
+        #: Servers' ends of connections whose next answer gets lost.
+        self._doomed: set[socket.socket] = set()
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
-        self._ended = False
         self.flow()
 
     def __enter__(self) -> Self:
@@ -38,7 +40,6 @@ class Vip:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._ended = True
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -78,6 +79,15 @@ class Vip:
         for direction in directions or self._flows:
             self._flows[direction].clear()
 
+    def lose_answer(self, to: bytes) -> None:
+        """Have the next request with these bytes in it carried out, and its connection cut in place of the answer."""
+        self._fatal = to
+
+    @property
+    def has_lost_it(self) -> bool:
+        """Whether the answer that was to be lost is."""
+        return not self._fatal
+
     def flow(self) -> None:
         """Let all bytes pass again, those first that were held back."""
         for event in self._flows.values():
@@ -112,7 +122,13 @@ class Vip:
         with suppress(OSError):
             while data := source.recv(65_536):
                 flows.wait()
+                if source in self._doomed:
+                    break
+                if self._fatal and self._fatal in data:
+                    self._fatal = b""
+                    self._doomed.add(to)
                 to.sendall(data)
+        self._doomed.discard(source)
         self._close(source, to)
 
     def _close(self, *sockets: socket.socket) -> None:
