@@ -940,7 +940,7 @@ def test_a_read_that_is_interrupted_between_two_answers_spoils_no_later_one(
     put(store, "another", account="wx2")
     with TokenReader(server.url) as reader:
         with monkeypatch.context() as patch:
-            patch.setattr("tokenworker.reading.link._answer", interrupted)
+            patch.setattr("tokenworker.store.exchange._answer", interrupted)
             with pytest.raises(KeyboardInterrupt):
                 reader.get_token(APPID)
 

@@ -112,7 +112,7 @@ def test_a_cluster_of_one_node_is_named_in_the_workers_log_and_never_met_with_si
     stack = make_stack(cluster, sandbox, CELERY_BROKER_URL=server.url, CELERY_RESULT_BACKEND=server.url)
     stack.worker()
 
-    wait_for(lambda: "it is a Redis Cluster, which is not supported yet" in stack.logs())
+    wait_for(lambda: "it is a Redis Cluster: write cluster://" in stack.logs())
 
 
 def test_a_tick_that_may_not_write_is_named_once_in_the_workers_log_and_again_when_it_comes_back(

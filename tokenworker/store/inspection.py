@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import redis
-
 from tokenworker.credential import CredentialId
 from tokenworker.store.connect import Client
 from tokenworker.store.exchange import Patience
 from tokenworker.store.keys import Keys
-from tokenworker.store.refusals import translated
 from tokenworker.store.scripts import Keyless, Scripts
 
 _EXISTS = "return redis.call('EXISTS', KEYS[1])"
@@ -24,12 +21,8 @@ class Inspection:
     def facts(self) -> dict[str, str]:
         """Return what INFO says of the server; empty where we may not ask."""
         self.ping()
-        with translated():
-            try:
-                facts = self._scripts.together(Keyless(("INFO",)))[0]
-            except redis.ResponseError:
-                return {}
-        return {name: str(value) for name, value in facts.items()}
+        facts = self._scripts.answers(Keyless(("INFO",)))[0]
+        return {name: str(value) for name, value in facts.items()} if isinstance(facts, dict) else {}
 
     def keys_of(self, id_: CredentialId) -> list[str]:
         """Return every key that a worker uses for a credential."""

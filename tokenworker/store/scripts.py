@@ -94,7 +94,8 @@ class Scripts:
     def answers(self, *steps: Call | Command) -> list[Any]:
         """Return what each of several steps answers, as `together`; an error where one is refused."""
         with translated():
-            return self._exchange.ask([self._words(step, "EVAL") for step in steps])
+            answers = self._exchange.ask([self._words(step, "EVAL") for step in steps])
+        return [self._parsed(step, answer) for step, answer in zip(steps, answers, strict=True)]
 
     def _send(self, steps: Sequence[Call | Command]) -> list[Any]:
         try:
@@ -111,7 +112,9 @@ class Scripts:
 
     def _parsed(self, step: Call | Command, answer: Any) -> Any:
         """Return the answer to a plain command as redis-py does: the protocols differ in how they write some."""
-        parse = self._exchange.parsers.get(step.words[0]) if isinstance(step, Command) else None
+        if isinstance(step, Call) or isinstance(answer, Exception):
+            return answer
+        parse = self._exchange.parsers.get(step.words[0])
         return parse(answer) if parse else answer
 
     def _words(self, step: Call | Command, by: str) -> Words:

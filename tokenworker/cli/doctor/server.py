@@ -55,7 +55,7 @@ def _facts(facts: Mapping[str, str]) -> Iterator[Finding]:
     if facts.get("role") == "slave":
         yield fault(_SUBJECT, "this server is a replica, which takes no writes: name its master in REDIS_URL")
     if facts.get("cluster_enabled") == "1":
-        yield fault(_SUBJECT, "this server is a Redis Cluster, which is not supported yet: use one that is none")
+        yield fault(_SUBJECT, "this server is a node of a Redis Cluster: write cluster://host:port in REDIS_URL")
     yield from _memory(facts)
 
 
