@@ -136,11 +136,15 @@ class SentinelSet:
     def freeze_master(self) -> Node:
         """Stop the master without closing its connections; returns it, to wake it."""
         master = self.master()
-        master.send_signal(signal.SIGSTOP)
+        self.freeze(master)
         return master
 
+    def freeze(self, node: Node) -> None:
+        """Stop a server or a Sentinel without closing its connections."""
+        node.send_signal(signal.SIGSTOP)
+
     def wake(self, node: Node) -> None:
-        """Let a frozen server go on where it stopped."""
+        """Let a frozen one go on where it stopped."""
         node.send_signal(signal.SIGCONT)
 
     def failover(self) -> Node:
