@@ -63,7 +63,7 @@ DURATIONS = replace(
 
 
 def refresher_for(store: Store, source: Source, durations: Durations, limits: Limits | None = None) -> Keeper:
-    return Keeper(store, Fetcher(store, source, durations, limits=limits), durations)
+    return Keeper(store, Fetcher(store, source, durations, limits=lambda: limits or Limits()), durations)
 
 
 @pytest.fixture

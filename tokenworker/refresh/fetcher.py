@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from tokenworker.credential import Credential, CredentialId, Issued, fingerprint
@@ -48,7 +49,7 @@ class Limits:
 
 
 class Fetcher:
-    """Makes calls to WeChat, one for each lease; safe to share between threads."""
+    """Makes calls to WeChat, one for each lease, within the limits in force; safe to share between threads."""
 
     def __init__(
         self,
@@ -56,14 +57,14 @@ class Fetcher:
         source: Source,
         durations: Durations,
         leeway: float | None = None,
-        limits: Limits | None = None,
+        limits: Callable[[], Limits] = Limits,
     ) -> None:
         self._store = store
         self._records = store.records
         self._source = source
         self._durations = durations
         self._leeway = leeway
-        self._limits = limits or Limits()
+        self._limits = limits
 
     def act(self, target: Target, demand: Demand, inputs: Inputs, believed: frozenset[str] = frozenset()) -> Result:
         """Make one call to WeChat under a lease, if it is still needed; there is room for it.
@@ -106,7 +107,7 @@ class Fetcher:
 
         To be called before `act`, so that nobody holds a lease while he waits; raises `StoreUnavailable`.
         """
-        deadline = time.monotonic() + min(self._limits.patience, self._durations.fetch_timeout / 2)
+        deadline = time.monotonic() + min(self._limits().patience, self._durations.fetch_timeout / 2)
         room = self._acquire(id_, deadline)
         while room.wait and time.monotonic() + room.wait <= deadline:
             time.sleep(room.wait)
@@ -114,10 +115,11 @@ class Fetcher:
         return room.wait
 
     def _acquire(self, id_: CredentialId, deadline: float, *, has_turn: bool = False) -> Room:
+        limits = self._limits()
         return self._store.limiter.acquire(
             id_,
-            rate=self._limits.rate,
-            concurrency=self._limits.concurrency,
+            rate=limits.rate,
+            concurrency=limits.concurrency,
             seconds=self._durations.lease,
             patience=max(0.0, deadline - time.monotonic()),
             has_turn=has_turn,
