@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from tokenworker.credential import Credential, Issued, fingerprint
+from tokenworker.credential import Credential, CredentialId, Issued, fingerprint
 from tokenworker.credentials.target import Target
 from tokenworker.durations import Durations
 from tokenworker.errors import DayLimit, FetchError, StoreUnavailable, TokenUnavailable, TransientError
@@ -25,8 +26,9 @@ from tokenworker.refresh.decide import (
 )
 from tokenworker.refresh.lifetime import lifetime
 from tokenworker.secret import Secret
+from tokenworker.store.limiter import Room
 from tokenworker.store.records import Begin, Commit
-from tokenworker.store.state import Facts, Lease
+from tokenworker.store.state import Facts
 from tokenworker.store.store import Store
 from tokenworker.wechat.source import Source
 
@@ -37,16 +39,17 @@ logger = logging.getLogger(__name__)
 class Limits:
     """How many calls to WeChat all workers together may begin a second, and have under way at once.
 
-    One that must wait is made after up to `patience` seconds, or else left for later.
+    One that must wait is made after up to `patience` seconds, or else left for later; no more than half the time of a
+    fetch, since whoever waits for a credential does so for two.
     """
 
     rate: float = 20.0
     concurrency: int = 8
-    patience: float = 1.0
+    patience: float = 4.0
 
 
 class Fetcher:
-    """Makes calls to WeChat, one for each lease; safe to share between threads."""
+    """Makes calls to WeChat, one for each lease, within the limits in force; safe to share between threads."""
 
     def __init__(
         self,
@@ -54,17 +57,17 @@ class Fetcher:
         source: Source,
         durations: Durations,
         leeway: float | None = None,
-        limits: Limits | None = None,
+        limits: Callable[[], Limits] = Limits,
     ) -> None:
         self._store = store
         self._records = store.records
         self._source = source
         self._durations = durations
         self._leeway = leeway
-        self._limits = limits or Limits()
+        self._limits = limits
 
     def act(self, target: Target, demand: Demand, inputs: Inputs, believed: frozenset[str] = frozenset()) -> Result:
-        """Make one call to WeChat under a lease, if it is still needed.
+        """Make one call to WeChat under a lease, if it is still needed; there is room for it.
 
         `inputs` holds what a fetch is made from. When WeChat refuses one of them, that is no failure of ours, unless
         its fingerprint is among the `believed`, which were looked into.
@@ -79,10 +82,6 @@ class Fetcher:
         if isinstance(decision, Nothing | Wait) or not _is_ready(decision, target, inputs):
             self._records.release(lease)
             return decision if isinstance(decision, Wait) else Again()
-        wait = self._await_room(lease)
-        if wait:
-            self._records.release(lease)
-            return Wait(decision.cause, wait)
         attempt = Attempt(lease, target, snapshot, inputs)
         if isinstance(decision, Probe):
             return self._probe(attempt, decision.cause)
@@ -103,23 +102,28 @@ class Fetcher:
         facts |= {"settings_tried": target.settings_digest, "limited": 0}
         self._records.fail(lease, retry_at=snapshot.now + wait, **facts)
 
-    def _await_room(self, lease: Lease) -> float:
-        """Wait for our turn, if it comes soon; return 0, or how many seconds it is away."""
-        deadline = time.monotonic() + self._limits.patience
-        while True:
-            wait = self._acquire(lease)
-            if wait == 0 or time.monotonic() + wait > deadline:
-                return wait
-            time.sleep(wait)
+    def await_room(self, id_: CredentialId) -> float:
+        """Wait for our turn, and for room, if they come soon; return 0, or how many seconds they are away.
 
-    def _acquire(self, lease: Lease) -> float:
-        rate, concurrency = self._limits.rate, self._limits.concurrency
-        seconds = self._durations.lease
-        try:
-            return self._store.limiter.acquire(lease.id, rate=rate, concurrency=concurrency, seconds=seconds)
-        except StoreUnavailable:
-            self._records.release(lease)  # or else all would hear that somebody is at it
-            raise
+        To be called before `act`, so that nobody holds a lease while he waits; raises `StoreUnavailable`.
+        """
+        deadline = time.monotonic() + min(self._limits().patience, self._durations.fetch_timeout / 2)
+        room = self._acquire(id_, deadline)
+        while room.wait and time.monotonic() + room.wait <= deadline:
+            time.sleep(room.wait)
+            room = self._acquire(id_, deadline, has_turn=room.has_turn)
+        return room.wait
+
+    def _acquire(self, id_: CredentialId, deadline: float, *, has_turn: bool = False) -> Room:
+        limits = self._limits()
+        return self._store.limiter.acquire(
+            id_,
+            rate=limits.rate,
+            concurrency=limits.concurrency,
+            seconds=self._durations.lease,
+            patience=max(0.0, deadline - time.monotonic()),
+            has_turn=has_turn,
+        )
 
     # Probing
 

@@ -40,6 +40,11 @@ ENV_FILE = Path(".env")
 #: The longest duration that is no mistake, in seconds.
 _LONGEST = int(DAY)
 
+#: The rate and the concurrency of few credentials, and the seconds in which all of many can be fetched anew.
+_LEAST_RATE = 20.0
+_LEAST_CONCURRENCY = 8
+_RECOVERY = 900
+
 
 @dataclass(frozen=True)
 class Config:
@@ -56,9 +61,10 @@ class Config:
     #: Seconds, for accounts that name none of their own; None means the default of the kind.
     leeway: float | None = None
     durations: Durations = field(default_factory=Durations)
-    #: Calls to WeChat that all workers together may begin a second, and have under way at once.
-    fetch_rate: float = 20.0
-    fetch_concurrency: int = 8
+    #: Calls to WeChat that all workers together may begin a second, and have under way at once; None: as many as fit
+    #: the number of credentials.
+    fetch_rate: float | None = None
+    fetch_concurrency: int | None = None
     accounts_file: Path | None = None
     #: Touched by worker and beat while they work.
     heartbeat_file: Path | None = None
@@ -71,6 +77,14 @@ class Config:
     def urls(self) -> dict[str, tuple[str, ...]]:
         """The hosts of each platform, in order."""
         return {"wechat": self.api_urls, "wecom": self.wecom_urls}
+
+    def rate_for(self, credentials: int) -> float:
+        """Return how many calls to WeChat may begin a second: by default, all that are kept within 15 min."""
+        return self.fetch_rate or max(_LEAST_RATE, credentials / _RECOVERY)
+
+    def concurrency_for(self, credentials: int) -> int:
+        """Return how many calls may be under way at once: by default, room for calls of 0.4 s each."""
+        return self.fetch_concurrency or max(_LEAST_CONCURRENCY, math.ceil(0.4 * self.rate_for(credentials)))
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Config:
@@ -143,8 +157,8 @@ def _read(environ: Mapping[str, str], faults: list[str]) -> Config:
         prefix=_prefix(set_.get("TOKENWORKER_PREFIX") or running.get("prefix", Config.prefix), faults),
         leeway=_number(set_, "TOKENWORKER_LEEWAY", faults),
         durations=_durations(_time_scale(running) | set_, faults),
-        fetch_rate=_number(set_, "TOKENWORKER_FETCH_RATE", faults) or Config.fetch_rate,
-        fetch_concurrency=_count(set_, "TOKENWORKER_FETCH_CONCURRENCY", faults) or Config.fetch_concurrency,
+        fetch_rate=_number(set_, "TOKENWORKER_FETCH_RATE", faults),
+        fetch_concurrency=_count(set_, "TOKENWORKER_FETCH_CONCURRENCY", faults),
         accounts_file=Path(accounts_file) if accounts_file else None,
         heartbeat_file=Path(file) if (file := set_.get("TOKENWORKER_HEARTBEAT_FILE")) else None,
         sandbox=sandbox,

@@ -25,13 +25,13 @@ class Keys:
 
     @property
     def rate(self) -> str:
-        """When the next call to WeChat may begin."""
-        return f"{self.prefix}:rate"
+        """The next turn to call WeChat, in a slot of a cluster with `running`."""
+        return f"{self.prefix}:{{limiter}}:rate"
 
     @property
     def running(self) -> str:
         """A sorted set of the credentials for which somebody is at WeChat."""
-        return f"{self.prefix}:running"
+        return f"{self.prefix}:{{limiter}}:running"
 
     @property
     def accounts_error(self) -> str:
