@@ -20,22 +20,26 @@ class Server:
     process: subprocess.Popen[bytes]
 
 
-@contextmanager
-def running_server() -> Iterator[Server]:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def running_server() -> Iterator[Server]:
+    port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         process = subprocess.Popen(server_command(port, Path(folder)), stdout=subprocess.DEVNULL)
         try:
-            _wait_for(port)
+            wait_for_port(port)
             yield Server(f"redis://127.0.0.1:{port}/0", process)
         finally:
             process.kill()
             process.wait()
 
 
-def _wait_for(port: int) -> None:
+def wait_for_port(port: int) -> None:
     with socket.socket() as probe:
         while probe.connect_ex(("127.0.0.1", port)):
             time.sleep(0.02)

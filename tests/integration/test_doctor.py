@@ -79,6 +79,17 @@ def test_the_same_for_people_is_a_line_each(tmp_path: Path, own_server: RedisSer
     assert [line.split()[0] for line in done.stdout.splitlines()] == ["ok", "ok", "ok", "FAULT", "FAULT"]
 
 
+def test_it_says_how_many_calls_a_second_the_accounts_need(check: Check, tmp_path: Path) -> None:
+    rows = [f'[[account]]\nappid = "wx{number:016x}"\nsecret = "{DEMO_SECRET}"\n' for number in range(100)]
+    (tmp_path / "accounts.toml").write_text("\n".join(rows))
+    environ = {"WECHAT_APPID": "", "WECHAT_SECRET": "", "TOKENWORKER_ACCOUNTS": "accounts.toml"}
+
+    told = faults(check(**environ, TOKENWORKER_FETCH_RATE="0.02"))
+    assert "TOKENWORKER_FETCH_RATE is 0.02, too few calls a second to keep 100 credentials fresh" in told
+    assert "write 1 or more, or take it out" in told
+    assert "FETCH_RATE" not in faults(check(**environ, TOKENWORKER_FETCH_RATE="0.03"))
+
+
 # Redis
 
 

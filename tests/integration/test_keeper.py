@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import redis
-from support.processes import RedisServer
+from support.processes import RedisServer, wait_for
 from support.targets import lease_of, look, token_of
 
 from tokenworker import TokenReader
@@ -67,7 +67,7 @@ DURATIONS = replace(
 
 
 def refresher_for(store: Store, source: Source, durations: Durations, limits: Limits | None = None) -> Keeper:
-    return Keeper(store, Fetcher(store, source, durations, limits=limits), durations)
+    return Keeper(store, Fetcher(store, source, durations, limits=lambda: limits or Limits()), durations)
 
 
 @pytest.fixture
@@ -665,10 +665,12 @@ def test_a_token_that_redis_was_not_there_to_take_is_kept_until_it_is_back(
             outcome = pool.submit(keeper.refresh, CLASSIC, Demand(force=True))
             time.sleep(0.2)
             own_server.kill()
-            time.sleep(1.2)
+            time.sleep(2)
             own_server.start()
-            assert outcome.result().result == "refreshed"
+            with pytest.raises(StoreUnavailable):
+                outcome.result()
 
+        wait_for(lambda: look(store, DEMO_APPID).fingerprint == sandbox.mints(DEMO_APPID)[-1].fingerprint)
         assert len(sandbox.mints(DEMO_APPID)) == 2
         assert look(store, DEMO_APPID).fingerprint == sandbox.mints(DEMO_APPID)[-1].fingerprint
         assert keeper.refresh(CLASSIC).result == "fresh"
@@ -688,6 +690,29 @@ def test_a_herd_is_let_in_at_a_limited_rate(store: Store, sandbox: Sandbox) -> N
     assert len(set(tokens)) == 20
     assert spent >= (20 - 4 - 1) / 40
     assert all(sandbox.counts(account.appid).fetches == 1 for account in accounts)
+
+
+def test_who_waits_for_a_turn_holds_no_lease_and_is_not_left_for_the_next_tick(store: Store, sandbox: Sandbox) -> None:
+    accounts = [Account(f"wx{number:016x}", Secret(DEMO_SECRET)) for number in range(6)]
+    for account in accounts:
+        sandbox.add_account(account.appid, DEMO_SECRET)
+    source = WeChat(Transport(), {"wechat": (sandbox.url,)}, 1)
+    keeper = refresher_for(store, source, DURATIONS, Limits(rate=20, concurrency=2))
+    with ThreadPoolExecutor(6) as pool:
+        outcomes = [pool.submit(keeper.refresh, token_of(account)) for account in accounts]
+        time.sleep(0.1)
+        leases = [store.records.look(CredentialId(account.appid)).lease_left for account in accounts]
+    assert leases.count(None) >= 4
+    assert [outcome.result().result for outcome in outcomes] == ["refreshed"] * 6
+
+
+def test_who_finds_somebody_at_it_takes_no_turn_from_others(keeper: Keeper, store: Store, client: redis.Redis) -> None:
+    assert lease_of(store, DEMO_APPID, 60)
+    # A lease that is longer than any of ours would be a clock's doing.
+    client.pexpire(store.keys.lease(CredentialId(DEMO_APPID)), int(DURATIONS.lease * 1000))
+
+    assert keeper.refresh(CLASSIC).result == "busy"
+    assert not client.exists("tokenworker:{limiter}:rate")
 
 
 # What is made from something else.

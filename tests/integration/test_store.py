@@ -16,6 +16,7 @@ from tokenworker.errors import StoreUnavailable
 from tokenworker.publish.formats import Copy
 from tokenworker.store.connect import connect
 from tokenworker.store.keys import Keys
+from tokenworker.store.limiter import Room
 from tokenworker.store.state import Lease
 from tokenworker.store.store import Store
 
@@ -97,7 +98,7 @@ def test_a_credential_is_looked_at_when_the_lease_of_a_fetch_ends_for_its_holder
 def test_whatever_ends_a_lease_ends_its_call_too(store: Store, client: redis.Redis) -> None:
     def at_wechat() -> Lease:
         lease = leased(store)
-        assert store.limiter.acquire(WX1, rate=1e6, concurrency=1, seconds=60) == 0
+        assert store.limiter.acquire(WX1, rate=1e6, concurrency=1, seconds=60).wait == 0
         return lease
 
     for end in (
@@ -107,7 +108,7 @@ def test_whatever_ends_a_lease_ends_its_call_too(store: Store, client: redis.Red
         lambda lease: commit(store, lease=lease),
     ):
         end(at_wechat())
-        assert not client.exists("tokenworker:running")
+        assert not client.exists("tokenworker:{limiter}:running")
 
 
 def test_credentials_of_one_account_have_leases_states_and_times_of_their_own(
@@ -274,7 +275,7 @@ def test_a_key_of_a_wrong_type_stops_nobody(store: Store, client: redis.Redis, n
         store.notes.set_accounts_error("fault", 60)
         store.schedule.claim(10, 1)
         lease = leased(store)
-        assert store.limiter.acquire(WX1, rate=100, concurrency=8, seconds=5) == 0
+        assert store.limiter.acquire(WX1, rate=100, concurrency=8, seconds=5).wait == 0
         assert begin(store, lease, 100, 20) == "ok"
         return commit(store, lease=lease)
 
@@ -378,40 +379,88 @@ def leave(store: Store, id_: CredentialId = WX1) -> None:
 
 
 def test_only_so_many_calls_are_under_way_at_once(store: Store) -> None:
-    waits = [store.limiter.acquire(CredentialId(f"wx{n}"), rate=1e6, concurrency=3, seconds=60) for n in range(4)]
+    waits = [store.limiter.acquire(CredentialId(f"wx{n}"), rate=1e6, concurrency=3, seconds=60).wait for n in range(4)]
 
     assert waits[:3] == [0, 0, 0]
     assert waits[3] > 0
     leave(store, CredentialId("wx0"))
-    assert store.limiter.acquire(CredentialId("wx3"), rate=1e6, concurrency=3, seconds=60) == 0
+    assert store.limiter.acquire(CredentialId("wx3"), rate=1e6, concurrency=3, seconds=60).wait == 0
 
 
 def test_a_call_that_never_ended_counts_no_longer_than_a_lease(store: Store) -> None:
-    assert store.limiter.acquire(CredentialId("wx0"), rate=1e6, concurrency=1, seconds=0.1) == 0
+    assert store.limiter.acquire(CredentialId("wx0"), rate=1e6, concurrency=1, seconds=0.1).wait == 0
     time.sleep(0.12)
 
-    assert store.limiter.acquire(WX1, rate=1e6, concurrency=1, seconds=0.1) == 0
+    assert store.limiter.acquire(WX1, rate=1e6, concurrency=1, seconds=0.1).wait == 0
 
 
 def test_a_call_counts_though_a_clock_that_ran_ahead_admitted_it(store: Store, client: redis.Redis) -> None:
     ends = (store.now() + 5.5) * 1000
-    client.zadd("tokenworker:running", {MEMBER: ends})
-    assert store.limiter.acquire(WX2, rate=100, concurrency=1, seconds=5) > 0
+    client.zadd("tokenworker:{limiter}:running", {MEMBER: ends})
+    assert store.limiter.acquire(WX2, rate=100, concurrency=1, seconds=5).wait > 0
 
-    client.zadd("tokenworker:running", {MEMBER: ends + 1000})
-    assert store.limiter.acquire(WX2, rate=100, concurrency=1, seconds=5) == 0
+    client.zadd("tokenworker:{limiter}:running", {MEMBER: ends + 1000})
+    assert store.limiter.acquire(WX2, rate=100, concurrency=1, seconds=5, has_turn=True).wait == 0
 
 
 def test_calls_begin_at_a_limited_rate_after_a_burst(store: Store) -> None:
     began = time.monotonic()
     admitted = 0
     while (spent := time.monotonic() - began) < 0.5:
-        if store.limiter.acquire(WX1, rate=50, concurrency=5, seconds=1) == 0:
+        if store.limiter.acquire(WX1, rate=50, concurrency=5, seconds=1).wait == 0:
             admitted += 1
             leave(store)
         time.sleep(0.002)
 
     assert 5 + 50 * spent * 0.6 <= admitted <= 6 + 50 * spent
+
+
+def test_each_gets_a_turn_of_its_own_which_nobody_else_takes(store: Store) -> None:
+    one, *rooms = [acquire_turn(store, number) for number in range(5)]
+
+    assert one.wait == 0
+    assert [room.has_turn for room in rooms] == [True] * 4
+    assert [room.wait for room in rooms] == pytest.approx([0.1, 0.2, 0.3, 0.4], abs=0.05)
+
+
+def acquire_turn(store: Store, number: int, *, patience: float = 1.0, has_turn: bool = False) -> Room:
+    """Ask for a turn of ten a second, as so many accounts."""
+    account = CredentialId(f"wx{number}")
+    return store.limiter.acquire(account, rate=10, concurrency=1, seconds=60, patience=patience, has_turn=has_turn)
+
+
+def test_a_turn_that_is_too_far_away_is_not_given_and_so_delays_nobody(store: Store) -> None:
+    assert acquire_turn(store, 0).wait == 0
+    for number in range(1, 9):
+        room = acquire_turn(store, number, patience=0.05)
+        assert not room.has_turn
+        assert 0 < room.wait <= 0.1
+
+
+def test_who_has_a_turn_and_finds_no_room_keeps_it(store: Store) -> None:
+    assert acquire_turn(store, 0).wait == 0
+    room = acquire_turn(store, 1)
+    time.sleep(room.wait)
+    room = acquire_turn(store, 1, has_turn=room.has_turn)
+    assert (room.wait, room.has_turn) == (0.1, True)
+
+    leave(store, CredentialId("wx0"))
+    assert acquire_turn(store, 1, has_turn=True).wait == 0
+
+
+def test_a_turn_whose_holder_died_passes(store: Store) -> None:
+    assert acquire_turn(store, 0).wait == 0
+    assert acquire_turn(store, 1).has_turn
+    leave(store, CredentialId("wx0"))
+    time.sleep(0.21)
+
+    assert acquire_turn(store, 2).wait == 0
+
+
+def test_turns_that_a_clock_set_back_put_far_away_are_forgotten(store: Store, client: redis.Redis) -> None:
+    client.set("tokenworker:{limiter}:rate", f"{(store.now() + 60) * 1000:.3f}")
+
+    assert acquire_turn(store, 0).wait == 0
 
 
 def test_every_credential_can_be_had_fetched_again(store: Store) -> None:

@@ -15,6 +15,7 @@ from support.targets import lease_of, look
 
 from tokenworker.credential import Credential, CredentialId
 from tokenworker.durations import Durations
+from tokenworker.refresh.fetcher import Limits
 from tokenworker.sandbox import DEMO_APPID, DEMO_SECRET, Sandbox
 from tokenworker.settings.config import Config
 from tokenworker.worker import tasks
@@ -175,6 +176,14 @@ def test_an_account_that_is_added_gets_a_token_at_the_next_look(
 
     assert watchdog.look() == [OTHER]
     assert client.exists("tokenworker:{wx00000000000000bb}:access_token")
+
+
+def test_the_limits_follow_the_accounts_file(held: Runtime, accounts: Path) -> None:
+    assert held.limits() == Limits(rate=20, concurrency=8)
+
+    accounts.write_text("".join(ACCOUNT.replace(DEMO_APPID, f"wx{number:016x}") for number in range(27_000)))
+    held.reconciler.reconcile()
+    assert held.limits() == Limits(rate=30, concurrency=12)
 
 
 def test_an_account_that_is_removed_is_gone_after_two_looks(

@@ -141,4 +141,6 @@ class Process:
         store = Store(client, scripts=SteppingScripts(self, client, bug.lua))
         store.records.__class__ = bug.records
         source = SteppingSource(self, upstream)
-        self.keeper = Keeper(store, bug.fetcher(store, source, bug.durations, limits=Limits(patience=0)), bug.durations)
+        self.keeper = Keeper(
+            store, bug.fetcher(store, source, bug.durations, limits=lambda: Limits(patience=0)), bug.durations
+        )

@@ -28,9 +28,10 @@ def two_find_the_same_token_stale(world: World) -> None:
 
 def two_are_at_it_at_the_same_moment(world: World) -> None:
     world.pass_time(LIFE)
-    world.refresh(0, stop_at="send")
-    world.refresh(1)
+    world.refresh(0, stop_at="take_lease")
+    world.refresh(1, stop_at="send")
     world.go_on(0)
+    world.go_on(1)
 
 
 def answered_slowly(world: World) -> None:
@@ -242,7 +243,7 @@ def taken_out_and_put_back_under_a_fetch(world: World) -> None:
 
 
 def others_write_under_our_keys(world: World) -> None:
-    for name in ("state", "lease", "access_token", "copies", "due", "running", "rate", "suspected"):
+    for name in ("state", "lease", "access_token", "copies", "due", "{limiter}:running", "{limiter}:rate", "suspected"):
         world.scramble(name)
         world.refresh(0, FORCE)
         world.tick()

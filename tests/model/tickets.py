@@ -123,7 +123,7 @@ class TicketWorld:
     def _keeper(self, worker: Worker) -> Keeper:
         store = Store(self._client, scripts=Steps(worker, self._client))
         source = Source(self._platform, worker, self.faults, self._made)
-        return Keeper(store, Fetcher(store, source, DURATIONS, limits=Limits(patience=0)), DURATIONS)
+        return Keeper(store, Fetcher(store, source, DURATIONS, limits=lambda: Limits(patience=0)), DURATIONS)
 
     def close(self) -> None:
         """End what still runs."""
@@ -171,7 +171,7 @@ class TicketWorld:
 
     def _fetcher(self) -> Fetcher:
         source = Source(self._platform, Worker(), [], self._made)
-        return Fetcher(self._store, source, DURATIONS, limits=Limits(patience=0))
+        return Fetcher(self._store, source, DURATIONS, limits=lambda: Limits(patience=0))
 
     def revoke_token(self) -> None:
         """End the token at WeChat: the next fetch of the ticket is refused, and made once more with another token."""

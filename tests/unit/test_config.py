@@ -111,8 +111,8 @@ VARIABLES = [
         ("prefix", "tokenworker"),
         ("leeway", None),
         ("durations", Durations(tick=5, fetch_timeout=8)),
-        ("fetch_rate", 20),
-        ("fetch_concurrency", 8),
+        ("fetch_rate", None),
+        ("fetch_concurrency", None),
         ("accounts_file", None),
         ("sandbox", None),
     ],
@@ -804,3 +804,19 @@ def test_an_endpoint_that_is_wrong_does_not_make_the_leeway_wrong_too() -> None:
 def test_settings_can_not_be_changed() -> None:
     with pytest.raises(AttributeError):
         Config().prefix = "other"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(("credentials", "rate", "concurrency"), [(1, 20, 8), (18_000, 20, 8), (100_000, 111.1, 45)])
+def test_the_limits_fit_the_number_of_credentials(credentials: int, rate: float, concurrency: int) -> None:
+    config = Config.from_env({})
+
+    assert config.rate_for(credentials) == pytest.approx(rate, abs=0.1)
+    assert config.concurrency_for(credentials) == concurrency
+
+
+def test_a_limit_that_is_set_holds_whatever_is_kept() -> None:
+    config = Config.from_env({"TOKENWORKER_FETCH_RATE": "50"})
+    assert (config.rate_for(100_000), config.concurrency_for(100_000)) == (50, 20)
+
+    config = Config.from_env({"TOKENWORKER_FETCH_CONCURRENCY": "3"})
+    assert config.concurrency_for(100_000) == 3

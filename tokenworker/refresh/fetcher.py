@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from tokenworker.credential import Credential, Issued, fingerprint
+from tokenworker.credential import Credential, CredentialId, Issued, fingerprint
 from tokenworker.credentials.target import Target
 from tokenworker.durations import Durations
-from tokenworker.errors import DayLimit, FetchError, StoreUnavailable, TokenUnavailable, TransientError
+from tokenworker.errors import DayLimit, FetchError, TokenUnavailable, TransientError
 from tokenworker.refresh.attempt import Again, Attempt, Busy, Fetched, Inputs, Refused, Result
-from tokenworker.refresh.causes import Cause, Demand, doubt
+from tokenworker.refresh.causes import Case, Cause, Demand, doubt, may_wait
+from tokenworker.refresh.commits import Commits, Pending
 from tokenworker.refresh.decide import (
     FORCED_QUOTA,
     Fetch,
@@ -25,8 +27,9 @@ from tokenworker.refresh.decide import (
 )
 from tokenworker.refresh.lifetime import lifetime
 from tokenworker.secret import Secret
+from tokenworker.store.limiter import Room
 from tokenworker.store.records import Begin, Commit
-from tokenworker.store.state import Facts, Lease
+from tokenworker.store.state import Facts
 from tokenworker.store.store import Store
 from tokenworker.wechat.source import Source
 
@@ -37,16 +40,17 @@ logger = logging.getLogger(__name__)
 class Limits:
     """How many calls to WeChat all workers together may begin a second, and have under way at once.
 
-    One that must wait is made after up to `patience` seconds, or else left for later.
+    One that must wait is made after up to `patience` seconds, or else left for later; no more than half the time of a
+    fetch, since whoever waits for a credential does so for two.
     """
 
     rate: float = 20.0
     concurrency: int = 8
-    patience: float = 1.0
+    patience: float = 4.0
 
 
 class Fetcher:
-    """Makes calls to WeChat, one for each lease; safe to share between threads."""
+    """Makes calls to WeChat, one for each lease, within the limits in force; safe to share between threads."""
 
     def __init__(
         self,
@@ -54,17 +58,19 @@ class Fetcher:
         source: Source,
         durations: Durations,
         leeway: float | None = None,
-        limits: Limits | None = None,
+        limits: Callable[[], Limits] = Limits,
     ) -> None:
         self._store = store
         self._records = store.records
         self._source = source
         self._durations = durations
         self._leeway = leeway
-        self._limits = limits or Limits()
+        self._limits = limits
+        self._commits = Commits(store.records, durations)
+        self._alone = False
 
     def act(self, target: Target, demand: Demand, inputs: Inputs, believed: frozenset[str] = frozenset()) -> Result:
-        """Make one call to WeChat under a lease, if it is still needed.
+        """Make one call to WeChat under a lease, if it is still needed; there is room for it.
 
         `inputs` holds what a fetch is made from. When WeChat refuses one of them, that is no failure of ours, unless
         its fingerprint is among the `believed`, which were looked into.
@@ -79,14 +85,27 @@ class Fetcher:
         if isinstance(decision, Nothing | Wait) or not _is_ready(decision, target, inputs):
             self._records.release(lease)
             return decision if isinstance(decision, Wait) else Again()
-        wait = self._await_room(lease)
-        if wait:
-            self._records.release(lease)
-            return Wait(decision.cause, wait)
         attempt = Attempt(lease, target, snapshot, inputs)
         if isinstance(decision, Probe):
             return self._probe(attempt, decision.cause)
+        if self._is_alone(attempt, demand, decision):
+            self._records.release(lease)
+            return Wait(decision.cause, self._durations.transient_wait)
         return self._fetch(attempt, decision, believed)
+
+    def _is_alone(self, attempt: Attempt, demand: Demand, decision: Fetch) -> bool:
+        """Return whether to wait until replicas know of the lease: a server that takes over must know of our fetch.
+
+        What can't be replaced unseen needs no wait.
+        """
+        before, self._alone = self._alone, not attempt.lease.replicated
+        if self._alone and not before:
+            logger.error("no replica of Redis knows what is written there: what can wait is not fetched till one does;"
+                         " look at the replicas, or set TOKENWORKER_REPLICAS=0 if there are none")  # fmt: skip
+        if before and not self._alone:
+            logger.info("a replica of Redis follows again")
+        case = Case(attempt.snapshot, attempt.target, demand, self._durations, attempt.lease)
+        return self._alone and attempt.kills(force=decision.force) and may_wait(case, decision.cause)
 
     def note_lack(self, target: Target, error: TokenUnavailable) -> None:
         """Note why what a fetch is made from can't be had: who asks for the credential itself must learn that.
@@ -103,23 +122,28 @@ class Fetcher:
         facts |= {"settings_tried": target.settings_digest, "limited": 0}
         self._records.fail(lease, retry_at=snapshot.now + wait, **facts)
 
-    def _await_room(self, lease: Lease) -> float:
-        """Wait for our turn, if it comes soon; return 0, or how many seconds it is away."""
-        deadline = time.monotonic() + self._limits.patience
-        while True:
-            wait = self._acquire(lease)
-            if wait == 0 or time.monotonic() + wait > deadline:
-                return wait
-            time.sleep(wait)
+    def await_room(self, id_: CredentialId) -> float:
+        """Wait for our turn, and for room, if they come soon; return 0, or how many seconds they are away.
 
-    def _acquire(self, lease: Lease) -> float:
-        rate, concurrency = self._limits.rate, self._limits.concurrency
-        seconds = self._durations.lease
-        try:
-            return self._store.limiter.acquire(lease.id, rate=rate, concurrency=concurrency, seconds=seconds)
-        except StoreUnavailable:
-            self._records.release(lease)  # or else all would hear that somebody is at it
-            raise
+        To be called before `act`, so that nobody holds a lease while he waits; raises `StoreUnavailable`.
+        """
+        deadline = time.monotonic() + min(self._limits().patience, self._durations.fetch_timeout / 2)
+        room = self._acquire(id_, deadline)
+        while room.wait and time.monotonic() + room.wait <= deadline:
+            time.sleep(room.wait)
+            room = self._acquire(id_, deadline, has_turn=room.has_turn)
+        return room.wait
+
+    def _acquire(self, id_: CredentialId, deadline: float, *, has_turn: bool = False) -> Room:
+        limits = self._limits()
+        return self._store.limiter.acquire(
+            id_,
+            rate=limits.rate,
+            concurrency=limits.concurrency,
+            seconds=self._durations.lease,
+            patience=max(0.0, deadline - time.monotonic()),
+            has_turn=has_turn,
+        )
 
     # Probing
 
@@ -147,6 +171,7 @@ class Fetcher:
         facts |= {"rejected": "", "probe_error": ""}
         if alive:
             facts["probed_alive"] = live.fingerprint
+            facts |= attempt.of_suspicion(self._durations)
             self._records.release(attempt.lease, **facts)
         else:
             facts |= self._early_death(attempt, cause)
@@ -154,7 +179,7 @@ class Fetcher:
 
     def _early_death(self, attempt: Attempt, cause: Cause) -> Facts:
         """Log and count one that died before its time, unless it may have been us who ended it."""
-        if cause is Cause.DOUBTFUL or doubt(attempt.snapshot, self._durations, attempt.lease):
+        if cause in (Cause.DOUBTFUL, Cause.FAILOVER) or doubt(attempt.snapshot, self._durations, attempt.lease):
             return {}
         left = attempt.live.expires_in(attempt.snapshot.now)
         logger.error(
@@ -221,26 +246,14 @@ class Fetcher:
         return ends.get(done, Again())
 
     def _commit(self, attempt: Attempt, credential: Credential, refresh_at: float, facts: Facts) -> Commit:
-        """Commit, and try again while Redis is away and the lease may live: what we have in hand is the only one."""
-        deadline = time.monotonic() + self._durations.lease - self._durations.fetch_timeout
-        pause = self._durations.transient_wait / 10
         copies = attempt.target.copies(credential, attempt.lease.taken_at)
         # WeChat may act until then on a fetch that we gave up on; so it is due then.
         next_look = min(refresh_at, facts.get("in_doubt_until") or refresh_at)
-        while True:
-            try:
-                done, problem = self._records.commit(
-                    attempt.lease, credential, refresh_at=refresh_at, next_look=next_look, copies=copies, **facts
-                )
-                break
-            except StoreUnavailable:
-                if time.monotonic() > deadline:
-                    raise
-            time.sleep(pause)
-            pause = min(2 * pause, self._durations.transient_wait)
-        if problem:
-            logger.error("%s: a copy can't be written: %s", attempt.name, problem)
-        return done
+        pending = Pending(attempt.lease, credential, refresh_at, next_look, tuple(copies), facts)
+        done = self._commits.commit(pending)
+        if done.problem:
+            logger.error("%s: a copy can't be written: %s", attempt.name, done.problem)
+        return done.result
 
     def _failed(
         self, attempt: Attempt, error: FetchError, *, lost: bool = False, reissued_dead: str = ""

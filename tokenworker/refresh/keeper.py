@@ -18,9 +18,9 @@ from tokenworker.credentials import target as target_of
 from tokenworker.credentials.target import Target
 from tokenworker.durations import Durations
 from tokenworker.errors import FetchError, TokenUnavailable, UnknownAccount
-from tokenworker.refresh.attempt import Busy, Fetched, Refused
+from tokenworker.refresh.attempt import Busy, Fetched, Refused, Result as Done
 from tokenworker.refresh.causes import Demand
-from tokenworker.refresh.decide import Decision, Fetch, Nothing, Wait, decide, next_look, usable
+from tokenworker.refresh.decide import Decision, Fetch, Nothing, Probe, Wait, decide, next_look, usable
 from tokenworker.refresh.fetcher import Fetcher
 from tokenworker.store.state import Snapshot
 from tokenworker.store.store import Store
@@ -82,8 +82,7 @@ class Keeper:
             if isinstance(decision, Nothing):
                 self._plan(target, snapshot)
                 return _outcome(snapshot, "fresh" if snapshot.fingerprint == before.fingerprint else "refreshed")
-            inputs = self._gather(target) if isinstance(decision, Fetch) else {}
-            done = decision if isinstance(decision, Wait) else self._fetcher.act(target, wanted, inputs, believed)
+            done = self._do(decision, target, snapshot, wanted, believed)
             if isinstance(done, Fetched | Busy | Wait):
                 return self._end(snapshot, done)
             if isinstance(done, Refused):
@@ -97,6 +96,27 @@ class Keeper:
         if snapshot.removed:
             raise UnknownAccount(f"{target.account.id} was taken out of the accounts just now", target.account.id)
         return decide(snapshot, target, demand, self._durations)
+
+    def _do(
+        self,
+        decision: Wait | Probe | Fetch,
+        target: Target,
+        snapshot: Snapshot,
+        demand: Demand,
+        believed: frozenset[str],
+    ) -> Done:
+        """Make one call to WeChat when its turn comes; who then finds that nothing is to be done loses the turn."""
+        if isinstance(decision, Wait):
+            return decision
+        if self._is_held(snapshot):
+            return Busy()  # and no turn is wasted on it
+        inputs = self._gather(target) if isinstance(decision, Fetch) else {}
+        wait = self._fetcher.await_room(target.id)
+        return Wait(decision.cause, wait) if wait else self._fetcher.act(target, demand, inputs, believed)
+
+    def _is_held(self, snapshot: Snapshot) -> bool:
+        """Return whether somebody is at it; a lease longer than any of ours comes from a clock that went back."""
+        return snapshot.lease_left is not None and snapshot.lease_left <= self._durations.lease + 1
 
     def _end(self, snapshot: Snapshot, done: Fetched | Busy | Wait) -> Outcome:
         if isinstance(done, Fetched):

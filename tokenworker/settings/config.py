@@ -20,6 +20,7 @@ from tokenworker.secret import Secret
 from tokenworker.settings.accounts import read_accounts, single_account
 from tokenworker.settings.broker import celery_urls, notes
 from tokenworker.settings.envfile import load
+from tokenworker.settings.servers import Servers
 from tokenworker.settings.urls import (
     DEFAULT_API_URL,
     DEFAULT_REDIS_URL,
@@ -40,6 +41,11 @@ ENV_FILE = Path(".env")
 #: The longest duration that is no mistake, in seconds.
 _LONGEST = int(DAY)
 
+#: The rate and the concurrency of few credentials, and the seconds in which all of many can be fetched anew.
+_LEAST_RATE = 20.0
+_LEAST_CONCURRENCY = 8
+_RECOVERY = 900
+
 
 @dataclass(frozen=True)
 class Config:
@@ -56,9 +62,12 @@ class Config:
     #: Seconds, for accounts that name none of their own; None means the default of the kind.
     leeway: float | None = None
     durations: Durations = field(default_factory=Durations)
-    #: Calls to WeChat that all workers together may begin a second, and have under way at once.
-    fetch_rate: float = 20.0
-    fetch_concurrency: int = 8
+    #: Calls to WeChat that all workers together may begin a second, and have under way at once; None: as many as fit
+    #: the number of credentials.
+    fetch_rate: float | None = None
+    fetch_concurrency: int | None = None
+    #: How many replicas of Redis must know of a lease before WeChat is called.
+    replicas: int = 0
     accounts_file: Path | None = None
     #: Touched by worker and beat while they work.
     heartbeat_file: Path | None = None
@@ -71,6 +80,14 @@ class Config:
     def urls(self) -> dict[str, tuple[str, ...]]:
         """The hosts of each platform, in order."""
         return {"wechat": self.api_urls, "wecom": self.wecom_urls}
+
+    def rate_for(self, credentials: int) -> float:
+        """Return how many calls to WeChat may begin a second: by default, all that are kept within 15 min."""
+        return self.fetch_rate or max(_LEAST_RATE, credentials / _RECOVERY)
+
+    def concurrency_for(self, credentials: int) -> int:
+        """Return how many calls may be under way at once: by default, room for calls of 0.4 s each."""
+        return self.fetch_concurrency or max(_LEAST_CONCURRENCY, math.ceil(0.4 * self.rate_for(credentials)))
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Config:
@@ -143,8 +160,9 @@ def _read(environ: Mapping[str, str], faults: list[str]) -> Config:
         prefix=_prefix(set_.get("TOKENWORKER_PREFIX") or running.get("prefix", Config.prefix), faults),
         leeway=_number(set_, "TOKENWORKER_LEEWAY", faults),
         durations=_durations(_time_scale(running) | set_, faults),
-        fetch_rate=_number(set_, "TOKENWORKER_FETCH_RATE", faults) or Config.fetch_rate,
-        fetch_concurrency=_count(set_, "TOKENWORKER_FETCH_CONCURRENCY", faults) or Config.fetch_concurrency,
+        fetch_rate=_number(set_, "TOKENWORKER_FETCH_RATE", faults),
+        fetch_concurrency=_count(set_, "TOKENWORKER_FETCH_CONCURRENCY", faults),
+        replicas=_replicas(set_, redis_url, faults),
         accounts_file=Path(accounts_file) if accounts_file else None,
         heartbeat_file=Path(file) if (file := set_.get("TOKENWORKER_HEARTBEAT_FILE")) else None,
         sandbox=sandbox,
@@ -197,6 +215,17 @@ def _number(environ: Mapping[str, str], variable: str, faults: list[str]) -> flo
         f"{variable} is {excerpt(text)!r}: write a number, more than 0 and at most {_LONGEST}, such as 5 or 0.5"
     )
     return None
+
+
+def _replicas(environ: Mapping[str, str], redis_url: str, faults: list[str]) -> int:
+    """Return how many replicas are to acknowledge: none of a single server's, one where there must be some."""
+    text = environ.get("TOKENWORKER_REPLICAS")
+    if text is None:
+        return 0 if Servers.of(redis_url).topology == "server" else 1
+    if re.fullmatch("[0-9]", text):
+        return int(text)
+    faults.append(f"TOKENWORKER_REPLICAS is {excerpt(text)!r}: write a whole number from 0 to 9, such as 1")
+    return 0
 
 
 def _count(environ: Mapping[str, str], variable: str, faults: list[str]) -> int | None:

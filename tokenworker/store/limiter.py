@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from tokenworker.credential import CredentialId
 from tokenworker.store.keys import Keys
 from tokenworker.store.scripts import Command, Scripts
+
+
+@dataclass(frozen=True)
+class Room:
+    """What the limiter says: the call may begin, or asks again after `wait` seconds, with its turn if it has one."""
+
+    wait: float
+    has_turn: bool
 
 
 class Limiter:
@@ -14,13 +24,26 @@ class Limiter:
         self._scripts = scripts
         self._rate, self._running = keys.rate, keys.running
 
-    def acquire(self, id_: CredentialId, *, rate: float, concurrency: int, seconds: float) -> float:
-        """Return 0 when one more call may begin, or the seconds to wait, since too many began or are under way.
+    def acquire(
+        self,
+        id_: CredentialId,
+        *,
+        rate: float,
+        concurrency: int,
+        seconds: float,
+        patience: float = 0.0,
+        has_turn: bool = False,
+    ) -> Room:
+        """Let one more call begin, or say how long to wait: turns come at a rate, and then there must be room.
 
-        A call counts as under way until it is released, or for `seconds`.
+        A turn that is more than `patience` seconds away is not given. Who was given one that was still to come asks
+        again when it has, with `has_turn`, as does who found no room. A call counts as under way until it is released,
+        or for `seconds`.
         """
-        arguments = (str(id_), 1000 / rate, concurrency, int(seconds * 1000))
-        return float(self._scripts.run("acquire", [self._rate, self._running], *arguments)) / 1000
+        times = (1000 / rate, concurrency, int(seconds * 1000), int(patience * 1000))
+        keys = [self._rate, self._running]
+        wait, given = self._scripts.run("acquire", keys, str(id_), *times, int(has_turn))
+        return Room(float(wait) / 1000, bool(given))
 
     def releasing(self, id_: CredentialId) -> Command:
         """Return the command that ends what `acquire` began, to be sent together with the end of the lease."""

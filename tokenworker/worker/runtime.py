@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
@@ -16,6 +17,7 @@ from tokenworker.refresh.fetcher import Fetcher, Limits
 from tokenworker.refresh.keeper import Keeper
 from tokenworker.settings.config import Config
 from tokenworker.store.connect import connect
+from tokenworker.store.records import Replication
 from tokenworker.store.store import Store
 from tokenworker.wechat.source import WeChat
 from tokenworker.wechat.transport import Transport
@@ -33,17 +35,25 @@ class Runtime:
     keeper: Keeper
     reconciler: Reconciler
     durations: Durations
-    limits: Limits
+    #: Those in force: they follow the number of credentials.
+    limits: Callable[[], Limits]
 
     @classmethod
     def from_config(cls, config: Config) -> Runtime:
         """Put the parts together; raises `ConfigError`, and opens no connection yet."""
-        durations, limits = config.durations, Limits(config.fetch_rate, config.fetch_concurrency)
-        store = Store(connect(config.redis_url), config.prefix)
+        durations = config.durations
+
+        def limits() -> Limits:
+            kept = len(reconciler.targets)
+            return Limits(config.rate_for(kept), config.concurrency_for(kept))
+
+        replication = Replication(config.replicas, durations.replication)
+        store = Store(connect(config.redis_url), config.prefix, replication=replication)
         source = WeChat(Transport(config.proxy), config.urls, durations.fetch_timeout)
         keeper = Keeper(store, Fetcher(store, source, durations, config.leeway, limits), durations)
         registry = config.registry()
-        return cls(registry, store, keeper, Reconciler(registry, store, keeper, durations), durations, limits)
+        reconciler = Reconciler(registry, store, keeper, durations)
+        return cls(registry, store, keeper, reconciler, durations, limits)
 
     def target(self, account: str | None = None, name: str = ACCESS_TOKEN) -> Target:
         """Return what is kept of an account, by its id or name; raises `UnknownAccount`, `UnknownCredential`."""

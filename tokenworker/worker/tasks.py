@@ -157,7 +157,8 @@ def refresh_due_tokens() -> dict[str, int]:
     held.reconciler.reconcile()
     held.store.notes.set_ticked()
     # No more than may be fetched until the next tick.
-    most = max(held.limits.concurrency, int(held.limits.rate * held.durations.tick))
+    limits = held.limits()
+    most = max(limits.concurrency, int(limits.rate * held.durations.tick))
     due = held.reconciler.claim(most)
     for target in due:
         refresh_token.apply_async(kwargs=_message(target), ignore_result=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tokenworker.cli.doctor import queue, server, settings, wechat
+from tokenworker.cli.doctor import queue, rate, server, settings, wechat
 from tokenworker.cli.doctor.finding import Finding
 from tokenworker.settings.config import Config
 
@@ -23,6 +23,7 @@ def examine(app_name: str, *, call: bool = False) -> Iterator[Finding]:
     config = Config.from_env()
     accounts = config.accounts()
     yield from settings.examine(config, accounts)
+    yield from rate.examine(config, accounts)
     yield from server.examine(config, accounts)
     yield from queue.examine(app_name)
     if call:
