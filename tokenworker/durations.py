@@ -50,6 +50,8 @@ class Durations:
     retry_gap: float = 5.0
     #: How often the watchdog looks whether Redis went back in time.
     pulse: float = 1.0
+    #: How long a lease waits for the replicas of Redis that must know of it.
+    replication: float = 0.5
     #: Without a tick for so long, beat is thought dead.
     silence: float = 60.0
     #: How often the watchdog looks at what is due, and how overdue that must be for it to act.

@@ -87,6 +87,12 @@ class Attempt:
 
     # What the state notes
 
+    def of_suspicion(self, durations: Durations) -> Facts:
+        """Return what ends a suspicion: one found alive so long after it was replaced by none that Redis lost."""
+        suspected_at = self.snapshot.suspected_at
+        over = not suspected_at <= self.lease.taken_at < suspected_at + durations.overlap
+        return {"suspected_at": 0.0} if suspected_at and over else {}
+
     def of_death(self, durations: Durations) -> Facts:
         """Return what counts an early death that we did not cause."""
         since = self.snapshot.early_deaths_since

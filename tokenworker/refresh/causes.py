@@ -33,6 +33,7 @@ class Cause(StrEnum):
     CHANGED = "its settings changed"
     EARLY = "asked for before its time"
     REJECTED = "a service says that WeChat refused it"
+    FAILOVER = "another Redis server took over, and may lack one that came later"
     DOUBTFUL = "nobody knows whether WeChat replaced it"
 
 
@@ -209,10 +210,13 @@ def why_probe(case: Case) -> tuple[Cause | None, float]:
     """Return why the credential should be probed, if it should, and in how many seconds it may be."""
     if not case.is_ours or case.is_dead or case.target.kind.probe is None:
         return None, float("inf")
+    rest = max(0.0, _interval(case) - case.since(case.snapshot.probed_at))
     if case.is_reported and not _was_probed_alive(case):
-        return Cause.REJECTED, max(0.0, _interval(case) - case.since(case.snapshot.probed_at))
+        return Cause.REJECTED, rest
     if case.doubt:
         return Cause.DOUBTFUL, _until_next_probe(case)
+    if case.snapshot.suspected_at:
+        return Cause.FAILOVER, max(rest, _until_another_tells(case))
     return None, float("inf")
 
 
@@ -235,6 +239,20 @@ def _until_next_probe(it: Case) -> float:
     if it.snapshot.probed != it.snapshot.fingerprint or probed > doubted + SLACK:
         return 0.0
     return max(0.0, it.durations.report_interval - probed)
+
+
+def _until_another_tells(it: Case) -> float:
+    """Return the seconds until a probe tells something: at once, and after the overlap, when one replaced is dead."""
+    if it.snapshot.probed_alive == it.snapshot.fingerprint and it.snapshot.probed_at >= it.snapshot.suspected_at:
+        return max(0.0, it.durations.overlap - it.since(it.snapshot.suspected_at))
+    return 0.0
+
+
+def may_wait(case: Case, cause: Cause) -> bool:
+    """Return whether a fetch may wait until replicas know of it: what we have works, and not only for a moment."""
+    calm = cause in (Cause.FORCED, Cause.STALE, Cause.CHANGED, Cause.EARLY)
+    left = case.live.expires_in(case.snapshot.now) if case.live else 0.0
+    return calm and case.is_ours and left > case.durations.overlap / 2
 
 
 def contested(snapshot: Snapshot, durations: Durations) -> bool:

@@ -128,6 +128,8 @@ def _moments(it: Case) -> Iterator[float]:
         yield snapshot.now + why_probe(it)[1]
     else:
         yield snapshot.refresh_at
+    if snapshot.suspected_at:
+        yield snapshot.now + why_probe(it)[1]
     if snapshot.in_doubt_until:
         yield snapshot.in_doubt_until
     if snapshot.lease_left is not None:

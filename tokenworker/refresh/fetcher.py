@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from tokenworker.credential import Credential, CredentialId, Issued, fingerprint
 from tokenworker.credentials.target import Target
 from tokenworker.durations import Durations
-from tokenworker.errors import DayLimit, FetchError, StoreUnavailable, TokenUnavailable, TransientError
+from tokenworker.errors import DayLimit, FetchError, TokenUnavailable, TransientError
 from tokenworker.refresh.attempt import Again, Attempt, Busy, Fetched, Inputs, Refused, Result
-from tokenworker.refresh.causes import Cause, Demand, doubt
+from tokenworker.refresh.causes import Case, Cause, Demand, doubt, may_wait
+from tokenworker.refresh.commits import Commits, Pending
 from tokenworker.refresh.decide import (
     FORCED_QUOTA,
     Fetch,
@@ -65,6 +66,8 @@ class Fetcher:
         self._durations = durations
         self._leeway = leeway
         self._limits = limits
+        self._commits = Commits(store.records, durations)
+        self._alone = False
 
     def act(self, target: Target, demand: Demand, inputs: Inputs, believed: frozenset[str] = frozenset()) -> Result:
         """Make one call to WeChat under a lease, if it is still needed; there is room for it.
@@ -85,7 +88,24 @@ class Fetcher:
         attempt = Attempt(lease, target, snapshot, inputs)
         if isinstance(decision, Probe):
             return self._probe(attempt, decision.cause)
+        if self._is_alone(attempt, demand, decision):
+            self._records.release(lease)
+            return Wait(decision.cause, self._durations.transient_wait)
         return self._fetch(attempt, decision, believed)
+
+    def _is_alone(self, attempt: Attempt, demand: Demand, decision: Fetch) -> bool:
+        """Return whether to wait until replicas know of the lease: a server that takes over must know of our fetch.
+
+        What can't be replaced unseen needs no wait.
+        """
+        before, self._alone = self._alone, not attempt.lease.replicated
+        if self._alone and not before:
+            logger.error("no replica of Redis knows what is written there: what can wait is not fetched till one does;"
+                         " look at the replicas, or set TOKENWORKER_REPLICAS=0 if there are none")  # fmt: skip
+        if before and not self._alone:
+            logger.info("a replica of Redis follows again")
+        case = Case(attempt.snapshot, attempt.target, demand, self._durations, attempt.lease)
+        return self._alone and attempt.kills(force=decision.force) and may_wait(case, decision.cause)
 
     def note_lack(self, target: Target, error: TokenUnavailable) -> None:
         """Note why what a fetch is made from can't be had: who asks for the credential itself must learn that.
@@ -151,6 +171,7 @@ class Fetcher:
         facts |= {"rejected": "", "probe_error": ""}
         if alive:
             facts["probed_alive"] = live.fingerprint
+            facts |= attempt.of_suspicion(self._durations)
             self._records.release(attempt.lease, **facts)
         else:
             facts |= self._early_death(attempt, cause)
@@ -158,7 +179,7 @@ class Fetcher:
 
     def _early_death(self, attempt: Attempt, cause: Cause) -> Facts:
         """Log and count one that died before its time, unless it may have been us who ended it."""
-        if cause is Cause.DOUBTFUL or doubt(attempt.snapshot, self._durations, attempt.lease):
+        if cause in (Cause.DOUBTFUL, Cause.FAILOVER) or doubt(attempt.snapshot, self._durations, attempt.lease):
             return {}
         left = attempt.live.expires_in(attempt.snapshot.now)
         logger.error(
@@ -225,26 +246,14 @@ class Fetcher:
         return ends.get(done, Again())
 
     def _commit(self, attempt: Attempt, credential: Credential, refresh_at: float, facts: Facts) -> Commit:
-        """Commit, and try again while Redis is away and the lease may live: what we have in hand is the only one."""
-        deadline = time.monotonic() + self._durations.lease - self._durations.fetch_timeout
-        pause = self._durations.transient_wait / 10
         copies = attempt.target.copies(credential, attempt.lease.taken_at)
         # WeChat may act until then on a fetch that we gave up on; so it is due then.
         next_look = min(refresh_at, facts.get("in_doubt_until") or refresh_at)
-        while True:
-            try:
-                done, problem = self._records.commit(
-                    attempt.lease, credential, refresh_at=refresh_at, next_look=next_look, copies=copies, **facts
-                )
-                break
-            except StoreUnavailable:
-                if time.monotonic() > deadline:
-                    raise
-            time.sleep(pause)
-            pause = min(2 * pause, self._durations.transient_wait)
-        if problem:
-            logger.error("%s: a copy can't be written: %s", attempt.name, problem)
-        return done
+        pending = Pending(attempt.lease, credential, refresh_at, next_look, tuple(copies), facts)
+        done = self._commits.commit(pending)
+        if done.problem:
+            logger.error("%s: a copy can't be written: %s", attempt.name, done.problem)
+        return done.result
 
     def _failed(
         self, attempt: Attempt, error: FetchError, *, lost: bool = False, reissued_dead: str = ""

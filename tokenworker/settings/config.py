@@ -20,6 +20,7 @@ from tokenworker.secret import Secret
 from tokenworker.settings.accounts import read_accounts, single_account
 from tokenworker.settings.broker import celery_urls, notes
 from tokenworker.settings.envfile import load
+from tokenworker.settings.servers import Servers
 from tokenworker.settings.urls import (
     DEFAULT_API_URL,
     DEFAULT_REDIS_URL,
@@ -65,6 +66,8 @@ class Config:
     #: the number of credentials.
     fetch_rate: float | None = None
     fetch_concurrency: int | None = None
+    #: How many replicas of Redis must know of a lease before WeChat is called.
+    replicas: int = 0
     accounts_file: Path | None = None
     #: Touched by worker and beat while they work.
     heartbeat_file: Path | None = None
@@ -159,6 +162,7 @@ def _read(environ: Mapping[str, str], faults: list[str]) -> Config:
         durations=_durations(_time_scale(running) | set_, faults),
         fetch_rate=_number(set_, "TOKENWORKER_FETCH_RATE", faults),
         fetch_concurrency=_count(set_, "TOKENWORKER_FETCH_CONCURRENCY", faults),
+        replicas=_replicas(set_, redis_url, faults),
         accounts_file=Path(accounts_file) if accounts_file else None,
         heartbeat_file=Path(file) if (file := set_.get("TOKENWORKER_HEARTBEAT_FILE")) else None,
         sandbox=sandbox,
@@ -211,6 +215,17 @@ def _number(environ: Mapping[str, str], variable: str, faults: list[str]) -> flo
         f"{variable} is {excerpt(text)!r}: write a number, more than 0 and at most {_LONGEST}, such as 5 or 0.5"
     )
     return None
+
+
+def _replicas(environ: Mapping[str, str], redis_url: str, faults: list[str]) -> int:
+    """Return how many replicas are to acknowledge: none of a single server's, one where there must be some."""
+    text = environ.get("TOKENWORKER_REPLICAS")
+    if text is None:
+        return 0 if Servers.of(redis_url).topology == "server" else 1
+    if re.fullmatch("[0-9]", text):
+        return int(text)
+    faults.append(f"TOKENWORKER_REPLICAS is {excerpt(text)!r}: write a whole number from 0 to 9, such as 1")
+    return 0
 
 
 def _count(environ: Mapping[str, str], variable: str, faults: list[str]) -> int | None:

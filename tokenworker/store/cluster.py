@@ -114,6 +114,11 @@ class ClusterExchange(Exchange):
                     answers[place] = self._follow(commands[place], answer)
             return answers
 
+    def ask_everywhere(self, command: Words) -> list[Any]:
+        """Return the answer of each node that takes writes, as `ask`."""
+        with deadline(time.monotonic() + self._patience.one):
+            return [answer for pool in self._cluster.masters() for answer in over(pool, [command])]
+
     def _routes(self, commands: Sequence[Words]) -> Iterable[tuple[redis.ConnectionPool, list[int]]]:
         """Return the nodes to ask, by their connections, and which of the commands each gets."""
         pools: dict[int, redis.ConnectionPool] = {}

@@ -63,6 +63,10 @@ class Exchange:
             pause *= 2
         return self._once(commands, end)
 
+    def ask_everywhere(self, command: Words) -> list[Any]:
+        """Return the answer of each server that takes writes, as `ask`."""
+        return self.ask([command])
+
     def _try(self, commands: Sequence[Words], end: float) -> list[Any] | None:
         """Return the answers, or None when another try may bring better ones."""
         try:

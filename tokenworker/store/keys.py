@@ -48,14 +48,22 @@ class Keys:
         """A number that only grows, unless Redis goes back in time."""
         return f"{self.prefix}:pulse"
 
+    @property
+    def lineage(self) -> str:
+        """Which server's history the data come from, by its replication id."""
+        return f"{self.prefix}:lineage"
+
     def mark(self, name: str) -> str:
         """That something was done lately, so that not all workers do it."""
         return f"{self.prefix}:{name}"
 
     def shared(self) -> list[str]:
         """Return the keys that all accounts share."""
-        marks = [self.mark(name) for name in ("in_doubt", "restored")]
-        return [self.due, self.names, self.rate, self.running, self.accounts_error, self.ticked, self.pulse, *marks]
+        marks = [self.mark(name) for name in ("in_doubt", "restored", "suspected")]
+        return [
+            *(self.due, self.names, self.rate, self.running, self.accounts_error, self.ticked, self.pulse),
+            *(self.lineage, *marks),
+        ]
 
     def of(self, id_: CredentialId) -> list[str]:
         """Return the keys of one credential: its value, state, lease and copies."""

@@ -10,8 +10,9 @@ import os
 import secrets
 import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Literal, Unpack, cast
+from typing import Any, Literal, NamedTuple, Unpack, cast
 
 from tokenworker.credential import Credential, CredentialId
 from tokenworker.durations import BEIJING, DAY
@@ -20,7 +21,7 @@ from tokenworker.publish.formats import Copy
 from tokenworker.store.keys import Keys
 from tokenworker.store.limiter import Limiter
 from tokenworker.store.schedule import Schedule
-from tokenworker.store.scripts import Call, Command, Scripts, hidden, text
+from tokenworker.store.scripts import Call, Command, Keyless, Scripts, hidden, text
 from tokenworker.store.state import Facts, Lease, Snapshot, flat
 
 #: So many credentials are asked about in one round trip.
@@ -31,11 +32,32 @@ Begin = Literal["ok", "lost", "no fetches left", "no forced refreshes left"]
 Commit = Literal["committed", "reported", "in_doubt", "refused"]
 
 
+class Committed(NamedTuple):
+    """What came of a commit."""
+
+    result: Commit
+    #: Why a published copy could not be written, or "".
+    problem: str
+    #: Whether as many replicas have it as were asked for.
+    replicated: bool = True
+
+
+@dataclass(frozen=True)
+class Replication:
+    """How many replicas must know of a lease before WeChat is called, and how many seconds to wait for them."""
+
+    replicas: int = 0
+    patience: float = 0.5
+
+
 class Records:
     """What Redis knows of each credential; every method may raise `StoreUnavailable`."""
 
-    def __init__(self, scripts: Scripts, keys: Keys, schedule: Schedule, limiter: Limiter) -> None:
+    def __init__(
+        self, scripts: Scripts, keys: Keys, schedule: Schedule, limiter: Limiter, replication: Replication
+    ) -> None:
         self._scripts = scripts
+        self._replication = replication
         self._keys = keys
         self._schedule = schedule
         self._limiter = limiter
@@ -55,12 +77,24 @@ class Records:
     def lease(self, id_: CredentialId, seconds: float) -> tuple[Lease, Snapshot] | None:
         """Return the right to make one call to WeChat for `seconds`, with a snapshot; None when somebody has it."""
         owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(8)}"
-        taken = self._scripts.run("take_lease", self._keys.of(id_)[:3], owner, int(seconds * 1000))
+        call = Call("take_lease", self._keys.of(id_)[:3], (owner, int(seconds * 1000)))
+        taken, *acknowledged = self._scripts.together(call, *self._acknowledgement())
         if not taken:
             return None
         fencing, answer = taken
         snapshot = Snapshot.of(id_, answer)
-        return Lease(id_, owner, fencing, snapshot.now, snapshot.now + seconds), snapshot
+        replicated = self._is_replicated(acknowledged)
+        return Lease(id_, owner, fencing, snapshot.now, snapshot.now + seconds, replicated), snapshot
+
+    def _acknowledgement(self) -> list[Keyless]:
+        """Return the command that waits for the replicas, right after what they are to acknowledge."""
+        if not self._replication.replicas:
+            return []
+        milliseconds = max(1, int(self._replication.patience * 1000))
+        return [Keyless(("WAIT", self._replication.replicas, milliseconds))]
+
+    def _is_replicated(self, acknowledged: Sequence[int]) -> bool:
+        return not acknowledged or acknowledged[0] >= self._replication.replicas
 
     def begin(
         self,
@@ -91,22 +125,23 @@ class Records:
         next_look: float | None = None,
         copies: Iterable[Copy] = (),
         **facts: Unpack[Facts],
-    ) -> tuple[Commit, str]:
+    ) -> Committed:
         """Make it the account's credential, unless somebody took a lease after us: then nothing but a mark is set.
 
-        Its published copies are written in the same step; the second value is why one could not be, or "".
-        Somebody looks again at `next_look`, or else when it is stale. May be repeated when nobody knows whether it
-        was done.
+        Its published copies are written in the same step. Somebody looks again at `next_look`, or else when it is
+        stale. May be repeated when nobody knows whether it was done.
         """
         moments = {"fetched_at": lease.taken_at, "refresh_at": refresh_at}
         fields = {"fingerprint": credential.fingerprint, **moments, **facts}
         head = (lease.owner, lease.fencing, hidden(credential.value), int(credential.expires_at * 1000))
         call = Call("commit", self._keys.of(lease.id), (*head, *_listed(copies), *flat(fields)))
-        answer, problem = self._end(lease, call, refresh_at if next_look is None else next_look)
+        next_look = refresh_at if next_look is None else next_look
+        (answer, problem), *rest = self._end(lease, call, next_look, self._acknowledgement())
         result = cast("Commit", text(answer))
         if result != "committed":
             self._schedule.set(lease.id, 0)
-        return result, text(problem)
+        acknowledged = rest[:1] if self._replication.replicas else []
+        return Committed(result, text(problem), self._is_replicated(acknowledged))
 
     def fail(self, lease: Lease, *, retry_at: float, lost: bool = False, **facts: Unpack[Facts]) -> None:
         """Record a failed fetch; `lost` means that WeChat may have issued something that we never saw."""
@@ -126,11 +161,14 @@ class Records:
         arguments = (lease.owner, lease.fencing, hidden(credential.value), *flat(facts))
         self._end(lease, Call("withhold", self._keys.of(lease.id), arguments), 0)
 
-    def _end(self, lease: Lease, call: Call, next_look: float | None = None) -> Any:
-        steps: list[Call | Command] = [call, self._limiter.releasing(lease.id)]
+    def _end(
+        self, lease: Lease, call: Call, next_look: float | None = None, acknowledgement: Sequence[Keyless] = ()
+    ) -> list[Any]:
+        """End a lease, and return what that, the acknowledgement and the rest answer."""
+        steps: list[Call | Command] = [call, *acknowledgement, self._limiter.releasing(lease.id)]
         if next_look is not None:
             steps.append(self._schedule.setting(lease.id, next_look))
-        return self._scripts.together(*steps)[0]
+        return self._scripts.together(*steps)
 
     # Reports, doubts, settings
 
@@ -157,6 +195,15 @@ class Records:
                 steps.append(Call("doubt", self._keys.of(id_)[:2], (int(replaced), but_last)))
                 steps.append(self._schedule.setting(id_, 0))
             self._scripts.together(*steps)
+
+    def suspect(self, ids: Iterable[CredentialId]) -> None:
+        """Have each credential probed, the newest first: another server took over, and may lack one that came later."""
+        for group in _groups(ids):
+            calls = [Call("suspect", self._keys.of(id_)[:2]) for id_ in group]
+            found = zip(group, self._scripts.together(*calls), strict=True)
+            steps = [self._schedule.setting(id_, -float(fetched_at)) for id_, fetched_at in found if fetched_at]
+            if steps:
+                self._scripts.together(*steps)
 
     def announce(self, digests: Mapping[CredentialId, str]) -> None:
         """Note that the settings behind each credential changed, to those of these digests; who was gone is back."""

@@ -97,6 +97,12 @@ class Scripts:
             answers = self._exchange.ask([self._words(step, "EVAL") for step in steps])
         return [self._parsed(step, answer) for step, answer in zip(steps, answers, strict=True)]
 
+    def everywhere(self, step: Command) -> list[Any]:
+        """Return what each server answers that takes writes: one, or several in a cluster; an error where refused."""
+        with translated():
+            answers = self._exchange.ask_everywhere(step.words)
+        return [self._parsed(step, answer) for answer in answers]
+
     def _send(self, steps: Sequence[Call | Command]) -> list[Any]:
         try:
             return self._try(steps, "EVALSHA")

@@ -24,6 +24,8 @@ class Lease:
     #: Epoch seconds by Redis's clock.
     taken_at: float
     until: float
+    #: Whether as many replicas know of it as were asked for: whatever server takes over then knows of our call.
+    replicated: bool = True
 
 
 class Facts(TypedDict, total=False):
@@ -51,6 +53,7 @@ class Facts(TypedDict, total=False):
     settings_accepted: str
     publish_digest: str
     trusted_until: float
+    suspected_at: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +89,8 @@ class State:
     probe_error: str = ""
     #: Where there is no probe: until then a report of the one that was fetched last brings nothing new.
     trusted_until: float = 0.0
+    #: When another server took over, which may lack one that came after it; 0: it was probed since, or there is none.
+    suspected_at: float = 0.0
     #: How many died before their time, without us, since `early_deaths_since`.
     early_deaths: int = 0
     early_deaths_since: float = 0.0

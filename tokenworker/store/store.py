@@ -5,8 +5,9 @@ from __future__ import annotations
 from tokenworker.store.connect import Client
 from tokenworker.store.keys import Keys
 from tokenworker.store.limiter import Limiter
+from tokenworker.store.lineage import Lineage
 from tokenworker.store.notes import Notes
-from tokenworker.store.records import Records
+from tokenworker.store.records import Records, Replication
 from tokenworker.store.schedule import Schedule
 from tokenworker.store.scripts import Keyless, Scripts
 
@@ -14,13 +15,20 @@ from tokenworker.store.scripts import Keyless, Scripts
 class Store:
     """What Redis knows, by its parts; every method of theirs may raise `StoreUnavailable`."""
 
-    def __init__(self, client: Client, prefix: str = "tokenworker", scripts: Scripts | None = None) -> None:
+    def __init__(
+        self,
+        client: Client,
+        prefix: str = "tokenworker",
+        scripts: Scripts | None = None,
+        replication: Replication | None = None,
+    ) -> None:
         self._scripts = scripts or Scripts(client)
         self.keys = Keys(prefix)
         self.schedule = Schedule(self._scripts, self.keys)
         self.limiter = Limiter(self._scripts, self.keys)
-        self.records = Records(self._scripts, self.keys, self.schedule, self.limiter)
+        self.records = Records(self._scripts, self.keys, self.schedule, self.limiter, replication or Replication())
         self.notes = Notes(self._scripts, self.keys)
+        self.lineage = Lineage(self._scripts, self.keys)
 
     def now(self) -> float:
         """Return the time by Redis's clock, in epoch seconds."""

@@ -17,6 +17,7 @@ from tokenworker.refresh.fetcher import Fetcher, Limits
 from tokenworker.refresh.keeper import Keeper
 from tokenworker.settings.config import Config
 from tokenworker.store.connect import connect
+from tokenworker.store.records import Replication
 from tokenworker.store.store import Store
 from tokenworker.wechat.source import WeChat
 from tokenworker.wechat.transport import Transport
@@ -46,7 +47,8 @@ class Runtime:
             kept = len(reconciler.targets)
             return Limits(config.rate_for(kept), config.concurrency_for(kept))
 
-        store = Store(connect(config.redis_url), config.prefix)
+        replication = Replication(config.replicas, durations.replication)
+        store = Store(connect(config.redis_url), config.prefix, replication=replication)
         source = WeChat(Transport(config.proxy), config.urls, durations.fetch_timeout)
         keeper = Keeper(store, Fetcher(store, source, durations, config.leeway, limits), durations)
         registry = config.registry()

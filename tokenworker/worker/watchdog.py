@@ -16,6 +16,7 @@ from tokenworker.messages import QUEUE
 from tokenworker.refresh.causes import Cause, Demand
 from tokenworker.refresh.decide import Nothing, Wait, decide
 from tokenworker.worker import preflight
+from tokenworker.worker.failovers import Failovers
 from tokenworker.worker.runtime import Runtime, runtime
 from tokenworker.worker.tasks import refresh_due_tokens
 
@@ -36,6 +37,7 @@ class Watchdog(threading.Thread):
         self._pulse = 0
         self._began = time.monotonic()
         self._silent = False
+        self._failovers = Failovers(held.store, held.reconciler)
 
     def run(self) -> None:
         """Look until stopped."""
@@ -76,6 +78,7 @@ class Watchdog(threading.Thread):
             if self._pulse <= before:
                 logger.error("Redis went back in time, or was emptied: credentials are probed or fetched again")
                 self._doubt_all()
+            self._failovers.look()
         except TokenWorkerError:
             pass  # the next look tells of it
         except Exception:

@@ -22,12 +22,15 @@ end
 local function is_reported()
   return redis.call('HGET', KEYS[2], 'rejected') == redis.call('HGET', KEYS[2], 'fingerprint')
 end
-if state[3] == owner then -- the answer to the first try got lost: give it again
+if state[3] == owner then -- the answer to the first try got lost, or no replica had it: give it again
+  redis.call('HSET', KEYS[2], 'committed', owner) -- replicas acknowledge writes only
   return { state[2] and 'in_doubt' or is_reported() and 'reported' or 'committed', '' }
 end
 local time = redis.call('TIME')
--- A lease that ended while nobody else took one is still good: no other fetch can have come after ours.
-if (holder and holder ~= owner) or state[5] ~= owner then
+-- A lease that ended while nobody else took one is still good: no other fetch can have come after ours. The same holds
+-- for one that Redis does not know, since it went back to the moment before it, when nobody took one since.
+local is_last = state[5] == owner or tonumber(state[1]) == fencing - 1
+if (holder and holder ~= owner) or not is_last then
   local now = string.format('%.3f', time[1] + time[2] / 1000000)
   redis.call('HSET', KEYS[2], 'in_doubt', state[1] or 0, 'in_doubt_since', now)
   return { 'refused', '' }
@@ -39,8 +42,9 @@ if ttl > 0 then
   problem = write(KEYS[4], 5, ttl)
 end
 redis.call('HDEL', KEYS[2], 'error', 'errcode', 'hint', 'failed_at', 'retry_at', 'limited')
-redis.call('HDEL', KEYS[2], 'probe_error', 'probed_dead', 'reissued_dead')
+redis.call('HDEL', KEYS[2], 'probe_error', 'probed_dead', 'reissued_dead', 'suspected_at')
 redis.call('HSET', KEYS[2], 'failures', 0, 'resolved', fencing, 'publish_error', problem, 'committed', owner)
+redis.call('HSET', KEYS[2], 'fencing', fencing, 'owner', owner)
 redis.call('HSET', KEYS[2], unpack(ARGV, 6 + 3 * ARGV[5]))
 local reported = is_reported()
 if not reported then

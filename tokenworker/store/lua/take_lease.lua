@@ -21,6 +21,7 @@ local fencing = tonumber(redis.call('HGET', KEYS[2], 'fencing') or 0) or 0
 if holder ~= owner then
   fencing = fencing + 1
   redis.call('SET', KEYS[3], owner, 'PX', length)
-  redis.call('HSET', KEYS[2], 'fencing', fencing, 'owner', owner)
 end
+-- Also when it stood there already: replicas acknowledge writes only.
+redis.call('HSET', KEYS[2], 'fencing', fencing, 'owner', owner)
 return { fencing, snapshot(KEYS[1], KEYS[2], KEYS[3]) }
