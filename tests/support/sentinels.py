@@ -74,6 +74,13 @@ class Sentinels:
             client.execute_command("SENTINEL", "FAILOVER", SERVICE)
         wait_for(lambda: self.master() not in {None, before}, timeout=20)
 
+    def freeze(self) -> None:
+        """Freeze the master, and the Sentinel that all ask first."""
+        master = self.master()
+        assert master
+        self.processes[0].send_signal(signal.SIGSTOP)
+        master.send_signal(signal.SIGSTOP)
+
     def stop(self) -> None:
         for process in self.processes:
             process.send_signal(signal.SIGCONT)
