@@ -10,8 +10,8 @@ from typing import Any
 
 import redis
 from redis.sentinel import MasterNotFoundError, Sentinel
-from support.processes import RedisServer, free_port, wait_for
 
+from support.processes import RedisServer, free_port, wait_for
 from tokenworker.cli.up.embedded import server_binary
 
 SERVICE = "shop.queue-1"

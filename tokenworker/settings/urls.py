@@ -208,18 +208,24 @@ def _celery_fault(url: str) -> str | None:
     """Return what is wrong with a URL for Celery, None if nothing; one that is not of Redis is Celery's business."""
     if "#" in url:
         return "has a '#', behind which all is cut off: in a password, write %23"
-    if url.startswith("unix://"):
-        return "begins with unix://: Celery writes redis+socket:///run/redis.sock?virtual_host=0"
-    if url.startswith(("cluster://", "clusters://")):
-        return f"is a Redis Cluster, {NO_CELERY}: set it {ELSEWHERE}"
-    if url.startswith("sentinels://") or (url.startswith("sentinel://") and "," in url):
-        return f"names no service: write for example {_REDIS_URLS[url.partition('://')[0]][1]}"
     if not url.startswith(("redis://", "rediss://")):
-        return None
+        return _not_celerys(url)
     if not _fits(_SERVER, url):
         return f"is malformed: write for example {DEFAULT_REDIS_URL}; in a password, %-encode what is special"
     if url.startswith("redis:") and "ssl_" in urlsplit(url).query:
         return "has options for TLS, which are for rediss://: write rediss://, or take them out"
+    return None
+
+
+def _not_celerys(url: str) -> str | None:
+    """Return what is wrong with a URL that REDIS_URL takes, and Celery not so; None if it is none of those."""
+    scheme = url.partition("://")[0]
+    if scheme == "unix":
+        return "begins with unix://: Celery writes redis+socket:///run/redis.sock?virtual_host=0"
+    if scheme in ("cluster", "clusters"):
+        return f"is a Redis Cluster, {NO_CELERY}: set it {ELSEWHERE}"
+    if scheme == "sentinels" or (scheme == "sentinel" and "," in url):
+        return f"names no service: write for example {_REDIS_URLS[scheme][1]}"
     return None
 
 

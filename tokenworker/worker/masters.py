@@ -11,14 +11,18 @@ from typing import Any
 
 from redis.backoff import NoBackoff
 from redis.exceptions import (
+    AuthenticationError,
     BusyLoadingError,
     ConnectionError,  # noqa: A004  redis-py's name
     MasterDownError,
     ReadOnlyError,
+    RedisError,
     ResponseError,
 )
 from redis.retry import Retry
+from redis.sentinel import MasterNotFoundError
 
+from tokenworker.redaction import redacted
 from tokenworker.store.connect import refusal
 
 #: redis-py has classes for some refusals, and for others the first word of what Redis says.
@@ -48,12 +52,40 @@ class Asking(Leaving):
     """
 
     _sock: Any
+    connection_pool: Any
+
+    def connect(self) -> None:
+        """Connect to the master; raises redis-py's ConnectionError with our sentence when no Sentinel names it."""
+        try:
+            super().connect()  # type: ignore[misc]
+        except (MasterNotFoundError, ResponseError) as error:
+            if isinstance(error, ResponseError) and "sentinel" not in str(error).lower():
+                raise  # the master's own
+            # Not its text: that has the Sentinels' passwords, in redis-py 7 and before.
+            reason = self._unnamed(error)
+        else:
+            return
+        raise ConnectionError(f"the Sentinels name no master {self.connection_pool.service_name}: {reason}")
 
     def send_packed_command(self, *args: Any, **options: Any) -> None:
         """Send a command to the master."""
         if not self._sock:
             self.connect()  # type: ignore[attr-defined]
         super().send_packed_command(*args, **options)  # type: ignore[misc]
+
+    def _unnamed(self, error: Exception) -> str:
+        """Return why, by asking the first Sentinel once more: redis-py keeps it to itself."""
+        if "TimeoutError" in str(error):
+            return "they do not answer in time"
+        try:
+            self.connection_pool.sentinel_manager.sentinels[0].sentinel_masters()
+        except AuthenticationError as reason:
+            return f"they want a login, sentinel_username and sentinel_password in the URL ({reason})"
+        except ResponseError as reason:
+            return f"at least one of them is no Sentinel, or lets us ask nothing ({redacted(str(reason))})"
+        except (RedisError, OSError) as reason:
+            return str(reason)
+        return "they watch none of that name, or it is down"
 
 
 def hop(given: Mapping[str, Any] | None) -> dict[str, Any]:

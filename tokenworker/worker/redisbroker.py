@@ -157,7 +157,7 @@ def _mistaken(client: Any) -> str | None:
         facts = client.info()
     except ResponseError:
         return None
-    if facts.get("redis_mode") == "sentinel":
+    if "sentinel" in (facts.get("redis_mode"), facts.get("server_mode")):  # Redis's word, Valkey's
         return f"this broker is a Sentinel, which keeps nothing: write {_SENTINEL}"
     if facts.get("cluster_enabled") == 1:
         return f"this broker is a node of a Redis Cluster, {NO_CELERY}: write {_CLUSTER} {ELSEWHERE}"
