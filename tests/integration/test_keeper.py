@@ -29,6 +29,7 @@ from tokenworker.errors import (
     MinuteLimit,
     NetworkError,
     OperatorError,
+    StoreUnavailable,
     TokenUnavailable,
     TransientError,
 )
