@@ -11,6 +11,7 @@ from celery.signals import beat_init, celeryd_after_setup, celeryd_init
 
 from tokenworker.errors import ConfigError
 from tokenworker.messages import QUEUE
+from tokenworker.settings.broker import rewrite
 from tokenworker.settings.config import Config, read_dotenv, startup_faults
 from tokenworker.worker import preflight, redisbroker
 from tokenworker.worker.celerysettings import note, settings
@@ -23,7 +24,9 @@ def _settings() -> dict[str, Any]:
     """Return Celery's settings, or end with one message: a traceback would hide what is wrong with ours."""
     try:
         read_dotenv()
-        return settings(Config.from_env())
+        config = Config.from_env()
+        rewrite(os.environ, config.broker_url, config.result_backend)
+        return settings(config)
     except ConfigError as error:
         faults = error.faults
     # All faults at once, those of the accounts too.

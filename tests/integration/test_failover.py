@@ -111,7 +111,7 @@ class Worker:
         self.store = Store(connect(vip.url, timeout=0.5))
         wechat = WeChat(Transport(), {"wechat": (sandbox.url,)}, DURATIONS.fetch_timeout)
         self.gate = Gate(wechat, flights)
-        fetcher = Fetcher(self.store, self.gate, DURATIONS, limits=Limits(rate=1000, concurrency=100))
+        fetcher = Fetcher(self.store, self.gate, DURATIONS, limits=lambda: Limits(rate=1000, concurrency=100))
         self.keeper = Keeper(self.store, fetcher, DURATIONS)
         held = SimpleNamespace(store=self.store, durations=DURATIONS, keeper=self.keeper)
         held.reconciler = SimpleNamespace(targets={TARGET.id: TARGET})

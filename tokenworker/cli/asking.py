@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from celery.backends.base import DisabledBackend
 from celery.exceptions import TimeoutError as NoAnswer
 from kombu.exceptions import OperationalError
 
@@ -14,6 +15,11 @@ from tokenworker.redaction import redacted
 from tokenworker.refresh.causes import Demand
 from tokenworker.refresh.outcomes import last_error, reason
 from tokenworker.worker.tasks import refresh_token
+
+_UNANSWERED = (
+    "the refresh was sent, but there is no result backend by which a worker could answer: look at `tokenworker status`,"
+    " or set CELERY_RESULT_BACKEND"
+)
 
 
 class NotAsked(Exception):  # noqa: N818  it states a fact
@@ -29,7 +35,10 @@ def refresh(held: Kept, id_: CredentialId, timeout: float, demand: Demand) -> tu
         with app.connection_for_write() as connection:
             connection.ensure_connection(max_retries=1)
         ask = {"appid": id_.account, "name": id_.name, "early": demand.early, "force": demand.force}
-        result = dict(refresh_token.apply_async(kwargs=ask).get(timeout=timeout))
+        asked = refresh_token.apply_async(kwargs=ask)
+        if isinstance(app.backend, DisabledBackend):
+            raise NotAsked(_UNANSWERED)
+        result = dict(asked.get(timeout=timeout))
     except NoAnswer:
         raise NotAsked(_no_answer(held, id_, began, timeout)) from None
     except OperationalError as error:

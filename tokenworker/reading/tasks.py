@@ -8,10 +8,14 @@ from typing import Any
 
 from tokenworker.credential import CredentialId
 from tokenworker.messages import QUEUE, REFRESH_TOKEN
-from tokenworker.settings.urls import celery_url
+from tokenworker.settings.broker import queue_settings
+from tokenworker.settings.urls import is_sentinel
 
 #: Seconds that a broker gets to take a message; one that takes longer hangs.
 _LONGEST = 2.0
+
+#: The classes in which Celery reaches Redis, by the scheme of a URL.
+_TRANSPORTS = {"redis": "Transport", "rediss": "Transport", "sentinel": "SentinelTransport"}
 
 
 class Tasks:
@@ -48,8 +52,12 @@ class Tasks:
 def _app(broker: str) -> Any:
     # Imported by name, so that this package does not depend on Celery: most readers have no use for it.
     celery = import_module("celery")
-    url = celery_url(broker) if broker.startswith(("redis:", "rediss:", "unix:")) else broker
+    ours = broker.startswith(("redis:", "rediss:", "unix:")) or is_sentinel(broker)
+    settings = queue_settings(broker) if ours else {"broker_url": broker}
+    url = settings.pop("broker_url")
     app = celery.Celery("tokenworker-reader", broker=url, set_as_current=False)
-    if url.startswith(("redis:", "rediss:")):
-        app.conf.broker_transport = "tokenworker.worker.redisbroker:Transport"
+    app.conf.update(settings)
+    transport = _TRANSPORTS.get(url.partition("://")[0])
+    if transport:
+        app.conf.broker_transport = f"tokenworker.worker.redisbroker:{transport}"
     return app

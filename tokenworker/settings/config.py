@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from tokenworker.accounts.account import Account
 from tokenworker.accounts.registry import AccountRegistry
@@ -18,7 +19,7 @@ from tokenworker.errors import ConfigError
 from tokenworker.redaction import discreet, excerpt
 from tokenworker.secret import Secret
 from tokenworker.settings.accounts import read_accounts, single_account
-from tokenworker.settings.broker import celery_urls, notes
+from tokenworker.settings.broker import notes, places
 from tokenworker.settings.envfile import load
 from tokenworker.settings.servers import Servers
 from tokenworker.settings.urls import (
@@ -55,6 +56,8 @@ class Config:
     #: Celery's own settings; they win over these.
     broker_url: str = field(default=DEFAULT_REDIS_URL, repr=False)
     result_backend: str = field(default=backend_url(DEFAULT_REDIS_URL), repr=False)
+    #: Celery's settings that these two need besides, by name.
+    celery: dict[str, Any] = field(default_factory=dict, repr=False)
     api_urls: tuple[str, ...] = tuple(DEFAULT_API_URL.split(","))
     wecom_urls: tuple[str, ...] = (DEFAULT_WECOM_URL,)
     proxy: str | None = field(default=None, repr=False)
@@ -145,15 +148,16 @@ def _read(environ: Mapping[str, str], faults: list[str]) -> Config:
     set_ = cleaned(environ, faults)
     running = {} if "REDIS_URL" in set_ else _running()
     redis_url = check_redis(set_.get("REDIS_URL") or running.get("redis_url", DEFAULT_REDIS_URL), faults)
-    broker_url, result_backend = celery_urls(set_, redis_url, faults)
+    queue, results = places(set_, redis_url, faults)
     accounts_file = set_.get("TOKENWORKER_ACCOUNTS")
     made_up = set_.get("TOKENWORKER_SANDBOX") or running.get("sandbox") or None
     sandbox = made_up if not accounts_file and not single_account(environ) else None
     api_urls, wecom_urls = _hosts(set_, sandbox, faults)
     return Config(
         redis_url=redis_url,
-        broker_url=broker_url,
-        result_backend=result_backend,
+        broker_url=queue.url,
+        result_backend=results.url,
+        celery=queue.settings | results.settings,
         api_urls=api_urls,
         wecom_urls=wecom_urls,
         proxy=check_proxy(set_.get("WECHAT_PROXY"), faults),

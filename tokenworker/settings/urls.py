@@ -7,6 +7,7 @@ anywhere in one that is malformed.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from urllib.parse import SplitResult, parse_qs, parse_qsl, quote, urlencode, urlsplit
 
 from tokenworker.settings.servers import SENTINEL_LOGIN, Servers
@@ -22,6 +23,8 @@ _SERVER = re.compile(rf"rediss?://{_USER}{_HOST}(?:/\d*)?(?:\?[^\s#]*)?")
 _SOCKET = re.compile(rf"unix://{_USER}/[^\s?#]+(?:\?[^\s#]*)?")
 _SENTINEL = re.compile(rf"sentinels?://{_USER}{_HOST}(?:,{_HOST})*/[\w.-]+(?:/\d*)?(?:\?[^\s#]*)?")
 _CLUSTER = re.compile(rf"clusters?://{_USER}{_HOST}(?:,{_HOST})*(?:/0?)?(?:\?[^\s#]*)?")
+#: The beginning of a URL that names a service, and not the number of a database as Celery's do.
+_SERVICE = re.compile(r"sentinels?://[^/?;]*/(?!\d*(?:[;?]|$))")
 _ONE = re.compile(f"{_SERVER.pattern}|{_SOCKET.pattern}")
 _API = re.compile(rf"https?://{_HOST}(?:/[^\s?#@]*)?", re.IGNORECASE)
 _PROXY = re.compile(rf"https?://{_USER}{_HOST}/?", re.IGNORECASE)
@@ -77,19 +80,20 @@ _REDIS_URLS = {
 _WITH_TLS = ("rediss", "sentinels", "clusters")
 
 
-def check_redis(url: str, faults: list[str]) -> str:
-    """Return where Redis is, or the default in place of a URL that is at fault."""
+def check_redis(url: str, faults: list[str], variable: str = "REDIS_URL") -> str:
+    """Return where Redis is, or the default in place of a URL that is at fault; `variable` is where it was set."""
     scheme = url.partition("://")[0]
     if scheme not in _REDIS_URLS:
         schemes = ", ".join(f"{scheme}://" for scheme in _REDIS_URLS)
-        faults.append(f"REDIS_URL must begin with one of {schemes}; for example {DEFAULT_REDIS_URL}")
+        faults.append(f"{variable} must begin with one of {schemes}; for example {DEFAULT_REDIS_URL}")
         return DEFAULT_REDIS_URL
     shape, example = _REDIS_URLS[scheme]
     if not shape.fullmatch(url) or not _all_fit(url):
-        faults.append(f"REDIS_URL is malformed: write for example {example}; in a password, %-encode what is special")
+        faults.append(f"{variable} is malformed: write for example {example}; in a password, %-encode what is special")
         return DEFAULT_REDIS_URL
     given = parse_qsl(urlsplit(url).query, keep_blank_values=True)
-    faults.extend(filter(None, (_option_fault(scheme, name, value) for name, value in given)))
+    wrong = filter(None, (_option_fault(scheme, name, value) for name, value in given))
+    faults.extend(f"{variable} {fault}" for fault in wrong)
     kept = urlencode([(name, value) for name, value in given if name not in _OURS], safe="/")
     return url.partition("?")[0] + (f"?{kept}" if kept else "")
 
@@ -99,23 +103,29 @@ def _option_fault(scheme: str, name: str, value: str) -> str | None:
         return None
     if name not in _OPTIONS:
         shown = name if re.fullmatch(r"[A-Za-z][A-Za-z_-]{0,30}", name) else "an option"
-        return f"REDIS_URL has {shown}, which is unknown here: use {', '.join(_OPTIONS)}, or take it out"
+        return f"has {shown}, which is unknown here: use {', '.join(_OPTIONS)}, or take it out"
     if name.startswith("ssl_") and scheme not in _WITH_TLS:
         return (
-            f"REDIS_URL has {name}, which is for {', '.join(f'{tls}://' for tls in _WITH_TLS)}: take it out, or write"
+            f"has {name}, which is for {', '.join(f'{tls}://' for tls in _WITH_TLS)}: take it out, or write"
             " one of those"
         )
     if name in SENTINEL_LOGIN and not scheme.startswith("sentinel"):
-        return f"REDIS_URL has {name}, which is for sentinel://: take it out"
+        return f"has {name}, which is for sentinel://: take it out"
     if name == "db" and scheme.startswith("cluster") and value != "0":
-        return "REDIS_URL has a db, and a cluster has none but 0: take it out"
+        return "has a db, and a cluster has none but 0: take it out"
     shape, advice = _OPTIONS[name]
-    return None if re.fullmatch(shape, value) else f"REDIS_URL {advice}"
+    return None if re.fullmatch(shape, value) else advice
 
 
 def backend_url(redis_url: str) -> str:
-    """Return the URL of Redis for Celery's result backend: like its broker's, but with the protocol."""
+    """Return the URL of Redis for Celery's result backend: like its broker's, but with the protocol.
+
+    Of several Sentinels only the first has the login, for Celery reads no other, and would show them in its settings.
+    """
     url = celery_url(redis_url)
+    if is_sentinel(redis_url):
+        first, *others = url.split(";")
+        return ";".join((first, *map(_without_login, others)))
     protocol = _given(urlsplit(redis_url)).get("protocol", "2")
     return f"{url}{'&' if '?' in url else '?'}protocol={protocol}"
 
@@ -123,17 +133,46 @@ def backend_url(redis_url: str) -> str:
 def celery_url(redis_url: str) -> str:
     """Return the URL of Redis for Celery's broker.
 
-    It takes no other parameters than these, and checks a certificate only when told to.
+    It takes no other parameters than these, and checks a certificate only when told to. To one with Sentinels belong
+    settings of Celery's besides: see `broker`.
     """
+    if is_sentinel(redis_url):
+        return ";".join(map(_sentinel, Servers.of(redis_url).urls))
     url = urlsplit(redis_url)
     options = _given(url)
     server = _server(url, options)
     if url.scheme == "unix":
         return f"redis+socket://{server}{url.path}?virtual_host={options.get('db', '0')}"
-    tls = {name: value for name, value in options.items() if name.startswith("ssl_")}
-    tls |= {"ssl_cert_reqs": "required"} if url.scheme == "rediss" else {}
-    where = f"{url.scheme}://{server}/{options.get('db') or url.path.strip('/') or '0'}"
+    tls = tls_options(redis_url)
+    where = f"{url.scheme}://{server}/{_database(url, options)}"
     return f"{where}?{urlencode(tls, safe='/')}" if tls else where
+
+
+def tls_options(url: str) -> dict[str, str]:
+    """Return the options for TLS of one server's URL, as redis-py names them; empty where there is no TLS."""
+    given = {name: value for name, value in _given(urlsplit(url)).items() if name.startswith("ssl_")}
+    return given | {"ssl_cert_reqs": "required"} if url.startswith("rediss:") else {}
+
+
+def is_sentinel(url: str) -> bool:
+    """Return whether a URL names Sentinels and their service, as REDIS_URL does; Celery's own has a database there."""
+    return _SERVICE.match(url) is not None
+
+
+def _sentinel(url: str) -> str:
+    """Return the URL of one Sentinel as Celery has it: with the login and the database of the server behind it."""
+    parts = urlsplit(url)
+    options = _given(parts)
+    return f"sentinel://{_server(parts, options)}/{_database(parts, options)}"
+
+
+def _without_login(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def _database(url: SplitResult, options: Mapping[str, str]) -> str:
+    return options.get("db") or url.path.strip("/") or "0"
 
 
 def _given(url: SplitResult) -> dict[str, str]:
@@ -150,6 +189,11 @@ def _server(url: SplitResult, options: dict[str, str]) -> str:
     return f"{login}@{host}" if login else host
 
 
+#: What a cluster is to Celery, and where it can keep its queue and its results instead.
+NO_CELERY = "where Celery can't keep its queue and its results"
+ELSEWHERE = "to a Redis that is no cluster (redis://, sentinel://) or to RabbitMQ (amqp:// and rpc://)"
+
+
 def check_celery(url: str, variable: str, faults: list[str]) -> str:
     """Return a broker or result backend as Celery needs it; of several, it takes another when one is away."""
     several = url.split(";")
@@ -164,14 +208,24 @@ def _celery_fault(url: str) -> str | None:
     """Return what is wrong with a URL for Celery, None if nothing; one that is not of Redis is Celery's business."""
     if "#" in url:
         return "has a '#', behind which all is cut off: in a password, write %23"
-    if url.startswith("unix://"):
-        return "begins with unix://: Celery writes redis+socket:///run/redis.sock?virtual_host=0"
     if not url.startswith(("redis://", "rediss://")):
-        return None
+        return _not_celerys(url)
     if not _fits(_SERVER, url):
         return f"is malformed: write for example {DEFAULT_REDIS_URL}; in a password, %-encode what is special"
     if url.startswith("redis:") and "ssl_" in urlsplit(url).query:
         return "has options for TLS, which are for rediss://: write rediss://, or take them out"
+    return None
+
+
+def _not_celerys(url: str) -> str | None:
+    """Return what is wrong with a URL that REDIS_URL takes, and Celery not so; None if it is none of those."""
+    scheme = url.partition("://")[0]
+    if scheme == "unix":
+        return "begins with unix://: Celery writes redis+socket:///run/redis.sock?virtual_host=0"
+    if scheme in ("cluster", "clusters"):
+        return f"is a Redis Cluster, {NO_CELERY}: set it {ELSEWHERE}"
+    if scheme == "sentinels" or (scheme == "sentinel" and "," in url):
+        return f"names no service: write for example {_REDIS_URLS[scheme][1]}"
     return None
 
 

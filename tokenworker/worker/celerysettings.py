@@ -27,6 +27,9 @@ USER_SETTINGS = Path("celeryconfig.py")
 #: The line that makes a celeryconfig.py ours.
 MARK = "from tokenworker.celeryconfig import *"
 
+_BROKER, _RESULTS = "broker_url", "result_backend"
+_VARIABLES = {_BROKER: "CELERY_BROKER_URL", _RESULTS: "CELERY_RESULT_BACKEND"}
+
 _flattened: Any = flatten
 
 _MODULES = ("tokenworker.worker.tasks", "tokenworker.worker.watchdog", "tokenworker.worker.heartbeat")
@@ -60,7 +63,12 @@ def settings(config: Config) -> dict[str, Any]:
         "include": [*_MODULES, *_listed(user.pop("include", ()))],
     }
     schedule = {"beat_schedule": {**user.pop("beat_schedule", {}), REFRESH_DUE_TOKENS: tick}}
-    return _public(vars(celeryconfig)) | derived | _for_socket_file(config) | user | schedule
+    found = _public(vars(celeryconfig)) | derived | _for_socket_file(config) | user | schedule
+    completed = found | _for_its_places(found, config)
+    faults = list(_nameless(completed))
+    if faults:
+        raise ConfigError(faults)
+    return completed
 
 
 def note() -> str | None:
@@ -143,6 +151,26 @@ def _for_socket_file(config: Config) -> dict[str, Any]:
     if config.result_backend.startswith("redis+socket:"):
         changes["redis_socket_keepalive"] = False
     return changes
+
+
+def _for_its_places(found: Mapping[str, Any], config: Config) -> dict[str, Any]:
+    """Return the settings that the broker and the result backend need, completed by what the user's file lacks."""
+    changes: dict[str, Any] = {}
+    for name, needs in config.celery.items():
+        place, url = (_BROKER, config.broker_url) if name.startswith("broker") else (_RESULTS, config.result_backend)
+        if found[place] == url:
+            changes[name] = {**needs, **(found.get(name) or {})}
+    return changes
+
+
+def _nameless(found: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a sentence for each URL with Sentinels in Celery's words where nobody says whom they are asked for."""
+    for place, options in ((_BROKER, "broker_transport_options"), (_RESULTS, "result_backend_transport_options")):
+        if str(found[place]).startswith("sentinel://") and not found[options].get("master_name"):
+            yield (
+                f"{_VARIABLES[place]} names Sentinels, but not whom to ask them for: write"
+                f" sentinel://s1:26379,s2:26379/SERVICE, or set master_name in {options} of celeryconfig.py"
+            )
 
 
 def _public(names: dict[str, Any]) -> dict[str, Any]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from socket import socket
 from typing import Any, ClassVar
 
+from celery.app.backends import BACKEND_ALIASES
 from celery.worker import state
 from kombu import Connection
 from kombu.exceptions import OperationalError
@@ -15,7 +16,9 @@ from kombu.transport import TRANSPORT_ALIASES, redis
 from redis import RedisError, ResponseError, TimeoutError  # noqa: A004  redis-py's name
 
 from tokenworker.redaction import redact_logs, redacted
+from tokenworker.settings.urls import ELSEWHERE, NO_CELERY
 from tokenworker.store.refusals import refusal
+from tokenworker.worker.masters import Asking, Leaving, hop
 
 #: The oldest server on which the queue was seen to work, and on which the store was.
 SMALLEST_QUEUE = "6.2"
@@ -27,6 +30,12 @@ _SHORTEST_WAIT = 0.1
 
 #: How servers and proxies that are too old refuse ZRANGE BYSCORE.
 _TOO_OLD = ("not an integer", "syntax error", "wrong number of arguments", "unknown command")
+#: A key that is never there, among those that a user of the queue has.
+_NOBODYS = "_kombu.binding.tokenworker.nobody"
+
+_SENTINEL = "sentinel://host:26379/SERVICE in REDIS_URL or CELERY_BROKER_URL, with what the Sentinels call the master"
+_CLUSTER = "cluster://… in REDIS_URL for the credentials, and set CELERY_BROKER_URL and CELERY_RESULT_BACKEND"
+
 #: The loggers that show why a broker can't be reached, in Redis's words.
 _LOGGERS = ("celery.worker", "celery.worker.consumer.consumer", "celery.beat")
 
@@ -62,25 +71,63 @@ def _losing_patience() -> Iterator[None]:
         raise
 
 
-class Channel(redis.Channel):
-    """Connects by RESP2: redis-py says HELLO by itself, which many proxies don't know, and kombu has no setting."""
+class _Plain:
+    """A channel by RESP2: redis-py says HELLO by itself, which many proxies don't know, and kombu has no setting."""
 
     def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:
         given: dict[str, Any] = super()._connparams(asynchronous)  # type: ignore[misc]
-        hasty = type("Connection", (_Hasty, given["connection_class"]), {})
+        hasty = type("Connection", (_Hasty, *self._ways, given["connection_class"]), {})
         return {"protocol": 2} | given | {"connection_class": hasty}
 
+    _ways: ClassVar[tuple[type, ...]] = (Leaving,)
 
-class Transport(redis.Transport):
-    """Celery's transport for Redis, which does not try on when the worker was asked to stop."""
 
-    Channel = Channel
+class Channel(_Plain, redis.Channel):
+    """A channel to one server, or to a name that leads to one."""
+
+
+class SentinelChannel(_Plain, redis.SentinelChannel):
+    """A channel to the master that the Sentinels name."""
+
+    _ways = (Asking,)
+    sentinel_kwargs: Mapping[str, Any] | None = None
+
+    def _sentinel_managed_pool(self, asynchronous: bool = False) -> Any:
+        self.sentinel_kwargs = hop(self.sentinel_kwargs)
+        return super()._sentinel_managed_pool(asynchronous)  # type: ignore[misc]
+
+
+class _Stopping:
+    """A transport that does not try on when the worker was asked to stop, and takes no server that takes no writes."""
 
     def establish_connection(self) -> Any:
         """Connect, or end the worker: Celery's heartbeat tries for ever, and heeds no signal meanwhile."""
         if threading.current_thread() is threading.main_thread():
             state.maybe_shutdown()
-        return super().establish_connection()
+        connection: Any = super().establish_connection()  # type: ignore[misc]
+        channel = connection._avail_channels[-1]  # noqa: SLF001  kombu keeps the one that it connected with here
+        try:
+            # A write that changes nothing: without it, a replica would do until the first message.
+            channel.client.srem(_NOBODYS, "")
+        except ResponseError:
+            pass  # one without the right to it will hear so where it matters
+        except (RedisError, OSError):
+            connection._avail_channels.remove(channel)  # noqa: SLF001
+            channel.close()
+            raise
+        return connection
+
+
+class Transport(_Stopping, redis.Transport):
+    """Celery's transport for a Redis."""
+
+    Channel = Channel
+
+
+class SentinelTransport(_Stopping, redis.SentinelTransport):
+    """Celery's transport for a Redis behind Sentinels."""
+
+    Channel = SentinelChannel
 
 
 def use() -> None:
@@ -88,6 +135,9 @@ def use() -> None:
     redact_logs(*_LOGGERS)
     for scheme in ("redis", "rediss"):
         TRANSPORT_ALIASES[scheme] = f"{__name__}:Transport"
+        BACKEND_ALIASES[scheme] = "tokenworker.worker.redisresults:RedisBackend"
+    TRANSPORT_ALIASES["sentinel"] = f"{__name__}:SentinelTransport"
+    BACKEND_ALIASES["sentinel"] = "tokenworker.worker.redisresults:SentinelBackend"
 
 
 def fault(connection: Connection) -> str | None:
@@ -96,12 +146,30 @@ def fault(connection: Connection) -> str | None:
         return None
     try:
         client: Any = connection.default_channel.client  # type: ignore[attr-defined]
+        return _mistaken(client) or _too_old(client)
+    except (OperationalError, OSError, RedisError):
+        return None  # it is away: Celery waits for it
+
+
+def _mistaken(client: Any) -> str | None:
+    """Return what a server is if it is none that keeps queues; None where it is, or we may not ask."""
+    try:
+        facts = client.info()
+    except ResponseError:
+        return None
+    if "sentinel" in (facts.get("redis_mode"), facts.get("server_mode")):  # Redis's word, Valkey's
+        return f"this broker is a Sentinel, which keeps nothing: write {_SENTINEL}"
+    if facts.get("cluster_enabled") == 1:
+        return f"this broker is a node of a Redis Cluster, {NO_CELERY}: write {_CLUSTER} {ELSEWHERE}"
+    return None
+
+
+def _too_old(client: Any) -> str | None:
+    try:
         # What kombu asks for when it looks for messages that nobody acknowledged.
         client.zrange("unacked_index", "+inf", "-inf", desc=True, byscore=True, offset=0, num=1)
     except ResponseError as error:
         return _sentence(error)
-    except (OperationalError, OSError, RedisError):
-        return None  # it is away: Celery waits for it
     return None
 
 

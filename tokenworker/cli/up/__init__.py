@@ -111,7 +111,7 @@ def _watch(plan: Plan, view: Terminal) -> None:
 
 def _mend(child: Child, config: Config, view: Terminal) -> None:
     """Start a child again that does not run, or not any more."""
-    still = child.still(lambda: not _answers(config.broker_url))
+    still = child.still(lambda: not _answers(config))
     if still:
         view.say(f"the {child.name} has not moved for {still:.0f} s: it is started again; see {child.log}")
         child.kill()
@@ -119,10 +119,11 @@ def _mend(child: Child, config: Config, view: Terminal) -> None:
         view.say(f"{child.name} had died and was started again; see {child.log}")
 
 
-def _answers(broker_url: str) -> bool:
+def _answers(config: Config) -> bool:
     """Return whether the broker answers, without which worker and beat can't move."""
-    options = {"socket_timeout": 2, "socket_connect_timeout": 2}
-    with Connection(broker_url, connect_timeout=2, transport_options=options) as broker:
+    options = {"socket_timeout": 2, "socket_connect_timeout": 2, **config.celery.get("broker_transport_options", {})}
+    tls = config.celery.get("broker_use_ssl", False)
+    with Connection(config.broker_url, ssl=tls, connect_timeout=2, transport_options=options) as broker:
         try:
             broker.ensure_connection(max_retries=0)
         except (OperationalError, OSError):
