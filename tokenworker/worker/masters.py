@@ -23,7 +23,7 @@ from redis.retry import Retry
 from redis.sentinel import MasterNotFoundError
 
 from tokenworker.redaction import redacted
-from tokenworker.store.connect import refusal
+from tokenworker.store.refusals import refusal
 
 #: redis-py has classes for some refusals, and for others the first word of what Redis says.
 _CLASSES = (BusyLoadingError, MasterDownError, ReadOnlyError)
