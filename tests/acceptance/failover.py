@@ -83,7 +83,7 @@ class Place:
 
     url: str
     strike: Callable[[], None]
-    mend: Callable[[], None]
+    mend: Callable[[], object]
     #: Whether Celery needs a server of its own.
     has_no_queue: bool = False
 
@@ -129,7 +129,7 @@ def _behind_an_address(prover: Prover) -> Iterator[Row]:
             servers.failover()
             vip.move(servers.master)
 
-        yield from _row(prover, MOVED, Place(vip.url, strike, lambda: wait_for(servers.is_in_step) and None))
+        yield from _row(prover, MOVED, Place(vip.url, strike, lambda: wait_for(servers.is_in_step)))
 
 
 def _folder(prover: Prover) -> Path:
