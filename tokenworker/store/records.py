@@ -123,7 +123,7 @@ class Records:
         *,
         refresh_at: float,
         next_look: float | None = None,
-        copies: Iterable[Copy] = (),
+        copies: Iterable[Copy] | None = (),
         **facts: Unpack[Facts],
     ) -> Committed:
         """Make it the account's credential, unless somebody took a lease after us: then nothing but a mark is set.
@@ -228,7 +228,7 @@ class Records:
 
     # Published copies, and what is missing
 
-    def publish(self, id_: CredentialId, credential: Credential, copies: Iterable[Copy], digest: str) -> str:
+    def publish(self, id_: CredentialId, credential: Credential, copies: Iterable[Copy] | None, digest: str) -> str:
         """Write the published copies if this credential is still there, and remove others.
 
         Returns why one of them can't be written, or "".
@@ -272,7 +272,12 @@ def _is_text(length: object) -> bool:
     return isinstance(length, int) and length > 0
 
 
-def _listed(copies: Iterable[Copy]) -> list[Any]:
-    """Return published copies as copies.lua takes them: their number, then name, key and value of each."""
+def _listed(copies: Iterable[Copy] | None) -> list[Any]:
+    """Return published copies as copies.lua takes them: their number, then name, key and value of each.
+
+    None leaves those that there are.
+    """
+    if copies is None:
+        return [-1]
     words = [word for copy in copies for word in (copy.name, copy.key, hidden(copy.value))]
     return [len(words) // 3, *words]
