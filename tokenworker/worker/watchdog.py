@@ -111,7 +111,7 @@ class Watchdog(threading.Thread):
     def _candidates(self) -> list[Target]:
         store, targets = self._held.store, self._held.reconciler.targets
         # What the tick claimed is not due for the grace, but the message may have got lost.
-        due = store.schedule.due(store.now() + self._held.durations.grace)
+        due = store.schedule.due(store.now() + self._held.durations.grace, 1000)
         return [targets[id_] for id_ in sorted({*due, *store.records.missing(targets)}) if id_ in targets]
 
     def _is_neglected(self, target: Target) -> bool:
