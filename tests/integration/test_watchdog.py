@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import pytest
 import redis
-from support.processes import RedisServer
+from support.processes import RedisServer, wait_for
 from support.targets import lease_of, look
 
 from tokenworker.credential import Credential, CredentialId
@@ -468,3 +468,76 @@ def test_a_beat_that_never_was_is_named_too(config: Config, caplog: pytest.LogCa
     watchdog.look()
 
     assert caplog.text.count("no tick for") == 1
+
+
+# Many accounts, and many workers
+
+
+def test_the_pulse_goes_on_while_a_look_takes_its_time(
+    config: Config, client: redis.Redis, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox.fault("delay", seconds=0.9, times=None)
+    watchdog = Watchdog(
+        Runtime.from_config(replace(config, durations=replace(config.durations, watchdog_interval=0.2)))
+    )
+    watchdog.start()
+    wait_for(lambda: client.exists("tokenworker:{limiter}:running"))
+    before = int(cast("bytes", client.get("tokenworker:pulse")))
+    time.sleep(0.5)
+    watchdog.stop()
+
+    assert int(cast("bytes", client.get("tokenworker:pulse"))) >= before + 3
+
+
+def test_one_worker_looks_in_each_interval_and_another_when_that_one_died(config: Config) -> None:
+    durations = replace(config.durations, watchdog_interval=1.0)
+    first, second = (Watchdog(Runtime.from_config(replace(config, durations=durations))) for _ in range(2))
+    assert first.look(takes_turns=True) == [DEMO]
+    first._held.store.records.clear(DEMO, 0.01)
+    time.sleep(0.02)
+    first._held.store.schedule.add([DEMO])
+    assert second.look(takes_turns=True) == []
+    time.sleep(0.95)
+
+    assert second.look(takes_turns=True) == [DEMO]
+
+
+def many(accounts: Path, sandbox: Sandbox, count: int) -> list[CredentialId]:
+    ids = [CredentialId(f"wx{number:016x}") for number in range(count)]
+    for id_ in ids:
+        sandbox.add_account(id_.account, DEMO_SECRET)
+    accounts.write_text("".join(ACCOUNT.replace(DEMO_APPID, id_.account) for id_ in ids))
+    return ids
+
+
+def test_a_look_refreshes_no_more_than_may_be_fetched_in_an_interval_and_the_next_one_goes_on(
+    config: Config, accounts: Path, sandbox: Sandbox
+) -> None:
+    ids = many(accounts, sandbox, 50)
+    durations = replace(config.durations, watchdog_interval=2.0)
+    watchdog = Watchdog(Runtime.from_config(replace(config, durations=durations, fetch_rate=10, fetch_concurrency=4)))
+    began = time.monotonic()
+    first = watchdog.look()
+    assert len(first) <= 20
+    assert time.monotonic() - began < 2.0 + config.durations.fetch_timeout
+    second = watchdog.look()
+
+    assert ids[: len(first)] == first
+    assert not {*watchdog._held.store.records.missing(ids)}.intersection(first)
+    assert {*second} - {*first}
+
+
+def test_a_look_at_many_is_spread_over_most_of_an_interval(
+    config: Config, accounts: Path, sandbox: Sandbox, client: redis.Redis
+) -> None:
+    ids = many(accounts, sandbox, 1000)
+    held = Runtime.from_config(replace(config, durations=replace(config.durations, watchdog_interval=1.0)))
+    watchdog = Watchdog(held)
+    held.reconciler.reconcile()
+    for id_ in ids:
+        held.store.schedule.set(id_, time.time() + 3600)
+    client.mset({held.store.keys.value(id_): "text" for id_ in ids})
+    began = time.monotonic()
+
+    assert watchdog.look() == []
+    assert 0.4 < time.monotonic() - began < 1.0
