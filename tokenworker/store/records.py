@@ -21,10 +21,12 @@ from tokenworker.store.keys import Keys
 from tokenworker.store.limiter import Limiter
 from tokenworker.store.schedule import Schedule
 from tokenworker.store.scripts import Call, Command, Scripts, hidden, text
-from tokenworker.store.state import Facts, Lease, Snapshot, flat
+from tokenworker.store.state import MANY_DEATHS, Facts, Lease, Snapshot, flat
 
 #: So many keys are looked at in one script: it keeps others waiting at Redis for less than a millisecond.
 _KEYS_AT_ONCE = 500
+#: So many such scripts go into one round trip.
+_SCRIPTS_AT_ONCE = 5
 
 Begin = Literal["ok", "lost", "no fetches left", "no forced refreshes left"]
 #: `reported`: committed, but it is the one that was reported. `in_doubt`: committed, but another fetch overlapped.
@@ -49,6 +51,19 @@ class Records:
         for group in grouped(ids):
             answers = self._scripts.together(*(Call("look", self._keys.of(id_)[:3]) for id_ in group))
             yield from map(Snapshot.of, group, answers)
+
+    def glances(self, ids: Iterable[CredentialId], window: float, slack: float) -> Iterator[tuple[CredentialId, str]]:
+        """Yield how each is, in a letter: `c` for contested, `l` live, `t` live with trouble, `m` missing.
+
+        More than a few early deaths within `window` seconds make one contested; `slack` is by how much clocks differ.
+        """
+        for part in grouped(grouped(ids), _SCRIPTS_AT_ONCE):
+            calls = [Call("glance", self._pairs(group), (window, MANY_DEATHS, slack)) for group in part]
+            for group, letters in zip(part, self._scripts.together(*calls), strict=True):
+                yield from zip(group, text(letters), strict=True)
+
+    def _pairs(self, ids: Iterable[CredentialId]) -> list[str]:
+        return [key for id_ in ids for key in self._keys.of(id_)[:2]]
 
     # A lease, from its beginning to one of its ends
 

@@ -77,7 +77,7 @@ class Schedule:
 
 def _ids(members: object, *, in_order: bool = False) -> list[CredentialId]:
     ids = [CredentialId.parse(text(member)) for member in cast("Iterable[bytes]", members) if _is_id(member)]
-    return ids if in_order else sorted(ids)
+    return ids if in_order else sorted(ids, key=lambda id_: (id_.account, id_.name))
 
 
 def _is_id(member: bytes) -> bool:
