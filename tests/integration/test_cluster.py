@@ -10,7 +10,7 @@ from support.clusters import ClusterSet
 from support.processes import RedisServer, Stack, wait_for
 from support.usage import command, faults, useless_ways
 
-from tokenworker import TokenReader
+from tokenworker import Durations, TokenReader
 from tokenworker.sandbox import DEMO_APPID, Rules, Sandbox
 
 KEY = f"tokenworker:{{{DEMO_APPID}}}:access_token"
@@ -100,7 +100,7 @@ def test_all_ways_to_a_token_lead_through_the_cluster_also_when_its_master_is_ki
 ) -> None:
     worker, beat = stack.worker(), stack.beat()
     first = wait_for(lambda: value(cluster), timeout=20)
-    with TokenReader(cluster.url) as reader:
+    with TokenReader(cluster.url, durations=Durations().scaled(5 / 300)) as reader:
         reader.get_token(DEMO_APPID)
         dead = cluster.owner_of(KEY)
         dead.kill()
