@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
-from itertools import cycle, pairwise
+from itertools import pairwise
 from math import ceil
 from pathlib import Path
-from typing import Self
 
 from support.clusters import ClusterSet
 from support.processes import Stack, wait_for
@@ -19,22 +16,13 @@ from support.replicated import Replicated
 from support.sentinels import SentinelSet
 from support.vip import Vip
 
+from acceptance.reads import LIMIT, Reads
 from acceptance.rows import Row
 from acceptance.stage import UPSTREAM, Prover, Stage, make_account
-from acceptance.watch import Read, Watch
 from tokenworker.accounts.account import ENDPOINTS, Account
-from tokenworker.errors import TokenUnavailable
-from tokenworker.reading.async_reader import AsyncTokenReader
-from tokenworker.reading.reader import TokenReader
 from tokenworker.sandbox import Rules
 from tokenworker.store.connect import connect
 from tokenworker.store.scripts import Scripts
-
-#: A reader may take so long, in seconds, and so much longer on a busy machine.
-TIMEOUT, LATE = 0.4, 0.05
-
-#: Between two reads, in seconds.
-PAUSE = 0.01
 
 
 @dataclass(frozen=True)
@@ -56,6 +44,11 @@ class Plan:
     def lives(self) -> int:
         """How many tokens an account has at most, one after another; half a second for where the ends fall."""
         return ceil((self.seconds + 0.5) / (self.life - self.leeway)) + 1
+
+    @property
+    def expected(self) -> tuple[int, int]:
+        """The least and the most number of tokens: the last one may be about to be made, each failover cost one."""
+        return int(self.seconds / self.life) - 1, self.lives + self.failovers
 
 
 KILLED = Plan("5 masters killed in 60 s", 5, 60, life=14, overlap=7)
@@ -141,34 +134,36 @@ def _folder(prover: Prover) -> Path:
 
 def _row(prover: Prover, plan: Plan, place: Place) -> Iterator[Row]:
     """Strike as planned while two workers, a beat and two readers are at it."""
-    accounts = _accounts(plan)
+    accounts = kept_accounts(plan)
     rules = Rules(life=plan.life, overlap=plan.overlap)
     with Stage(prover, accounts, rules, scale=plan.overlap / 300, environ={"REDIS_URL": place.url}) as stage:
         names = ("CELERY_BROKER_URL", "CELERY_RESULT_BACKEND") if place.has_no_queue else ()
         own = dict.fromkeys(names, stage.server.url)
         stack = stage.stack()
-        processes = [stack.worker(**own), stack.worker(**own), stack.beat(**own)]
+        stack.worker(**own)
+        stack.worker(**own)
+        stack.beat(**own)
         stage.wait_for_tokens(timeout=20)
-        with _Reads(stage) as reads:
+        with Reads(stage) as reads:
             before = stage.fetches()
             _strike(plan, place)
             made = {appid: count - before[appid] for appid, count in stage.fetches().items()}
         yield Row(
             scenario=plan.name,
             processes=3,
-            # One fewer than the seconds allow: the last one may be about to be made.
-            expected=(int(plan.seconds / plan.life) - 1, plan.lives + plan.failovers),
+            expected=plan.expected,
             seen=max(made.values()),
             slowest=reads.slowest,
-            limit=TIMEOUT + LATE,
-            bad_reads=sum(watch.bad(appid) for watch in reads.watches for appid in stage.appids),
-            others=tuple(_faults(stage, stack, processes)),
-            note=f"{min(made.values())}-{max(made.values())} an account, {reads.count} reads{_story(stage, reads)}",
+            limit=LIMIT,
+            bad_reads=reads.bad,
+            others=tuple(faults(stage, stack)),
+            note=f"{min(made.values())}-{max(made.values())} an account, {reads.count} reads{reads.story}",
         )
 
 
-def _accounts(plan: Plan) -> list[Account]:
-    made = [make_account(number, ENDPOINTS[number % 2], plan.leeway) for number in range(20)]
+def kept_accounts(plan: Plan, number: int = 20) -> list[Account]:
+    """Return accounts of both endpoints, with a published copy each."""
+    made = [make_account(each, ENDPOINTS[each % 2], plan.leeway) for each in range(number)]
     return [replace(account, publish=(_copy(account.appid),)) for account in made]
 
 
@@ -185,10 +180,12 @@ def _strike(plan: Plan, place: Place) -> None:
         time.sleep(max(0.0, began + (number + 1) * each - time.monotonic()))
 
 
-def _faults(stage: Stage, stack: Stack, processes: Sequence[subprocess.Popen[bytes]]) -> Iterator[str]:
-    for number, process in enumerate(processes):
-        if process.poll() is not None:
-            yield f"process {number} ended: {stack.log(number).strip().splitlines()[-1][:200]}"
+def faults(stage: Stage, *stacks: Stack) -> Iterator[str]:
+    """Say what is wrong besides: processes that ended, calls at once, copies that are none."""
+    for stack in stacks:
+        for number, process in enumerate(stack.processes):
+            if process.poll() is not None:
+                yield f"a process ended: {stack.log(number).strip().splitlines()[-1][:200]}"
     calls = {appid: [call.at for call in stage.upstream.calls(appid)] for appid in stage.appids}
     gaps = [later - at for each in calls.values() for at, later in pairwise(each)]
     # Each call lasts as long as its answer is late.
@@ -209,76 +206,3 @@ def _is_whole(scripts: Scripts, appid: str) -> bool:
         if (token is not None and token == copy) or time.monotonic() > end:
             return bool(token == copy)
         time.sleep(0.05)
-
-
-def _story(stage: Stage, reads: _Reads) -> str:
-    stories = [watch.story(appid) for watch in reads.watches for appid in stage.appids]
-    worst = max(filter(None, stories), default="")
-    return f"; e.g. {worst}" if worst else ""
-
-
-# Who reads meanwhile: one account at a time, for what was read is judged after that, and tokens end
-
-
-class _Reads:
-    """Two readers, one of them on asyncio, whose every read is judged while the block runs."""
-
-    def __init__(self, stage: Stage) -> None:
-        self._stage = stage
-        self._exits = ExitStack()
-        self.slowest = 0.0
-        self.watches: list[Watch] = []
-
-    def __enter__(self) -> Self:
-        with ExitStack() as exits:
-            for by in (_by_reader, _by_async_reader):
-                read = exits.enter_context(by(self._stage, self._note))
-                self.watches.append(exits.enter_context(Watch(read, self._stage.upstream, PAUSE)))
-            self._exits = exits.pop_all()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._exits.close()
-
-    @property
-    def count(self) -> int:
-        return sum(watch.reads for watch in self.watches)
-
-    def _note(self, seconds: float) -> None:
-        self.slowest = max(self.slowest, seconds)
-
-
-@contextmanager
-def _by_reader(stage: Stage, note: Callable[[float], None]) -> Iterator[Read]:
-    with TokenReader(stage.url, durations=stage.durations, timeout=TIMEOUT) as reader:
-
-        def read_one(appid: str) -> str | None:
-            began = time.monotonic()
-            try:
-                return reader.get_token(appid).access_token
-            except TokenUnavailable:
-                return None
-            finally:
-                note(time.monotonic() - began)
-
-        turns = cycle(stage.appids)
-        yield lambda: {appid: read_one(appid) for appid in (next(turns),)}
-
-
-@contextmanager
-def _by_async_reader(stage: Stage, note: Callable[[float], None]) -> Iterator[Read]:
-    reader = AsyncTokenReader(stage.url, durations=stage.durations, timeout=TIMEOUT)
-
-    async def read_one(appid: str) -> str | None:
-        began = time.monotonic()
-        try:
-            return (await reader.get_token(appid)).access_token
-        except TokenUnavailable:
-            return None
-        finally:
-            note(time.monotonic() - began)
-
-    turns = cycle(stage.appids)
-    with asyncio.Runner() as runner:
-        yield lambda: {appid: runner.run(read_one(appid)) for appid in (next(turns),)}
-        runner.run(reader.aclose())

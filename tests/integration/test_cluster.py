@@ -80,7 +80,7 @@ def test_check_and_status_find_all_well(stack: Stack, cluster: ClusterSet) -> No
     wait_for(lambda: value(cluster), timeout=20)
     status = command(stack, "status")
 
-    assert faults(stack) == []
+    assert faults(command(stack, "check")) == []
     assert (status.returncode, "live" in status.stdout) == (0, True), status.stdout + status.stderr
 
 

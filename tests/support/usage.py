@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from collections.abc import Callable
 
 from support.processes import Stack
 from tokenworker import AsyncTokenReader, TokenReader
@@ -22,13 +23,12 @@ def command(stack: Stack, *words: str) -> subprocess.CompletedProcess[str]:
     return _run(stack, "-m", "tokenworker.cli", *words)
 
 
-def faults(stack: Stack) -> list[str]:
+def faults(check: subprocess.CompletedProcess[str]) -> list[str]:
     """Return what `tokenworker check` finds fault with.
 
     But for beat: with times as short as a test's, a busy machine makes that late.
     """
-    lines = command(stack, "check").stdout.splitlines()
-    return [line for line in lines if not line.startswith("ok") and " beat " not in line]
+    return [line for line in check.stdout.splitlines() if not line.startswith("ok") and " beat " not in line]
 
 
 def by_task(stack: Stack) -> str:
@@ -59,7 +59,7 @@ def by_async_reader(url: str) -> str:
 
 def useless_ways(stack: Stack, url: str, sandbox: Sandbox) -> dict[str, str]:
     """Return those ways that don't lead to a token that works, each with what it leads to."""
-    ways = {
+    ways: dict[str, Callable[[], str]] = {
         "task": lambda: by_task(stack),
         "command": lambda: by_command(stack),
         "reader": lambda: by_reader(url),
