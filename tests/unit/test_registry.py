@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tokenworker.accounts.account import Account
+from tokenworker.accounts.loaded import Loaded
 from tokenworker.accounts.registry import AccountRegistry, Changes
 from tokenworker.errors import ConfigError, UnknownAccount
 from tokenworker.secret import Secret
@@ -286,13 +287,14 @@ def test_the_secret_file_of_the_environment_is_watched(tmp_path: Path) -> None:
 class Meddled(Config):
     """Settings whose files change the moment after they were read, until there are five accounts."""
 
-    def accounts(self, environ: Mapping[str, str] | None = None) -> dict[str, Account]:
-        accounts = super().accounts(environ)
+    def load(self, environ: Mapping[str, str] | None = None) -> Loaded:
+        loaded = super().load(environ)
+        accounts = loaded.accounts
         secret_file = accounts["a"].secret_file
         if len(accounts) < 5 and self.accounts_file and secret_file:
             replace(self.accounts_file, self.accounts_file.read_text() + text(f"late{len(accounts)}"))
-            replace(secret_file, f"{len(accounts):032}")
-        return accounts
+            replace(Path(secret_file), f"{len(accounts):032}")
+        return loaded
 
 
 def test_a_change_that_falls_into_the_reading_is_not_missed(file: Path, tmp_path: Path) -> None:
