@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 #: Seconds after which a thread that computes hands over, at the latest. Python's own 5 ms are waited for at each send
-#: and each receive.
-_TURN = 0.0001
+#: and each receive; this is as good as nothing, beside what a kernel takes to wake a thread.
+_TURN = 0.00001
 
 _lock = threading.Lock()
 #: What is put back when the last one is done: turns, and whether garbage was collected. One entry for each at work.

@@ -45,7 +45,7 @@ class AccountRegistry:
         self._load = load
         self._file = file
         self._lock = threading.Lock()
-        self._loaded = loaded or load()
+        self._loaded = loaded or self._read()
         if self._loaded.faults:
             raise ConfigError(self._loaded.faults)
         self._watch = Watch(self._loaded.versions, file)
@@ -89,13 +89,16 @@ class AccountRegistry:
             return Changes(first=first, reread=first, removed=tuple(leaving.values()))
 
     def _reread(self) -> Changes:
+        loaded = self._read()
+        self._watch = Watch(loaded.versions, self._file)
+        if loaded.faults:
+            self._complain(loaded.faults)
+            return Changes(reread=True)
+        return self._take_over(loaded)
+
+    def _read(self) -> Loaded:
         with courtesy():
-            loaded = self._load()
-            self._watch = Watch(loaded.versions, self._file)
-            if loaded.faults:
-                self._complain(loaded.faults)
-                return Changes(reread=True)
-            return self._take_over(loaded)
+            return self._load()
 
     def _take_over(self, loaded: Loaded) -> Changes:
         before, self.error = self.accounts, None

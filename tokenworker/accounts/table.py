@@ -68,9 +68,7 @@ def contradictions(table: Mapping[str, Any]) -> list[Fault]:
     return faults
 
 
-def parse_account(
-    table: Mapping[str, Any], environ: Mapping[str, str], files: Files, faults: list[Fault]
-) -> Account:
+def parse_account(table: Mapping[str, Any], environ: Mapping[str, str], files: Files, faults: list[Fault]) -> Account:
     """Make an account of a table; of no use when that adds to `faults`. What is not in the table is no fault."""
     secret_file, secret_env = table.get("secret_file"), table.get("secret_env")
     return Account(
@@ -149,9 +147,7 @@ def _secret(table: Mapping[str, Any], environ: Mapping[str, str], files: Files, 
     return Secret((text or "").strip())
 
 
-def _secret_text(
-    kind: str, source: str, environ: Mapping[str, str], files: Files, faults: list[Fault]
-) -> str | None:
+def _secret_text(kind: str, source: str, environ: Mapping[str, str], files: Files, faults: list[Fault]) -> str | None:
     if kind == "secret":
         return source
     if kind == "secret_env":

@@ -238,4 +238,3 @@ def _durations(environ: Mapping[str, str], faults: list[str]) -> Durations:
         "fetch_timeout": _number(environ, "TOKENWORKER_FETCH_TIMEOUT", faults),
     }
     return replace(durations, **{name: value for name, value in given.items() if value is not None})
-
