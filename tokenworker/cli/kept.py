@@ -54,7 +54,7 @@ class Kept:
 
     @cached_property
     def _configured(self) -> dict[str, str]:
-        # Once in a command: 100,000 take seconds. This shell may lack the settings of the accounts, or the right to read.
+        # Once in a command: many take seconds. This shell may lack the settings of the accounts, or the right to read.
         with suppress(ConfigError):
             return {account.id: account.name for account in self._config.accounts().values()}
         return {}
