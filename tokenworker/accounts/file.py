@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from tokenworker.accounts.account import Account
+from tokenworker.accounts.courtesy import unhurried
 from tokenworker.accounts.files import Files
 from tokenworker.accounts.table import PATH, contradictions, parse_account
+from tokenworker.accounts.toml import parse
 from tokenworker.redaction import excerpt
 from tokenworker.textfile import reason, shown
 
@@ -25,7 +26,7 @@ def load_accounts(path: Path, environ: Mapping[str, str], files: Files, faults: 
     The file is TOML, one ``[[account]]`` table each; a secret may stand in it, in a file or in a variable.
     """
     accounts: dict[str, Account] = {}
-    for number, table in enumerate(_tables(path, files, faults), start=1):
+    for number, table in enumerate(unhurried(_tables(path, files, faults)), start=1):
         found = contradictions(table)
         account = parse_account(table, environ, files, found)
         place = f"{path}: account {number}" + (f" ({account.id})" if account.id else "")
@@ -40,7 +41,7 @@ def _tables(path: Path, files: Files, faults: list[str]) -> list[dict[str, Any]]
         faults.append("TOKENWORKER_ACCOUNTS must be the path of a file, for example /etc/tokenworker/accounts.toml")
         return []
     try:
-        document = tomllib.loads(files.read(str(path), _MAX_FILE).decode("utf-8-sig"))
+        document = parse(files.read(str(path), _MAX_FILE).decode("utf-8-sig"))
     except OSError as error:
         faults.append(f"{shown(path)}: can't be read: {reason(path, error)}")
     except UnicodeDecodeError:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tokenworker.accounts.account import Account
-from tokenworker.accounts.courtesy import courtesy
+from tokenworker.accounts.courtesy import courtesy, unhurried
 from tokenworker.accounts.files import Watch
 from tokenworker.accounts.loaded import Loaded
 from tokenworker.errors import ConfigError, UnknownAccount
@@ -45,7 +45,7 @@ class AccountRegistry:
         self._load = load
         self._file = file
         self._lock = threading.Lock()
-        self._loaded = loaded or self._read()
+        self._loaded = loaded or load()
         if self._loaded.faults:
             raise ConfigError(self._loaded.faults)
         self._watch = Watch(self._loaded.versions, file)
@@ -89,21 +89,18 @@ class AccountRegistry:
             return Changes(first=first, reread=first, removed=tuple(leaving.values()))
 
     def _reread(self) -> Changes:
-        loaded = self._read()
-        self._watch = Watch(loaded.versions, self._file)
-        if loaded.faults:
-            self._complain(loaded.faults)
-            return Changes(reread=True)
-        return self._take_over(loaded)
-
-    def _read(self) -> Loaded:
         with courtesy():
-            return self._load()
+            loaded = self._load()
+            self._watch = Watch(loaded.versions, self._file)
+            if loaded.faults:
+                self._complain(loaded.faults)
+                return Changes(reread=True)
+            return self._take_over(loaded)
 
     def _take_over(self, loaded: Loaded) -> Changes:
         before, self.error = self.accounts, None
         # Who is as before stays the same object, with all that was made for it.
-        accounts = {id_: _same(before.get(id_), account) for id_, account in loaded.accounts.items()}
+        accounts = {id_: _same(before.get(id_), account) for id_, account in unhurried(loaded.accounts.items())}
         self._loaded = replace(loaded, accounts=accounts)
         changed = tuple(account for id_, account in accounts.items() if before.get(id_) is not account)
         logger.info("accounts read again: %d, of them %d new or changed", len(accounts), len(changed))

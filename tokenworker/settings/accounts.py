@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tokenworker.accounts.account import Account
 from tokenworker.accounts.conflicts import conflicts
+from tokenworker.accounts.courtesy import unhurried
 from tokenworker.accounts.file import load_accounts
 from tokenworker.accounts.files import Files
 from tokenworker.accounts.loaded import Loaded
@@ -34,7 +35,7 @@ def read_accounts(environ: Mapping[str, str], file: Path | None, *, leeway: floa
     if file:
         places |= load_accounts(file, environ, files, faults)
     places = _completed(places, faults)
-    copies = {place: account.blank_copies for place, account in places.items() if account.publish}
+    copies = {place: account.blank_copies for place, account in unhurried(places.items()) if account.publish}
     conflicts(places, copies, faults)
     _check_leeway(leeway, places, faults)
     _check_published(places, faults)
@@ -80,7 +81,7 @@ def _from_variables(environ: Mapping[str, str], files: Files, faults: list[str])
 def _completed(places: _Places, faults: list[str]) -> dict[str, Account]:
     """Have each account keep what the credentials that it keeps are made from."""
     completed: dict[str, Account] = {}
-    for place, account in places.items():
+    for place, account in unhurried(places.items()):
         completed[place] = account
         try:
             keep = complete(account.type, account.endpoint, account.keep)
