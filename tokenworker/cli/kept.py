@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import cached_property
 from urllib.parse import urlsplit
 
 from tokenworker.cli.selection import NothingChosen, Selection
@@ -25,11 +26,12 @@ class Kept:
         self.store = Store(connect(self._config.redis_url), self._config.prefix)
         self.durations = self._config.durations
 
-    def selection(self) -> Selection:
-        """Return the accounts that can be chosen from."""
+    def selection(self, given: str | None = None) -> Selection:
+        """Return the accounts that can be chosen from; those of the settings are not read where `given` needs none."""
         names = self.store.notes.names()
         kept = {id_.account: names.get(id_.account, "") for id_ in self.store.schedule.ids()}
-        return Selection(self._configured(), kept, f"{shown(self._config.redis_url)}, prefix {self._config.prefix}")
+        configured = {} if given in kept else self._configured
+        return Selection(configured, kept, f"{shown(self._config.redis_url)}, prefix {self._config.prefix}")
 
     def ids(self, accounts: Sequence[str] = ()) -> list[CredentialId]:
         """Return the credentials of these accounts, each by id or name, in their order; or all that are kept.
@@ -50,7 +52,7 @@ class Kept:
     def readable(self, given: str | None) -> str:
         """Return the id that is meant, where any is kept; who may only read credentials has to give it."""
         try:
-            choice = self.selection()
+            choice = self.selection(given)
         except StoreUnavailable:
             if given is None or absence():
                 raise
@@ -62,15 +64,16 @@ class Kept:
 
     def named(self, given: str | None) -> str:
         """Return the id that is meant; one that is not kept here may be known to a worker."""
-        choice = self.selection()
+        choice = self.selection(given)
         return (given and choice.find(given)) or given or choice.one()
 
     def close(self) -> None:
         """Close the connections to Redis."""
         self.store.close()
 
+    @cached_property
     def _configured(self) -> dict[str, str]:
-        # This shell may lack the settings of the accounts, or the right to read them.
+        # Once in a command: many take seconds. This shell may lack the settings of the accounts, or the right to read.
         with suppress(ConfigError):
             return {account.id: account.name for account in self._config.accounts().values()}
         return {}
