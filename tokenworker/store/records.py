@@ -211,14 +211,16 @@ class Records:
                 steps.append(self._schedule.setting(id_, 0))
             self._scripts.together(*steps)
 
-    def suspect(self, ids: Iterable[CredentialId]) -> None:
-        """Have each credential probed, the newest first: another server took over, and may lack one that came later."""
+    def suspect(self, ids: Iterable[CredentialId]) -> list[CredentialId]:
+        """Note of each credential that there may be one that came later; returns those that there are, newest first.
+
+        Nothing is set in the schedule: so many probes are to be spread.
+        """
+        fetched_at: dict[CredentialId, float] = {}
         for group in grouped(ids):
-            calls = [Call("suspect", self._keys.of(id_)[:2]) for id_ in group]
-            found = zip(group, self._scripts.together(*calls), strict=True)
-            steps = [self._schedule.setting(id_, -float(fetched_at)) for id_, fetched_at in found if fetched_at]
-            if steps:
-                self._scripts.together(*steps)
+            found = self._scripts.together(*(Call("suspect", self._keys.of(id_)[:2]) for id_ in group))
+            fetched_at |= {id_: float(at) for id_, at in zip(group, found, strict=True) if at}
+        return sorted(fetched_at, key=fetched_at.__getitem__, reverse=True)
 
     def announce(self, digests: Mapping[CredentialId, str]) -> None:
         """Note that the settings behind each credential changed, to those of these digests; who was gone is back."""
