@@ -14,7 +14,20 @@ from pathlib import Path
 import pytest
 from support.processes import RedisServer
 
-from acceptance import answers, deaths, herds, holders, neighbours, outages, stalls, strangers, tickets, workers
+from acceptance import (
+    answers,
+    deaths,
+    failover,
+    herds,
+    holders,
+    hosts,
+    neighbours,
+    outages,
+    stalls,
+    strangers,
+    tickets,
+    workers,
+)
 from acceptance.crowd import Crowd
 from acceptance.rows import HEADING, INHERENT, Row, versions
 from acceptance.stage import Prover
@@ -34,6 +47,8 @@ SCENARIOS: dict[str, Scenario] = {
     "deaths": deaths.deaths,
     "redis-killed": outages.redis_killed,
     "flushall": outages.flushall,
+    "failover": failover.failover,
+    "hosts": hosts.hosts,
     "rival": strangers.rival,
     "hostile": strangers.hostile,
     "neighbours": neighbours.neighbours,
