@@ -280,7 +280,8 @@ def test_a_glance_and_a_look_agree_on_the_state(held: Runtime, client: redis.Red
         for since in (time.time() - 1, time.time() - 4000, time.time() + 60, "x"):
             for life in (None, -1, 60_000):
                 client.flushall()
-                client.hset(state, mapping={"early_deaths_since": since, **found})
+                told: dict[Any, Any] = {"early_deaths_since": since, **found}
+                client.hset(state, mapping=told)
                 if life:
                     client.set(value, "text", px=life if life > 0 else None)
                 counts = Overview(held.store, held.durations, [DEMO]).counts

@@ -13,7 +13,7 @@ from tokenworker.store.scripts import Command, Scripts, text
 _DAY_MS = 86_400_000
 
 #: So many names come in one page.
-_PAGE = 500
+_PAGE = 200
 
 
 class Notes:
@@ -27,7 +27,7 @@ class Notes:
         """Note the names of accounts by id, and that one with an empty name has none."""
         named = [word for account, name in names.items() if name for word in (account, name)]
         nameless = [account for account, name in names.items() if not name]
-        for words in grouped(named, 2 * AT_ONCE):
+        for words in grouped(named, AT_ONCE):
             self._scripts.command("HSET", self._keys.names, *words)
         for accounts in grouped(nameless):
             self._scripts.command("HDEL", self._keys.names, *accounts)

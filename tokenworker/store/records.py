@@ -26,8 +26,9 @@ from tokenworker.store.state import MANY_DEATHS, Facts, Lease, Snapshot, flat
 
 #: So many keys are looked at in one script: it keeps others waiting at Redis for less than a millisecond.
 _KEYS_AT_ONCE = 500
-#: So many such scripts go into one round trip.
-_SCRIPTS_AT_ONCE = 5
+#: So many credentials are glanced at in one script, which does more for each; and so many scripts in a round trip.
+_PAIRS_AT_ONCE = 100
+_SCRIPTS_AT_ONCE = 10
 
 Begin = Literal["ok", "lost", "no fetches left", "no forced refreshes left"]
 #: `reported`: committed, but it is the one that was reported. `in_doubt`: committed, but another fetch overlapped.
@@ -79,7 +80,7 @@ class Records:
 
         More than a few early deaths within `window` seconds make one contested; `slack` is by how much clocks differ.
         """
-        for part in grouped(grouped(ids), _SCRIPTS_AT_ONCE):
+        for part in grouped(grouped(ids, _PAIRS_AT_ONCE), _SCRIPTS_AT_ONCE):
             calls = [Call("glance", self._pairs(group), (window, MANY_DEATHS, slack)) for group in part]
             for group, letters in zip(part, self._scripts.together(*calls), strict=True):
                 yield from zip(group, text(letters), strict=True)

@@ -11,7 +11,7 @@ from tokenworker.store.keys import Keys
 from tokenworker.store.scripts import Command, Scripts, text
 
 #: So many members come in one page.
-_PAGE = 500
+_PAGE = 200
 
 
 class Schedule:
