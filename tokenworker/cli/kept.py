@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Sequence
 from contextlib import suppress
 from urllib.parse import urlsplit
 
 from tokenworker.cli.selection import NothingChosen, Selection
 from tokenworker.cli.terminal import shown
+from tokenworker.credential import CredentialId
 from tokenworker.errors import ConfigError, StoreUnavailable
 from tokenworker.settings.config import Config
 from tokenworker.settings.urls import DEFAULT_REDIS_URL
@@ -28,6 +30,22 @@ class Kept:
         names = self.store.notes.names()
         kept = {id_.account: names.get(id_.account, "") for id_ in self.store.schedule.ids()}
         return Selection(self._configured(), kept, f"{shown(self._config.redis_url)}, prefix {self._config.prefix}")
+
+    def ids(self, accounts: Sequence[str] = ()) -> list[CredentialId]:
+        """Return the credentials of these accounts, each by id or name, in their order; or all that are kept.
+
+        Raises `NothingChosen`.
+        """
+        kept = self.store.schedule.ids()
+        if not kept:
+            raise NothingChosen(self.selection().nothing)
+        if not accounts:
+            return kept
+        # An id that is kept needs no names, and no look at the settings.
+        known = {id_.account for id_ in kept}
+        choice = None if known.issuperset(accounts) else self.selection()
+        places = {choice.one(account) if choice else account: place for place, account in enumerate(accounts)}
+        return sorted((id_ for id_ in kept if id_.account in places), key=lambda id_: places[id_.account])
 
     def readable(self, given: str | None) -> str:
         """Return the id that is meant, where any is kept; who may only read credentials has to give it."""
