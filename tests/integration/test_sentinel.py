@@ -12,7 +12,7 @@ from support.processes import Stack, wait_for
 from support.sentinels import SentinelSet
 from support.usage import command, tokens
 
-from tokenworker import TokenReader
+from tokenworker import Durations, TokenReader
 from tokenworker.errors import TokenUnavailable
 from tokenworker.sandbox import DEMO_APPID, Rules, Sandbox
 from tokenworker.store.connect import connect
@@ -71,7 +71,7 @@ def test_refreshes_reads_and_tasks_go_on_when_the_master_is_killed(
     stack = make_stack(sentinels, sandbox)
     worker, beat = stack.worker(), stack.beat()
     wait_for(lambda: value(sentinels), timeout=20)
-    with TokenReader(sentinels.url) as reader:
+    with TokenReader(sentinels.url, durations=Durations().scaled(5 / 300)) as reader:
         before = reader.get_token(DEMO_APPID).access_token
         old = sentinels.kill_master()
         slowest = slowest_read(reader, seconds=4)

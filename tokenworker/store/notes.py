@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import cast
 
+from tokenworker.store.groups import AT_ONCE, grouped
 from tokenworker.store.keys import Keys
 from tokenworker.store.scripts import Scripts, text
 
 _DAY_MS = 86_400_000
+
+#: So many names come in one page.
+_PAGE = 500
 
 
 class Notes:
@@ -22,15 +26,27 @@ class Notes:
         """Note the names of accounts by id, and that one with an empty name has none."""
         named = [word for account, name in names.items() if name for word in (account, name)]
         nameless = [account for account, name in names.items() if not name]
-        if named:
-            self._scripts.command("HSET", self._keys.names, *named)
-        if nameless:
-            self._scripts.command("HDEL", self._keys.names, *nameless)
+        for words in grouped(named, 2 * AT_ONCE):
+            self._scripts.command("HSET", self._keys.names, *words)
+        for accounts in grouped(nameless):
+            self._scripts.command("HDEL", self._keys.names, *accounts)
 
     def names(self) -> dict[str, str]:
         """Return the names of the accounts that have one, by id."""
-        names = cast("dict[bytes, bytes]", self._scripts.command("HGETALL", self._keys.names))
-        return {text(account): text(name) for account, name in names.items()}
+        names: dict[bytes, bytes] = {}
+        cursor: int | bytes = 0
+        while True:
+            cursor, page = self._scripts.command("HSCAN", self._keys.names, cursor, "COUNT", _PAGE)
+            names |= page
+            if int(cursor) == 0:
+                return {text(account): text(name) for account, name in names.items()}
+
+    def names_of(self, accounts: Sequence[str]) -> dict[str, str]:
+        """Return the names of these accounts, as far as they have one, by id."""
+        if not accounts:
+            return {}
+        names = cast("list[bytes | None]", self._scripts.command("HMGET", self._keys.names, *accounts))
+        return {account: text(name) for account, name in zip(accounts, names, strict=True) if name}
 
     def set_accounts_error(self, error: str | None, seconds: float) -> None:
         """Note for the status, for `seconds`, why the accounts file can't be used; None: it can."""

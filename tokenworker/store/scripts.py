@@ -24,7 +24,7 @@ T = TypeVar("T")
 _INCLUDE = re.compile(r'^--- @include "(\w+)"\n', re.MULTILINE)
 
 #: The types of our keys, by the last part of their names; all others are strings.
-_TYPES = {"state": "hash", "copies": "hash", "names": "hash", "due": "zset", "running": "zset"}
+_TYPES = {"state": "hash", "copies": "hash", "names": "hash", "due": "zset", "running": "zset", "waiting": "zset"}
 
 
 @dataclass(frozen=True)

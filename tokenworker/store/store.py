@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from tokenworker.store.cluster import Cluster
+from tokenworker.store.cluster_records import ClusterRecords
 from tokenworker.store.connect import Client
 from tokenworker.store.keys import Keys
 from tokenworker.store.limiter import Limiter
@@ -26,7 +28,8 @@ class Store:
         self.keys = Keys(prefix)
         self.schedule = Schedule(self._scripts, self.keys)
         self.limiter = Limiter(self._scripts, self.keys)
-        self.records = Records(self._scripts, self.keys, self.schedule, self.limiter, replication or Replication())
+        records = ClusterRecords if isinstance(client, Cluster) else Records
+        self.records = records(self._scripts, self.keys, self.schedule, self.limiter, replication or Replication())
         self.notes = Notes(self._scripts, self.keys)
         self.lineage = Lineage(self._scripts, self.keys)
 

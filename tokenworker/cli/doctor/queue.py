@@ -93,7 +93,7 @@ def _round_trip(app: Celery) -> Iterator[Finding]:
     if not app.conf.result_backend:
         return  # said above
     try:
-        app.send_task(STATUS, queue=QUEUE, expires=_PATIENCE).get(timeout=2 * _PATIENCE)
+        app.send_task(STATUS, kwargs={"limit": 1}, queue=QUEUE, expires=_PATIENCE).get(timeout=2 * _PATIENCE)
     except NoAnswer:
         yield fault("results", "a worker is there, but its result does not come back: is its result backend ours?")
     except Exception as error:  # noqa: BLE001  each result backend has errors of its own

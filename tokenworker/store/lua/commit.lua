@@ -45,7 +45,7 @@ redis.call('HDEL', KEYS[2], 'error', 'errcode', 'hint', 'failed_at', 'retry_at',
 redis.call('HDEL', KEYS[2], 'probe_error', 'probed_dead', 'reissued_dead', 'suspected_at')
 redis.call('HSET', KEYS[2], 'failures', 0, 'resolved', fencing, 'publish_error', problem, 'committed', owner)
 redis.call('HSET', KEYS[2], 'fencing', fencing, 'owner', owner)
-redis.call('HSET', KEYS[2], unpack(ARGV, 6 + 3 * ARGV[5]))
+redis.call('HSET', KEYS[2], unpack(ARGV, 6 + 3 * math.max(0, ARGV[5])))
 local reported = is_reported()
 if not reported then
   redis.call('HDEL', KEYS[2], 'rejected')

@@ -11,9 +11,13 @@ local function remove(written, key)
 end
 
 -- Write copies for `ttl` ms and remove those of before that are no longer among them. From ARGV[first] on stand their
--- number, then name, key and value of each. Returns why one could not be written, or ''.
+-- number, then name, key and value of each; the number -1 leaves all as they are. Returns why one could not be written,
+-- or ''.
 local function write(written, first, ttl)
   local problem, wanted = '', {}
+  if tonumber(ARGV[first]) < 0 then
+    return problem
+  end
   for at = first + 1, first + 3 * ARGV[first], 3 do
     local name, key, value = ARGV[at], ARGV[at + 1], ARGV[at + 2]
     local done = redis.pcall('SET', key, value, 'PX', ttl)
