@@ -72,7 +72,10 @@ class RabbitMQ:
             self._control("stop")
             self.kill()
         subprocess.run(
-            ["epmd", "-port", str(self._names), "-kill"], env=self._environ, capture_output=True, check=False
+            ["epmd", "-port", str(self._names), "-kill"],  # noqa: S607
+            env=self._environ,
+            capture_output=True,
+            check=False,
         )
 
     def _control(self, *words: str) -> bool:
