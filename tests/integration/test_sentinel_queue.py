@@ -6,6 +6,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from shutil import which
 from urllib.parse import quote
@@ -34,9 +35,9 @@ def sentinels(tmp_path: Path) -> Iterator[Sentinels]:
         login={"password": PASSWORD},
         hop={"password": HOP_PASSWORD},
     )
-    sentinels.start()
-    yield sentinels
-    sentinels.stop()
+    with closing(sentinels):
+        sentinels.start()
+        yield sentinels
 
 
 def command(stack: Stack, *words: str) -> str:
@@ -143,9 +144,9 @@ def with_tls(tmp_path: Path, certificates: dict[str, str]) -> Iterator[Sentinels
         hop=client,
         program=Path(program),
     )
-    sentinels.start()
-    yield sentinels
-    sentinels.stop()
+    with closing(sentinels):
+        sentinels.start()
+        yield sentinels
 
 
 def test_every_hop_is_by_tls_with_an_own_authority_and_certificates_of_clients(
