@@ -97,6 +97,7 @@ def test_a_refresh_by_hand_without_a_result_backend(
     assert code == 1
     assert "there is no result backend by which a worker could answer" in said
     wait_for(lambda: stack.log(0).count("refresh_token") > 2)
+    assert "FAULT results" not in run(stack, "check")[1]
 
 
 def test_a_broker_that_is_away_holds_up_no_refresh(

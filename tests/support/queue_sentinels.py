@@ -58,14 +58,15 @@ class Sentinels:
     def master(self) -> RedisServer | None:
         """Return the server that is the master now, as the Sentinels say."""
         try:
-            _, port = self._asked().discover_master(SERVICE)
+            _, port = self._asked().discover_master(SERVICE)  # type: ignore[no-untyped-call]
         except MasterNotFoundError:
             return None
         return next(server for server in self.servers if server.port == port)
 
     def client(self) -> redis.Redis:
         """Return a client of the master, whichever that is."""
-        return self._asked().master_for(SERVICE)
+        client: redis.Redis = self._asked().master_for(SERVICE)  # type: ignore[no-untyped-call]
+        return client
 
     def fail_over(self) -> None:
         """Have the other server be the master, as an operator does."""
@@ -122,7 +123,7 @@ class Sentinels:
 
     def _asked(self) -> Sentinel:
         hosts = [("127.0.0.1", port) for port in self.ports]
-        return Sentinel(hosts, sentinel_kwargs={"socket_timeout": 1, **self._hop}, socket_timeout=2, **self._login)
+        return Sentinel(hosts, sentinel_kwargs={"socket_timeout": 1, **self._hop}, socket_timeout=2, **self._login)  # type: ignore[no-untyped-call]
 
     @staticmethod
     def _client(port: int, options: dict[str, Any]) -> redis.Redis:
