@@ -116,7 +116,7 @@ class Worker:
         self.keeper = Keeper(self.store, fetcher, DURATIONS)
         # All that it wants of the reconciler is whom we keep credentials for.
         kept: Any = SimpleNamespace(targets={TARGET.id: TARGET})
-        self.failovers = Failovers(self.store, kept)
+        self.failovers = Failovers(self.store, kept, Limits)
 
     def refresh(self, demand: Demand | None = None) -> str:
         """Do what a tick has a worker do; returns how it went."""

@@ -275,12 +275,13 @@ def test_a_wrong_argument_of_status_is_a_sentence(
 def test_a_glance_and_a_look_agree_on_the_state(held: Runtime, client: redis.Redis) -> None:
     """One is a script's, the other ours."""
     value, state, *_ = held.store.keys.of(DEMO)
-    kinds: list[dict[str, Any]] = [{}, {"early_deaths": 3}, {"early_deaths": 4}, {"early_deaths": "x"}, {"error": "no"}]
+    kinds: list[dict[Any, Any]] = [{}, {"early_deaths": 3}, {"early_deaths": 4}, {"early_deaths": "x"}, {"error": "no"}]
     for found in kinds:
         for since in (time.time() - 1, time.time() - 4000, time.time() + 60, "x"):
             for life in (None, -1, 60_000):
                 client.flushall()
-                client.hset(state, mapping={"early_deaths_since": since, **found})
+                told: dict[Any, Any] = {"early_deaths_since": since, **found}
+                client.hset(state, mapping=told)
                 if life:
                     client.set(value, "text", px=life if life > 0 else None)
                 counts = Overview(held.store, held.durations, [DEMO]).counts

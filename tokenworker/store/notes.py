@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping, Sequence
 from typing import cast
 
 from tokenworker.store.groups import AT_ONCE, grouped
 from tokenworker.store.keys import Keys
-from tokenworker.store.scripts import Scripts, text
+from tokenworker.store.scripts import Command, Scripts, text
 
 _DAY_MS = 86_400_000
 
 #: So many names come in one page.
-_PAGE = 500
+_PAGE = 200
 
 
 class Notes:
@@ -26,7 +27,7 @@ class Notes:
         """Note the names of accounts by id, and that one with an empty name has none."""
         named = [word for account, name in names.items() if name for word in (account, name)]
         nameless = [account for account, name in names.items() if not name]
-        for words in grouped(named, 2 * AT_ONCE):
+        for words in grouped(named, AT_ONCE):
             self._scripts.command("HSET", self._keys.names, *words)
         for accounts in grouped(nameless):
             self._scripts.command("HDEL", self._keys.names, *accounts)
@@ -78,4 +79,7 @@ class Notes:
         key, length = self._keys.mark(name), int(seconds * 1000)
         if int(self._scripts.command("PTTL", key)) > length + 1000:
             self._scripts.command("DEL", key)  # the clock went back once more since, by a second at least
-        return bool(self._scripts.command("SET", key, "1", "NX", "PX", length))
+        # By a name of its own: when the answer is lost and it is set again, it is still ours.
+        ours = secrets.token_hex(8)
+        steps = Command(("SET", key, ours, "NX", "PX", length)), Command(("GET", key))
+        return bool(self._scripts.together(*steps)[1] == ours.encode())

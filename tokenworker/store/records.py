@@ -26,8 +26,6 @@ from tokenworker.store.state import MANY_DEATHS, Facts, Lease, Snapshot, flat
 
 #: So many keys are looked at in one script: it keeps others waiting at Redis for less than a millisecond.
 _KEYS_AT_ONCE = 500
-#: So many such scripts go into one round trip.
-_SCRIPTS_AT_ONCE = 5
 
 Begin = Literal["ok", "lost", "no fetches left", "no forced refreshes left"]
 #: `reported`: committed, but it is the one that was reported. `in_doubt`: committed, but another fetch overlapped.
@@ -55,6 +53,9 @@ class Replication:
 class Records:
     """What Redis knows of each credential; every method may raise `StoreUnavailable`."""
 
+    #: So many credentials are glanced at in one script, which does more for each; and so many scripts in a round trip.
+    glanced_at_once = 100, 10
+
     def __init__(
         self, scripts: Scripts, keys: Keys, schedule: Schedule, limiter: Limiter, replication: Replication
     ) -> None:
@@ -79,7 +80,8 @@ class Records:
 
         More than a few early deaths within `window` seconds make one contested; `slack` is by how much clocks differ.
         """
-        for part in grouped(grouped(ids), _SCRIPTS_AT_ONCE):
+        together, scripts = self.glanced_at_once
+        for part in grouped(grouped(ids, together), scripts):
             calls = [Call("glance", self._pairs(group), (window, MANY_DEATHS, slack)) for group in part]
             for group, letters in zip(part, self._scripts.together(*calls), strict=True):
                 yield from zip(group, text(letters), strict=True)
@@ -211,14 +213,16 @@ class Records:
                 steps.append(self._schedule.setting(id_, 0))
             self._scripts.together(*steps)
 
-    def suspect(self, ids: Iterable[CredentialId]) -> None:
-        """Have each credential probed, the newest first: another server took over, and may lack one that came later."""
+    def suspect(self, ids: Iterable[CredentialId]) -> list[CredentialId]:
+        """Note of each credential that there may be one that came later; returns those that there are, newest first.
+
+        Nothing is set in the schedule: so many probes are to be spread.
+        """
+        fetched_at: dict[CredentialId, float] = {}
         for group in grouped(ids):
-            calls = [Call("suspect", self._keys.of(id_)[:2]) for id_ in group]
-            found = zip(group, self._scripts.together(*calls), strict=True)
-            steps = [self._schedule.setting(id_, -float(fetched_at)) for id_, fetched_at in found if fetched_at]
-            if steps:
-                self._scripts.together(*steps)
+            found = self._scripts.together(*(Call("suspect", self._keys.of(id_)[:2]) for id_ in group))
+            fetched_at |= {id_: float(at) for id_, at in zip(group, found, strict=True) if at}
+        return sorted(fetched_at, key=fetched_at.__getitem__, reverse=True)
 
     def announce(self, digests: Mapping[CredentialId, str]) -> None:
         """Note that the settings behind each credential changed, to those of these digests; who was gone is back."""

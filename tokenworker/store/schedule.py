@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import cast
 
 from tokenworker.credential import CredentialId
@@ -11,7 +11,7 @@ from tokenworker.store.keys import Keys
 from tokenworker.store.scripts import Command, Scripts, text
 
 #: So many members come in one page.
-_PAGE = 500
+_PAGE = 200
 
 
 class Schedule:
@@ -34,6 +34,11 @@ class Schedule:
         for group in grouped(ids):
             members = [word for id_ in group for word in (0, str(id_))]
             self._scripts.command("ZADD", self._key, "NX", *members)
+
+    def advance(self, moments: Mapping[CredentialId, float]) -> None:
+        """Look at each by a moment of its own, in epoch seconds, or when it is due if that is sooner."""
+        for group in grouped(moments.items()):
+            self._scripts.run("advance", [self._key], *(word for id_, at in group for word in (at, str(id_))))
 
     def drop(self, id_: CredentialId) -> None:
         """Look at a credential no more."""

@@ -36,7 +36,7 @@ class Watchdog(threading.Thread):
         self._pulse = 0
         self._began = time.monotonic()
         self._silent = False
-        self._failovers = Failovers(held.store, held.reconciler)
+        self._failovers = Failovers(held.store, held.reconciler, held.limits)
 
     def run(self) -> None:
         """Feel the pulse until stopped, whatever a look is at."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from celery import Celery
 from celery.app.utils import find_app
+from celery.backends.base import DisabledBackend
 from celery.exceptions import TimeoutError as NoAnswer
 
 from tokenworker.cli.doctor.finding import Finding, fault, note, ok
@@ -90,7 +91,7 @@ def _tasks(app: Celery, nodes: set[str]) -> Iterator[Finding]:
 
 
 def _round_trip(app: Celery) -> Iterator[Finding]:
-    if not app.conf.result_backend:
+    if isinstance(app.backend, DisabledBackend):
         return  # said above
     try:
         app.send_task(STATUS, kwargs={"limit": 1}, queue=QUEUE, expires=_PATIENCE).get(timeout=2 * _PATIENCE)
