@@ -71,12 +71,8 @@ class RabbitMQ:
         if self._process:
             self._control("stop")
             self.kill()
-        subprocess.run(
-            ["epmd", "-port", str(self._names), "-kill"],  # noqa: S607
-            env=self._environ,
-            capture_output=True,
-            check=False,
-        )
+        command = [str(shutil.which("epmd")), "-port", str(self._names), "-kill"]
+        subprocess.run(command, env=self._environ, capture_output=True, check=False)
 
     def _control(self, *words: str) -> bool:
         command = [str(_PROGRAMS / "rabbitmqctl"), *words]

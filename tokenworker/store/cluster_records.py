@@ -16,6 +16,9 @@ from tokenworker.store.state import Facts, Lease
 class ClusterRecords(Records):
     """What a cluster knows of each credential; every method may raise `StoreUnavailable`."""
 
+    #: Each credential may lie on another node.
+    glanced_at_once = 1, 200
+
     def commit(
         self, lease: Lease, credential: Credential, *, copies: Iterable[Copy] | None = (), **rest: Any
     ) -> Committed:

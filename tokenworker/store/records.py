@@ -26,9 +26,6 @@ from tokenworker.store.state import MANY_DEATHS, Facts, Lease, Snapshot, flat
 
 #: So many keys are looked at in one script: it keeps others waiting at Redis for less than a millisecond.
 _KEYS_AT_ONCE = 500
-#: So many credentials are glanced at in one script, which does more for each; and so many scripts in a round trip.
-_PAIRS_AT_ONCE = 100
-_SCRIPTS_AT_ONCE = 10
 
 Begin = Literal["ok", "lost", "no fetches left", "no forced refreshes left"]
 #: `reported`: committed, but it is the one that was reported. `in_doubt`: committed, but another fetch overlapped.
@@ -56,6 +53,9 @@ class Replication:
 class Records:
     """What Redis knows of each credential; every method may raise `StoreUnavailable`."""
 
+    #: So many credentials are glanced at in one script, which does more for each; and so many scripts in a round trip.
+    glanced_at_once = 100, 10
+
     def __init__(
         self, scripts: Scripts, keys: Keys, schedule: Schedule, limiter: Limiter, replication: Replication
     ) -> None:
@@ -80,7 +80,8 @@ class Records:
 
         More than a few early deaths within `window` seconds make one contested; `slack` is by how much clocks differ.
         """
-        for part in grouped(grouped(ids, _PAIRS_AT_ONCE), _SCRIPTS_AT_ONCE):
+        together, scripts = self.glanced_at_once
+        for part in grouped(grouped(ids, together), scripts):
             calls = [Call("glance", self._pairs(group), (window, MANY_DEATHS, slack)) for group in part]
             for group, letters in zip(part, self._scripts.together(*calls), strict=True):
                 yield from zip(group, text(letters), strict=True)

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from celery import Task, shared_task
 
@@ -45,7 +45,13 @@ logger = logging.getLogger(__name__)
 _MAX_RETRIES = 10
 
 
-class TokenTask(Task[Any, Any]):
+if TYPE_CHECKING:
+    _Task = Task[Any, Any]
+else:
+    _Task = Task  # no generic class before Celery 5.7
+
+
+class TokenTask(_Task):
     """A task on our queue that shows no credential; the same in whatever app it is loaded into."""
 
     Request = "tokenworker.worker.masking:MaskedRequest"
