@@ -35,9 +35,9 @@ class GuardedServer(RedisServer):
     def __init__(self, folder: Path, name: str, **given: Any) -> None:
         folder.mkdir(parents=True)
         super().__init__(folder, **given)
-        lines = [_with_password(line) for line in text(name).splitlines()]
-        (folder / "users.acl").write_text("\n".join(lines) + "\n", encoding="utf-8")
-        self.options = ("--aclfile", str(folder / "users.acl"))
+        file = folder / "users.acl"
+        file.write_text(with_passwords(name), encoding="utf-8")
+        self.options = ("--aclfile", str(file))
 
     def url_of(self, user: str) -> str:
         """Return the URL of the server for one of its users."""
@@ -58,6 +58,11 @@ class GuardedServer(RedisServer):
         with self.admin() as client:
             entries = client.acl_log()
         return [f"{entry['username']}: {entry['reason']} {entry['object']}" for entry in entries]
+
+
+def with_passwords(name: str) -> str:
+    """Return what a file says, with the password of each user: its name, backwards."""
+    return "".join(f"{_with_password(line)}\n" for line in text(name).splitlines())
 
 
 def _with_password(line: str) -> str:

@@ -17,16 +17,17 @@ _WANTS_SOME = "min_slaves_good_slaves"
 
 def examine(config: Config, server: ServerFacts) -> Iterator[Finding]:
     """Look at the replicas of a server, by what it says of itself."""
-    count = int(server.get("connected_slaves", 0))
+    count, is_cluster = int(server.get("connected_slaves", 0)), Servers.of(config.redis_url).topology == "cluster"
     if config.replicas > count:
         yield fault(
             _SUBJECT,
             f"TOKENWORKER_REPLICAS is {config.replicas}, and the server has {count} replicas: what can wait is not"
             " fetched; look at the replicas, or set TOKENWORKER_REPLICAS=0",
         )
-    elif not count and Servers.of(config.redis_url).topology == "cluster":
+    elif not count and is_cluster:
         yield note(_SUBJECT, "a master of the cluster has no replica: its slots are gone with it; add one")
-    if count and _WANTS_SOME not in server:
+    # A cluster's master that is cut off from the others stops by itself.
+    if count and _WANTS_SOME not in server and not is_cluster:
         yield note(
             _SUBJECT,
             "min-replicas-to-write is 0, so that a master that is cut off goes on taking writes, which are lost when a"
