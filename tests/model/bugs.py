@@ -113,6 +113,8 @@ class Seed:
     bug: Bug
     story: Story
     breaks: Promise
+    #: How many replicas must know of a lease.
+    replicas: int = 0
 
 
 def _lua(old: str, new: str = "") -> Bug:
@@ -139,7 +141,7 @@ BUGS = {
         Promise.ONE_HOLDER,
     ),
     "there is no fence": Seed(
-        _lua("if (holder and holder ~= owner) or state[5] ~= owner", "if false"),
+        _lua("if (holder and holder ~= owner) or not is_last", "if false"),
         stories.frozen_before_sending_and_overtaken_twice,
         Promise.ONE_HOLDER,
     ),
@@ -168,7 +170,7 @@ BUGS = {
         Promise.WITHHELD,
     ),
     "a fencing number that comes again is believed": Seed(
-        _lua("state[5] ~= owner", "tonumber(state[1] or 0) ~= fencing"),
+        _lua("state[5] == owner or", "tonumber(state[1] or 0) == fencing or"),
         stories.redis_goes_back_and_a_fencing_number_comes_again,
         Promise.HONEST,
     ),
