@@ -17,7 +17,7 @@ STOPS = (
     "take_lease", "look", "acquire", "begin", "send", "answer", "commit", "fail", "release", "withhold", "plan", "again"
 )  # fmt: skip
 #: The steps whose reply may get lost.
-STEPS = ("take_lease", "begin", "commit", "fail", "release", "withhold")
+REPLIES = ("take_lease", "begin", "commit", "fail", "release", "withhold")
 END = "end"
 
 
