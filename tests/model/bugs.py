@@ -275,7 +275,7 @@ BUGS = {
         Bug(commits=Yielding), stories.commit_lost_but_not_its_holder, Promise.TAKEN, replicas=1
     ),
     "a commit is refused whose lease was lost": Seed(
-        _lua(" or tonumber(state[1]) == fencing - 1"), stories.lease_lost_under_a_fetch, Promise.TAKEN, replicas=1
+        _lua("tonumber(state[1]) == fencing - 1", "false"), stories.lease_lost_under_a_fetch, Promise.TAKEN, replicas=1
     ),
     "failovers are not looked for": Seed(
         Bug(failovers=Unseeing), stories.dead_token_comes_back, Promise.HONEST, replicas=1

@@ -38,7 +38,7 @@ class Machine(RuleBasedStateMachine):
         replicas=st.sampled_from([1, 0]),
     )
     def begin(self, endpoint: Any, *, strict: bool, keeps: bool, is_cold: bool, replicas: int) -> None:
-        rules = {"two_newest_only": strict, "force_keeps_previous": keeps}
+        rules: dict[str, Any] = {"two_newest_only": strict, "force_keeps_previous": keeps}
         self.world = World(self._server, endpoint=endpoint, replicas=replicas, **rules)
         if not is_cold:
             self.world.come_to_rest()

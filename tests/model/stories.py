@@ -442,6 +442,34 @@ def replaced_token_comes_back(world: World) -> None:
     world.fail_over()
 
 
+def answered_after_a_fetch_that_was_lost(world: World) -> None:
+    world.pass_time(OVERLAP)
+    world.refresh(0, FORCE, "answer")
+    world.pass_time(LEASE)
+    world.stall()
+    world.lose_token()
+    world.refresh(1)
+    world.die(1)
+    world.fail_over()
+    world.tick()
+    world.go_on(0)
+
+
+def lease_number_comes_again_in_a_failover(world: World) -> None:
+    world.stall()
+    world.lose_token()
+    world.refresh(0)
+    world.commit_again(0)
+    world.lose_token()
+    world.refresh(0, stop_at="commit")
+    world.fail_over()
+    world.tick()
+    world.pass_time(OVERLAP)
+    world.refresh(1, FORCE)
+    world.go_on(0)
+    world.check()
+
+
 #: What may happen wherever Redis has replicas, whether or not leases wait for them.
 FAILOVERS: dict[str, Story] = {
     story.__name__: story
@@ -459,6 +487,8 @@ FAILOVERS: dict[str, Story] = {
         cut_off_under_a_fetch,
         cut_off_and_last_to_fetch_what_cannot_wait,
         no_master_for_a_commit,
+        answered_after_a_fetch_that_was_lost,
+        lease_number_comes_again_in_a_failover,
         dead_token_comes_back,
         replaced_token_comes_back,
     )

@@ -81,10 +81,10 @@ class Records:
         taken, *acknowledged = self._scripts.together(call, *self._acknowledgement())
         if not taken:
             return None
-        fencing, answer = taken
+        fencing, answer, after = taken
         snapshot = Snapshot.of(id_, answer)
         replicated = self._is_replicated(acknowledged)
-        return Lease(id_, owner, fencing, snapshot.now, snapshot.now + seconds, replicated), snapshot
+        return Lease(id_, owner, fencing, snapshot.now, snapshot.now + seconds, replicated, text(after)), snapshot
 
     def _acknowledgement(self) -> list[Keyless]:
         """Return the command that waits for the replicas, right after what they are to acknowledge."""
@@ -133,7 +133,7 @@ class Records:
         """
         moments = {"fetched_at": lease.taken_at, "refresh_at": refresh_at}
         fields = {"fingerprint": credential.fingerprint, **moments, **facts}
-        head = (lease.owner, lease.fencing, hidden(credential.value), int(credential.expires_at * 1000))
+        head = (lease.owner, lease.fencing, lease.after, hidden(credential.value), int(credential.expires_at * 1000))
         call = Call("commit", self._keys.of(lease.id), (*head, *_listed(copies), *flat(fields)))
         next_look = refresh_at if next_look is None else next_look
         (answer, problem), *rest = self._end(lease, call, next_look, self._acknowledgement())
