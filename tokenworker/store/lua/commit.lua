@@ -45,10 +45,15 @@ if ttl > 0 then
   problem = write(KEYS[4], 6, ttl)
 end
 redis.call('HDEL', KEYS[2], 'error', 'errcode', 'hint', 'failed_at', 'retry_at', 'limited')
-redis.call('HDEL', KEYS[2], 'probe_error', 'probed_dead', 'reissued_dead', 'suspected_at')
+redis.call('HDEL', KEYS[2], 'probe_error', 'probed_dead', 'reissued_dead')
 redis.call('HSET', KEYS[2], 'failures', 0, 'resolved', fencing, 'publish_error', problem, 'committed', owner)
 redis.call('HSET', KEYS[2], 'fencing', fencing, 'owner', owner)
 redis.call('HSET', KEYS[2], unpack(ARGV, 7 + 3 * math.max(0, ARGV[6])))
+-- What was fetched before another server took over may have been replaced by one that was lost: it stays suspected.
+local moments = redis.call('HMGET', KEYS[2], 'fetched_at', 'suspected_at')
+if (tonumber(moments[1] or 0) or 0) >= (tonumber(moments[2] or 0) or 0) then
+  redis.call('HDEL', KEYS[2], 'suspected_at')
+end
 local reported = is_reported()
 if not reported then
   redis.call('HDEL', KEYS[2], 'rejected')
