@@ -277,6 +277,18 @@ BUGS = {
     "a commit is refused whose lease was lost": Seed(
         _lua("tonumber(state[1]) == fencing - 1", "false"), stories.lease_lost_under_a_fetch, Promise.TAKEN, replicas=1
     ),
+    "another lease with the number before is taken for the one before": Seed(
+        _lua("and (state[5] or '') == after"),
+        stories.lease_number_comes_again_in_a_failover,
+        Promise.HONEST,
+        replicas=1,
+    ),
+    "any commit ends a suspicion": Seed(
+        _lua("if (tonumber(moments[1] or 0) or 0) >= (tonumber(moments[2] or 0) or 0)", "if true"),
+        stories.answered_after_a_fetch_that_was_lost,
+        Promise.HONEST,
+        replicas=1,
+    ),
     "failovers are not looked for": Seed(
         Bug(failovers=Unseeing), stories.dead_token_comes_back, Promise.HONEST, replicas=1
     ),
