@@ -231,7 +231,7 @@ BUGS = {
         Promise.ONE_TEST,
     ),
     "a report during a fetch is forgotten": Seed(
-        _lua("if not reported then", "if true then"),
+        _lua("if not is_reported() then", "if true then"),
         stories.reported_while_the_same_token_is_fetched,
         Promise.REPORTED,
     ),
@@ -284,7 +284,7 @@ BUGS = {
         replicas=1,
     ),
     "any commit ends a suspicion": Seed(
-        _lua("if (tonumber(moments[1] or 0) or 0) >= (tonumber(moments[2] or 0) or 0)", "if true"),
+        _lua("if not is_suspected()", "if true"),
         stories.answered_after_a_fetch_that_was_lost,
         Promise.HONEST,
         replicas=1,

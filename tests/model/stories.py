@@ -423,6 +423,17 @@ def no_master_for_a_commit(world: World) -> None:
     world.check()
 
 
+def commit_repeated_after_the_next_holder_died(world: World) -> None:
+    world.refresh(0, FORCE, "commit")
+    world.stall()
+    world.go_on(0)
+    world.flow()
+    world.pass_time(61)
+    world.refresh(1, FORCE, "answer")
+    world.die(1)
+    world.commit_again(0)
+
+
 def dead_token_comes_back(world: World) -> None:
     world.stall()
     world.strangers.revoke()
@@ -489,6 +500,7 @@ FAILOVERS: dict[str, Story] = {
         no_master_for_a_commit,
         answered_after_a_fetch_that_was_lost,
         lease_number_comes_again_in_a_failover,
+        commit_repeated_after_the_next_holder_died,
         dead_token_comes_back,
         replaced_token_comes_back,
     )

@@ -28,8 +28,9 @@ from tokenworker.store.state import Facts, Lease, Snapshot, flat
 _AT_ONCE = 200
 
 Begin = Literal["ok", "lost", "no fetches left", "no forced refreshes left"]
-#: `reported`: committed, but it is the one that was reported. `in_doubt`: committed, but another fetch overlapped.
-Commit = Literal["committed", "reported", "in_doubt", "refused"]
+#: `reported`: committed, but it is the one that was reported. `suspected`: committed, but fetched before a failover.
+#: `in_doubt`: committed, but another fetch overlapped.
+Commit = Literal["committed", "reported", "suspected", "in_doubt", "refused"]
 
 
 class Committed(NamedTuple):

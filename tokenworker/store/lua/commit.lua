@@ -10,8 +10,8 @@
 -- ARGV[5]: expires_at in ms
 -- ARGV[6] and on: the copies, as copies.lua takes them, then fields and values of the state
 -- Returns a result and why a copy could not be written, or '': that must not keep the credential from being written.
--- 'committed'; 'reported' when it is, but is the one that was reported; 'in_doubt' when it is, but another fetch
--- overlapped with it; 'refused' when somebody else took a lease since, for then nobody knows which came last.
+-- 'committed'; 'reported' when it is, but is the one that was reported; 'suspected' when it is, but was fetched before a
+-- failover; 'in_doubt' when it is, but another fetch overlapped with it; 'refused' when somebody else took a lease since, for then nobody knows which came last.
 --- @include "copies"
 local owner, fencing, after = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local value, expires_at = ARGV[4], tonumber(ARGV[5])
@@ -24,9 +24,18 @@ end
 local function is_reported()
   return redis.call('HGET', KEYS[2], 'rejected') == redis.call('HGET', KEYS[2], 'fingerprint')
 end
+-- What was fetched before another server took over may have been replaced by one that was lost with the former.
+local function is_suspected()
+  local moments = redis.call('HMGET', KEYS[2], 'fetched_at', 'suspected_at')
+  return (tonumber(moments[1] or 0) or 0) < (tonumber(moments[2] or 0) or 0)
+end
+local function result()
+  return is_reported() and 'reported' or is_suspected() and 'suspected' or 'committed'
+end
 if state[3] == owner then -- the answer to the first try got lost, or no replica had it: give it again
   redis.call('HSET', KEYS[2], 'committed', owner) -- replicas acknowledge writes only
-  return { state[2] and 'in_doubt' or is_reported() and 'reported' or 'committed', '' }
+  local is_doubtful = state[2] or state[5] ~= owner -- or somebody took a lease since
+  return { is_doubtful and 'in_doubt' or result(), '' }
 end
 local time = redis.call('TIME')
 -- A lease that ended while nobody else took one is still good: no other fetch can have come after ours. The same holds
@@ -49,13 +58,10 @@ redis.call('HDEL', KEYS[2], 'probe_error', 'probed_dead', 'reissued_dead')
 redis.call('HSET', KEYS[2], 'failures', 0, 'resolved', fencing, 'publish_error', problem, 'committed', owner)
 redis.call('HSET', KEYS[2], 'fencing', fencing, 'owner', owner)
 redis.call('HSET', KEYS[2], unpack(ARGV, 7 + 3 * math.max(0, ARGV[6])))
--- What was fetched before another server took over may have been replaced by one that was lost: it stays suspected.
-local moments = redis.call('HMGET', KEYS[2], 'fetched_at', 'suspected_at')
-if (tonumber(moments[1] or 0) or 0) >= (tonumber(moments[2] or 0) or 0) then
+if not is_suspected() then
   redis.call('HDEL', KEYS[2], 'suspected_at')
 end
-local reported = is_reported()
-if not reported then
+if not is_reported() then
   redis.call('HDEL', KEYS[2], 'rejected')
 end
 redis.call('DEL', KEYS[3])
@@ -63,4 +69,4 @@ if (tonumber(state[2] or -1) or -1) >= fencing then
   return { 'in_doubt', problem }
 end
 redis.call('HDEL', KEYS[2], 'in_doubt', 'in_doubt_since')
-return { reported and 'reported' or 'committed', problem }
+return { result(), problem }
