@@ -243,7 +243,8 @@ def _until_next_probe(it: Case) -> float:
 
 def _until_another_tells(it: Case) -> float:
     """Return the seconds until a probe tells something: at once, and after the overlap, when one replaced is dead."""
-    if it.snapshot.probed_alive == it.snapshot.fingerprint and it.snapshot.probed_at >= it.snapshot.suspected_at:
+    since_then = it.snapshot.probed_at >= it.snapshot.suspected_at - SLACK
+    if since_then and it.snapshot.probed_alive == it.snapshot.fingerprint:
         return max(0.0, it.durations.overlap - it.since(it.snapshot.suspected_at))
     return 0.0
 
