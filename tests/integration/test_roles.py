@@ -29,8 +29,8 @@ from tokenworker.sandbox import DEMO_APPID, Rules, Sandbox
 FILES = sorted(path.name for path in FOLDER.glob("*.acl"))
 KEY = f"tokenworker:{{{DEMO_APPID}}}:access_token"
 
-#: redis-py tells the server its name, and goes on when it may not: Redis before 7.2 knows no right of that name, and no file
-#: with it.
+#: redis-py tells the server its name, and goes on when it may not: Redis before 7.2 knows no right of that name, and
+#: no file with it.
 HARMLESS = ("command client|setinfo", "command client")
 
 #: What an app does that knows the names of our tasks, and nothing else of us.

@@ -160,9 +160,9 @@ def sentinels(tmp_path: Path, certificates: Certificates) -> Iterator[Sentinels]
         hop=client,
         program=program_with_tls(),
     )
-    sentinels.start()
-    yield sentinels
-    sentinels.stop()
+    with closing(sentinels):
+        sentinels.start()
+        yield sentinels
 
 
 @pytest.mark.timeout(90)
