@@ -130,7 +130,10 @@ def test_the_address_of_a_sentinel_is_no_server_to_keep_anything(check: Check, s
 
 
 def test_a_service_that_they_do_not_know(check: Check, sentinels: SentinelSet) -> None:
-    assert "knows no othermaster: correct the service" in faults(check(sentinels.url.replace(SERVICE, "othermaster")))
+    found = check(sentinels.url.replace(SERVICE, "othermaster"))
+
+    assert "knows no othermaster: correct the service" in faults(found)
+    assert {finding["subject"] for finding in found} == {"Sentinel"}
 
 
 def test_one_sentinel_of_three_that_is_away_is_noted_and_two_are_a_fault(check: Check, sentinels: SentinelSet) -> None:

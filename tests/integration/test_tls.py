@@ -35,9 +35,11 @@ def strangers(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 
 def started(server: TlsServer) -> Iterator[TlsServer]:
-    server.start()
-    yield server
-    server.kill()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.kill()
 
 
 @pytest.fixture
@@ -160,9 +162,9 @@ def sentinels(tmp_path: Path, certificates: Certificates) -> Iterator[Sentinels]
         hop=client,
         program=program_with_tls(),
     )
-    sentinels.start()
-    yield sentinels
-    sentinels.stop()
+    with closing(sentinels):
+        sentinels.start()
+        yield sentinels
 
 
 @pytest.mark.timeout(90)
