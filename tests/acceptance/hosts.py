@@ -13,7 +13,7 @@ from support.hosts import Host, HubServer, Network, NoNamespaces, Outlet
 from support.processes import Stack
 
 from acceptance.crowd import kept_environ
-from acceptance.failover import Plan, faults, kept_accounts
+from acceptance.failover import Plan, faults, kept_accounts, mints
 from acceptance.reads import LIMIT, Reads
 from acceptance.rows import Row
 from acceptance.stage import Prover, Stage
@@ -69,9 +69,9 @@ def _row(prover: Prover, network: Network, machines: list[Host], exits: ExitStac
                 stack.beat()
         stage.wait_for_tokens(timeout=20)
         with Reads(stage) as reads:
-            before = stage.fetches()
+            before = mints(stage)
             _cut_off(machines)
-            made = {appid: count - before[appid] for appid, count in stage.fetches().items()}
+            made = {appid: count - before[appid] for appid, count in mints(stage).items()}
         yield Row(
             scenario=PLAN.name,
             processes=5,
@@ -81,7 +81,7 @@ def _row(prover: Prover, network: Network, machines: list[Host], exits: ExitStac
             limit=LIMIT,
             bad_reads=reads.bad,
             others=tuple(faults(stage, *stacks)),
-            note=f"{min(made.values())}-{max(made.values())} an account, {reads.count} reads{reads.story}",
+            note=f"{min(made.values())}-{max(made.values())} tokens an account, {reads.count} reads{reads.story}",
         )
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import redis
 from support.clusters import ClusterNode, ClusterSet
-from support.processes import ROOT, RedisServer, Stack, free_port, is_open, wait_for, wait_for_beat
+from support.processes import RedisServer, Stack, free_port, is_open, wait_for, wait_for_beat
 from support.roles import FOLDER, NOBODYS, GuardedServer, text, users, with_passwords
 from support.usage import by_async_reader, by_reader, command, faults
 
@@ -29,7 +29,8 @@ from tokenworker.sandbox import DEMO_APPID, Rules, Sandbox
 FILES = sorted(path.name for path in FOLDER.glob("*.acl"))
 KEY = f"tokenworker:{{{DEMO_APPID}}}:access_token"
 
-#: redis-py tells the server its name, and goes on when it may not. Redis before 7.2 would load no file with that right.
+#: redis-py tells the server its name, and goes on when it may not: Redis before 7.2 knows no right of that name, and
+#: no file with it.
 HARMLESS = ("command client|setinfo", "command client")
 
 #: What an app does that knows the names of our tasks, and nothing else of us.
@@ -289,13 +290,6 @@ def test_one_server_for_both_gives_each_what_it_has_on_two() -> None:
     both, apart = rights("together.acl"), [rights("store.acl"), rights("queue.acl")]
 
     assert {user: set().union(*(one.get(user, set()) for one in apart)) for user in both} == both
-
-
-@pytest.mark.parametrize("page", ["docs/more-than-one-machine.md", "docs/zh-CN/more-than-one-machine.md"])
-def test_every_user_is_on_the_page(page: str) -> None:
-    named = set(re.findall(r"`((?:tokenworker-)?[a-z]+)`", (ROOT / page).read_text(encoding="utf-8")))
-
-    assert {user for name in FILES for user in users(name)} <= named
 
 
 def rights(name: str) -> dict[str, set[str]]:

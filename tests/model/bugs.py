@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Unpack, cast
 
 from model import stories
+from model.commits import SteppedCommits
 from model.process import Bug
 from model.record import DURATIONS, Promise
 from model.stories import Story
@@ -13,11 +14,13 @@ from tokenworker.credential import CredentialId, Issued
 from tokenworker.credentials.target import Target
 from tokenworker.refresh.attempt import Attempt, Busy, Inputs, Result
 from tokenworker.refresh.causes import Cause, Demand
+from tokenworker.refresh.commits import Pending
 from tokenworker.refresh.decide import Fetch
 from tokenworker.refresh.fetcher import Fetcher
 from tokenworker.store.records import Begin, Records
 from tokenworker.store.scripts import Command
 from tokenworker.store.state import Facts, Lease, Snapshot
+from tokenworker.worker.failovers import Failovers
 
 
 class Trusting(Records):
@@ -80,6 +83,37 @@ class Careless(Records):
         return super().begin(replace(lease, until=lease.taken_at + 1e9), **arguments)
 
 
+class Credulous(Records):
+    """Believes that the replicas know of each lease."""
+
+    def lease(self, id_: CredentialId, seconds: float) -> tuple[Lease, Snapshot] | None:
+        taken = super().lease(id_, seconds)
+        return (replace(taken[0], replicated=True), taken[1]) if taken else None
+
+
+class Yielding(SteppedCommits):
+    """Gives a commit up that Redis does not take, or no replica."""
+
+    def _keep(self, pending: Pending) -> None:
+        pass
+
+
+class Unseeing(Failovers):
+    """Does not look whether another server took over."""
+
+    def look(self) -> None:
+        pass
+
+
+class Relieved(Fetcher):
+    """Takes a token for the last one that WeChat issued, since it still works after a failover."""
+
+    def _judge(self, attempt: Attempt, cause: Cause, facts: Facts, *, alive: bool) -> None:
+        if alive:
+            facts["suspected_at"] = 0.0
+        super()._judge(attempt, cause, facts, alive=alive)
+
+
 class Blind(Fetcher):
     """Fetches for each report, without a probe of the token."""
 
@@ -113,6 +147,8 @@ class Seed:
     bug: Bug
     story: Story
     breaks: Promise
+    #: How many replicas must know of a lease.
+    replicas: int = 0
 
 
 def _lua(old: str, new: str = "") -> Bug:
@@ -139,7 +175,7 @@ BUGS = {
         Promise.ONE_HOLDER,
     ),
     "there is no fence": Seed(
-        _lua("if (holder and holder ~= owner) or state[5] ~= owner", "if false"),
+        _lua("if (holder and holder ~= owner) or not is_last", "if false"),
         stories.frozen_before_sending_and_overtaken_twice,
         Promise.ONE_HOLDER,
     ),
@@ -168,7 +204,7 @@ BUGS = {
         Promise.WITHHELD,
     ),
     "a fencing number that comes again is believed": Seed(
-        _lua("state[5] ~= owner", "tonumber(state[1] or 0) ~= fencing"),
+        _lua("state[5] == owner or", "tonumber(state[1] or 0) == fencing or"),
         stories.redis_goes_back_and_a_fencing_number_comes_again,
         Promise.HONEST,
     ),
@@ -195,13 +231,69 @@ BUGS = {
         Promise.ONE_TEST,
     ),
     "a report during a fetch is forgotten": Seed(
-        _lua("if not reported then", "if true then"),
+        _lua("if not is_reported() then", "if true then"),
         stories.reported_while_the_same_token_is_fetched,
         Promise.REPORTED,
     ),
     "the life of a token counts from the answer": Seed(Bug(fetcher=Optimist), stories.answered_slowly, Promise.HONEST),
     "the ledger does not count": Seed(
         _lua("'fetches_today', fetches + 1,", "'fetches_today', fetches,"), stories.answer_lost, Promise.LEDGER
+    ),
+    "a turn that a clock put off is waited for": Seed(
+        _lua("or next_turn > now + burst + patience + 1000"), stories.clock_set_back_right_after_a_fetch, Promise.REST
+    ),
+    "a lease that is asked for again is somebody else's": Seed(
+        _lua("and left <= length + 1000 and holder ~= owner", "and left <= length + 1000"),
+        stories.reply_to_a_lease_lost,
+        Promise.REPEATED,
+    ),
+    "a lease that is asked for again is another one": Seed(
+        _lua("if holder ~= owner then\n  fencing", "if true then\n  fencing"),
+        stories.reply_to_a_lease_lost,
+        Promise.REPEATED,
+    ),
+    "a fetch that is begun again counts twice": Seed(
+        _lua("if redis.call('HGET', KEYS[1], 'begun') == owner", "if false"),
+        stories.reply_to_a_beginning_lost,
+        Promise.LEDGER,
+    ),
+    "a commit that is repeated is refused": Seed(
+        _lua("if state[3] == owner then", "if state[3] == owner then\n  return { 'refused', '' }\nelseif false then"),
+        stories.reply_to_a_commit_lost,
+        Promise.TAKEN,
+    ),
+    "nobody waits for the replicas": Seed(
+        Bug(records=Credulous), stories.replica_lags_when_the_token_is_stale, Promise.AWARE, replicas=1
+    ),
+    "nobody waits for the replicas when somebody demands a fetch": Seed(
+        Bug(records=Credulous), stories.replica_lags_and_somebody_wants_a_fetch, Promise.AWARE, replicas=1
+    ),
+    "a commit is given up without a master": Seed(
+        Bug(commits=Yielding), stories.no_master_for_a_commit, Promise.TAKEN, replicas=1
+    ),
+    "a commit is given up that no replica has": Seed(
+        Bug(commits=Yielding), stories.commit_lost_but_not_its_holder, Promise.TAKEN, replicas=1
+    ),
+    "a commit is refused whose lease was lost": Seed(
+        _lua("tonumber(state[1]) == fencing - 1", "false"), stories.lease_lost_under_a_fetch, Promise.TAKEN, replicas=1
+    ),
+    "another lease with the number before is taken for the one before": Seed(
+        _lua("and (state[5] or '') == after"),
+        stories.lease_number_comes_again_in_a_failover,
+        Promise.HONEST,
+        replicas=1,
+    ),
+    "any commit ends a suspicion": Seed(
+        _lua("if not is_suspected()", "if true"),
+        stories.answered_after_a_fetch_that_was_lost,
+        Promise.HONEST,
+        replicas=1,
+    ),
+    "failovers are not looked for": Seed(
+        Bug(failovers=Unseeing), stories.dead_token_comes_back, Promise.HONEST, replicas=1
+    ),
+    "the first probe ends a suspicion": Seed(
+        Bug(fetcher=Relieved), stories.replaced_token_comes_back, Promise.HONEST, replicas=1
     ),
     "a reader does not look": Seed(Bug(reader_copy=3600.0), stories.replaced_and_read_again, Promise.READ),
 }

@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from support.clock import ClockedServer
 
 from model.upstream import FAULTS
-from model.workers import END, STOPS
+from model.workers import END, REPLIES, STOPS
 from model.world import ACCOUNT_KEYS, World
 from tokenworker.refresh.causes import Demand
 
@@ -35,9 +35,11 @@ class Machine(RuleBasedStateMachine):
         strict=st.booleans(),
         keeps=st.booleans(),
         is_cold=st.booleans(),
+        replicas=st.sampled_from([1, 0]),
     )
-    def begin(self, endpoint: Any, *, strict: bool, keeps: bool, is_cold: bool) -> None:
-        self.world = World(self._server, endpoint=endpoint, two_newest_only=strict, force_keeps_previous=keeps)
+    def begin(self, endpoint: Any, *, strict: bool, keeps: bool, is_cold: bool, replicas: int) -> None:
+        rules: dict[str, Any] = {"two_newest_only": strict, "force_keeps_previous": keeps}
+        self.world = World(self._server, endpoint=endpoint, replicas=replicas, **rules)
         if not is_cold:
             self.world.come_to_rest()
 
@@ -104,6 +106,46 @@ class Machine(RuleBasedStateMachine):
     @rule()
     def restore(self) -> None:
         self.world.restore()
+
+    # Servers and the way to them
+
+    @rule()
+    def stall(self) -> None:
+        self.world.stall()
+
+    @rule()
+    def flow(self) -> None:
+        self.world.flow()
+
+    @rule(cut_off=st.sampled_from([None, None, 0, 1]))
+    def fail_over(self, cut_off: int | None) -> None:
+        self.world.fail_over(cut_off)
+
+    @rule(demand=DEMANDS, stop=STOP, other_stop=STOP, cut_off=st.sampled_from([None, None, 0, 1]))
+    def fail_over_under_a_refresh(self, demand: Demand, stop: str, other_stop: str, cut_off: int | None) -> None:
+        if idle := self._is(busy=False):
+            self.world.refresh(idle[0], demand, stop)
+            self.world.stall()
+            self.world.go_on(idle[0], other_stop)
+        self.world.fail_over(cut_off)
+
+    @rule(worker=st.integers(0, 2))
+    def leave(self, worker: int) -> None:
+        self.world.leave(worker)
+
+    @rule(worker=st.integers(0, 2))
+    def come_back(self, worker: int) -> None:
+        self.world.come_back(worker)
+
+    @rule(worker=st.integers(0, 2))
+    def commit_again(self, worker: int) -> None:
+        self.world.commit_again(worker)
+
+    @rule(worker=st.integers(0, 2), step=st.sampled_from(REPLIES))
+    def lose_reply(self, worker: int, step: str) -> None:
+        self.world.lose_reply(worker, step)
+
+    # Settings
 
     @rule()
     def remove(self) -> None:

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import redis
-
+from model.commits import SteppedCommits
 from model.record import DURATIONS, Issue
+from model.servers import Servers
 from model.upstream import Fault, Stray, Upstream
 from model.workers import Worker
 from tokenworker.accounts.account import Account
 from tokenworker.credential import Issued
 from tokenworker.credentials.kind import Kind
 from tokenworker.durations import Durations
+from tokenworker.errors import StoreUnavailable
 from tokenworker.refresh.fetcher import Fetcher, Limits
 from tokenworker.refresh.keeper import Keeper
 from tokenworker.secret import Secret
-from tokenworker.store.records import Records
+from tokenworker.store.connect import exchange
+from tokenworker.store.exchange import Patience
+from tokenworker.store.records import Records, Replication
 from tokenworker.store.scripts import Call, Command, Scripts
 from tokenworker.store.store import Store
+from tokenworker.worker.failovers import Failovers
 
 
 @dataclass
@@ -28,7 +32,13 @@ class Held:
     """A lease as it really is, whatever its holder and Redis believe."""
 
     owner: str
+    fencing: int
     taken_at: float
+    #: Whether a replica knew of it at once, if one had to; whether all was well then, with time left.
+    acknowledged: bool = True
+    calm: bool = False
+    #: Whether Redis does not know of it any more, or never did: it was taken on a side that was thrown away.
+    lost: bool = False
     #: When a fetch was begun under it, by the true time.
     begun_at: float | None = None
     #: What WeChat issued under it, until the store hears of that; `timely`: before the next lease was taken.
@@ -47,25 +57,80 @@ class Observer(Protocol):
 
     def issued(self, process: Process, issue: Issue) -> None: ...
 
+    def done_again(self, step: str, first: Any, again: Any) -> None: ...
 
-class SteppingScripts(Scripts):
-    """A worker's way to Redis; the worker can be stopped before each step, and dies there."""
+    def is_away(self, process: Process, step: str) -> None: ...
 
-    def __init__(self, process: Process, client: redis.Redis, edit: tuple[str, str]) -> None:
-        super().__init__(client)
+    def committed_again(self, process: Process, owner: str, result: Any) -> None: ...
+
+
+class Way(Scripts):
+    """A process's way to Redis: to the side that it is on, if there is any way."""
+
+    def __init__(self, process: Process, servers: Servers, edit: tuple[str, str]) -> None:
+        super().__init__(servers.client)
         self._process = process
+        self._servers = servers
         self._edit = edit
+        self._sides = self._exchange, exchange(servers.old, Patience())
 
     def source(self, name: str) -> str:
         return edited(super().source(name), self._edit)
 
     def together(self, *steps: Call | Command) -> list[Any]:
+        if self._process.away:
+            raise StoreUnavailable("there is no way to it")
+        self._exchange = self._sides[self._process.cut_off]
+        return super().together(*steps)
+
+    def _try(self, steps: Sequence[Call | Command], by: str) -> list[Any]:
+        """Do it; the model answers for the replicas."""
+        answers = iter(super()._try([step for step in steps if not _is_wait(step)], by))
+        acknowledged = self._servers.acknowledge(cut_off=self._process.cut_off)
+        return [acknowledged if _is_wait(step) else next(answers) for step in steps]
+
+
+def _is_wait(step: Call | Command) -> bool:
+    return isinstance(step, Command) and step.words[0] == "WAIT"
+
+
+class SteppingWay(Way):
+    """A worker's way to Redis; the worker can be stopped before each step, and dies there."""
+
+    def together(self, *steps: Call | Command) -> list[Any]:
         called = steps[0] if isinstance(steps[0], Call) else None
         # What is not done by a script is the setting of the schedule.
-        self._process.worker.reaches(called.script if called else "plan")
+        name = called.script if called else "plan"
+        self._process.worker.reaches(name)
+        held = self._process.held
+        results = self._watched(name, steps)
+        if name in self._process.lost_replies:
+            self._process.lost_replies.remove(name)
+            alone = not self._process.worker.reaches("again")
+            self._process.held = held or self._process.held
+            first, results = results, self._watched(name, steps)
+            if alone:
+                self._process.observer.done_again(name, first[0], results[0])
+        return results
+
+    def _watched(self, name: str, steps: Sequence[Call | Command]) -> list[Any]:
+        try:
+            results = super().together(*steps)
+        except StoreUnavailable:
+            self._process.observer.is_away(self._process, name)
+            raise
+        if isinstance(steps[0], Call):
+            self._process.observer.stepped(self._process, name, tuple(steps[0].args), results[0])
+        return results
+
+
+class WayAgain(Way):
+    """The way of a process's thread that repeats its commits."""
+
+    def together(self, *steps: Call | Command) -> list[Any]:
         results = super().together(*steps)
-        if called:
-            self._process.observer.stepped(self._process, called.script, tuple(called.args), results[0])
+        if isinstance(steps[0], Call) and steps[0].script == "commit":
+            self._process.observer.committed_again(self._process, str(steps[0].args[0]), results[0])
         return results
 
 
@@ -126,21 +191,39 @@ class Bug:
     records: type[Records] = Records
     durations: Durations = DURATIONS
     fetcher: type[Fetcher] = Fetcher
+    commits: type[SteppedCommits] = SteppedCommits
+    failovers: type[Failovers] = Failovers
     reader_copy: float = 0.0
 
 
 class Process:
     """A worker with all that it needs."""
 
-    def __init__(self, observer: Observer, client: redis.Redis, upstream: Upstream, bug: Bug) -> None:
+    def __init__(self, observer: Observer, servers: Servers, upstream: Upstream, bug: Bug) -> None:
         self.observer = observer
         self.worker = Worker()
         self.held: Held | None = None
         #: Whether somebody asked it to end the token that we have.
         self.forced = False
-        store = Store(client, scripts=SteppingScripts(self, client, bug.lua))
-        store.records.__class__ = bug.records
+        #: Whether it has no way to Redis; whether it goes on with the old master.
+        self.away = self.cut_off = False
+        #: Steps of which the next reply does not arrive, so that they are done again.
+        self.lost_replies: set[str] = set()
+        #: Leases whose commit no server took, or no replica, and since when: it goes on trying.
+        self.unsaved: dict[str, float] = {}
+        replication = Replication(servers.replicas)
+        store = Store(servers.client, scripts=SteppingWay(self, servers, bug.lua), replication=replication)
+        again = Store(servers.client, scripts=WayAgain(self, servers, bug.lua), replication=replication)
+        store.records.__class__ = again.records.__class__ = bug.records
         source = SteppingSource(self, upstream)
-        self.keeper = Keeper(
-            store, bug.fetcher(store, source, bug.durations, limits=lambda: Limits(patience=0)), bug.durations
-        )
+        fetcher = bug.fetcher(store, source, bug.durations, limits=lambda: Limits(patience=0))
+        self.commits = bug.commits(store.records, again.records, upstream.now)
+        fetcher._commits = self.commits
+        self.keeper = Keeper(store, fetcher, bug.durations)
+
+    def die(self) -> None:
+        """Kill it where it stands, with all that it still wanted to do."""
+        self.worker.die()
+        self.commits.forget()
+        self.unsaved.clear()
+        self.lost_replies.clear()

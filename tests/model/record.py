@@ -30,6 +30,9 @@ class Promise(StrEnum):
     KEPT = "a token stays until it expires, or is found dead"
     WITHHELD = "a token that was found dead is handed out to nobody"
     GONE = "an account that was taken out stays out"
+    AWARE = "while no replica would know of a fetch, none is made that can wait"
+    TAKEN = "what was fetched is kept, unless somebody took a lease since"
+    REPEATED = "a step that is done once more, since its reply got lost, does nothing more"
     REST = "when nothing goes wrong any more, the account comes to rest"
 
 
@@ -48,6 +51,8 @@ class Issue:
     fingerprint: str = ""
     #: Whether our store can know of it; another program's fetch it hears of by nothing but a report.
     known: bool = False
+    #: Whether a failover came after it: the token that it replaced is suspected until the overlap is over.
+    found_out: bool = False
 
 
 @dataclass
@@ -56,6 +61,8 @@ class Record:
 
     causes: list[str] = field(default_factory=lambda: ["there is no token"])
     fetches: int = 0
+    #: Fetches since the world began.
+    ever: int = 0
     #: Fetches of the day, as the ledger should have them.
     day: int = 0
     today: int = 0
@@ -71,6 +78,7 @@ class Record:
         self.today = self.today + 1 if day == self.day else 1
         self.day = day
         self.fetches += 1
+        self.ever += 1
         if self.fetches > len(self.causes):
             raise BrokenPromiseError(Promise.ONE_FETCH, f"{self.fetches} for {self.causes}")
 
@@ -94,9 +102,19 @@ class Record:
         names = [issue.fingerprint for issue in self.issues]
         if fingerprint not in names:
             return True
-        return any(not issue.known for issue in self.issues[names.index(fingerprint) + 1 :])
+        return any(not (issue.known or issue.found_out) for issue in self._after(fingerprint))
 
     def replaced(self, fingerprint: str) -> bool:
         """Say whether WeChat issued another token after this one, as our store can know."""
         names = [issue.fingerprint for issue in self.issues]
-        return not self.excuses(fingerprint) and names.index(fingerprint) < len(names) - 1
+        after = self._after(fingerprint) if fingerprint in names else []
+        return bool(after) and all(issue.known for issue in after)
+
+    def _after(self, fingerprint: str) -> list[Issue]:
+        names = [issue.fingerprint for issue in self.issues]
+        return self.issues[names.index(fingerprint) + 1 :]
+
+    def take_back(self) -> None:
+        """Have our store forget what it knows of all that WeChat issued; a failover tells it to look."""
+        for issue in self.issues:
+            issue.known = False

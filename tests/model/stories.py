@@ -256,9 +256,265 @@ def lease_over_before_the_commit(world: World) -> None:
     world.go_on(0)
 
 
+def clock_set_back_right_after_a_fetch(world: World) -> None:
+    world.refresh(0, FORCE)
+    world.step_clock(-20_000)
+
+
+# Replies that get lost
+
+
+def reply_to_a_lease_lost(world: World) -> None:
+    world.lose_reply(0, "take_lease")
+    world.refresh(0, FORCE)
+
+
+def reply_to_a_beginning_lost(world: World) -> None:
+    world.lose_reply(0, "begin")
+    world.refresh(0, FORCE)
+    world.check()
+
+
+def reply_to_a_commit_lost(world: World) -> None:
+    world.lose_reply(0, "commit")
+    world.refresh(0, FORCE)
+
+
+def reply_to_a_commit_lost_and_somebody_comes_between(world: World) -> None:
+    world.lose_reply(0, "commit")
+    world.refresh(0, FORCE, "again")
+    world.pass_time(OVERLAP)
+    world.refresh(1, FORCE)
+    world.go_on(0)
+
+
+# Failovers
+
+
+def nothing_lost(world: World) -> None:
+    world.pass_time(OVERLAP)
+    world.refresh(0, FORCE)
+    world.fail_over()
+
+
+def replica_lags_when_the_token_is_stale(world: World) -> None:
+    world.stall()
+    world.pass_time(LIFE)
+    world.refresh(0)
+    world.fail_over()
+    world.tick()
+    world.refresh(1)
+
+
+def replica_lags_and_somebody_wants_a_fetch(world: World) -> None:
+    world.pass_time(OVERLAP)
+    world.stall()
+    world.refresh(0, FORCE)
+    world.fail_over()
+
+
+def replica_lags_until_nothing_is_left(world: World) -> None:
+    world.stall()
+    world.pass_time(LIFE)
+    world.refresh(0)
+    world.pass_time(100)
+    world.refresh(0)
+    world.read()
+    world.flow()
+
+
+def commit_lost_with_its_holder(world: World) -> None:
+    world.pass_time(OVERLAP)
+    world.refresh(0, FORCE, "commit")
+    world.stall()
+    world.go_on(0)
+    world.die(0)
+    world.fail_over()
+
+
+def commit_lost_but_not_its_holder(world: World) -> None:
+    world.pass_time(OVERLAP)
+    world.refresh(0, FORCE, "commit")
+    world.stall()
+    world.go_on(0)
+    world.fail_over()
+    world.commit_again(0)
+    world.check()
+
+
+def lease_lost_under_a_fetch(world: World) -> None:
+    _fetch_what_cannot_wait(world)
+    world.fail_over()
+    world.go_on(0)
+    world.check()
+
+
+def lease_lost_and_taken_by_another(world: World) -> None:
+    _fetch_what_cannot_wait(world)
+    world.fail_over()
+    world.tick()
+    world.refresh(1, FORCE, "answer")
+    world.go_on(0)
+    world.go_on(1)
+    world.check()
+
+
+def lease_lost_and_another_fetched(world: World) -> None:
+    _fetch_what_cannot_wait(world)
+    world.fail_over()
+    world.tick()
+    world.refresh(1, FORCE)
+    world.go_on(0)
+    world.check()
+
+
+def _fetch_what_cannot_wait(world: World) -> None:
+    """Have a token found dead; the fetch of another one is known to no replica, and has yet to be committed."""
+    world.strangers.revoke()
+    world.report(world.read())
+    world.refresh(0, stop_at="withhold")
+    world.go_on(0, "take_lease")
+    world.stall()
+    world.go_on(0, "commit")
+
+
+def cut_off_when_the_token_is_stale(world: World) -> None:
+    world.pass_time(LIFE)
+    world.fail_over(cut_off=0)
+    world.tick()
+    world.refresh(1)
+    world.refresh(0)
+    world.come_back(0)
+
+
+def cut_off_under_a_fetch(world: World) -> None:
+    world.pass_time(OVERLAP)
+    world.refresh(0, FORCE, "send")
+    world.fail_over(cut_off=0)
+    world.tick()
+    world.refresh(1)
+    world.go_on(0)
+    world.come_back(0)
+    world.commit_again(0)
+    world.check()
+
+
+def cut_off_and_last_to_fetch_what_cannot_wait(world: World) -> None:
+    world.strangers.revoke()
+    world.report(world.read())
+    world.fail_over(cut_off=0)
+    world.tick()
+    world.refresh(1)
+    world.refresh(0)
+    world.come_back(0)
+    world.commit_again(0)
+    world.check()
+
+
+def no_master_for_a_commit(world: World) -> None:
+    world.pass_time(OVERLAP)
+    world.refresh(0, FORCE, "commit")
+    world.leave(0)
+    world.go_on(0)
+    world.fail_over()
+    world.tick()
+    world.refresh(1)
+    world.come_back(0)
+    world.commit_again(0)
+    world.check()
+
+
+def commit_repeated_after_the_next_holder_died(world: World) -> None:
+    world.refresh(0, FORCE, "commit")
+    world.stall()
+    world.go_on(0)
+    world.flow()
+    world.pass_time(61)
+    world.refresh(1, FORCE, "answer")
+    world.die(1)
+    world.commit_again(0)
+
+
+def dead_token_comes_back(world: World) -> None:
+    world.stall()
+    world.strangers.revoke()
+    world.report(world.read())
+    world.refresh(0)
+    world.commit_again(0)
+    world.die(0)
+    world.fail_over()
+
+
+def replaced_token_comes_back(world: World) -> None:
+    world.pass_time(OVERLAP)
+    world.stall()
+    world.strangers.overwrite()
+    world.refresh(0)
+    world.die(0)
+    world.fail_over()
+
+
+def answered_after_a_fetch_that_was_lost(world: World) -> None:
+    world.pass_time(OVERLAP)
+    world.refresh(0, FORCE, "answer")
+    world.pass_time(LEASE)
+    world.stall()
+    world.lose_token()
+    world.refresh(1)
+    world.die(1)
+    world.fail_over()
+    world.tick()
+    world.go_on(0)
+
+
+def lease_number_comes_again_in_a_failover(world: World) -> None:
+    world.stall()
+    world.lose_token()
+    world.refresh(0)
+    world.commit_again(0)
+    world.lose_token()
+    world.refresh(0, stop_at="commit")
+    world.fail_over()
+    world.tick()
+    world.pass_time(OVERLAP)
+    world.refresh(1, FORCE)
+    world.go_on(0)
+    world.check()
+
+
+#: What may happen wherever Redis has replicas, whether or not leases wait for them.
+FAILOVERS: dict[str, Story] = {
+    story.__name__: story
+    for story in (
+        nothing_lost,
+        replica_lags_when_the_token_is_stale,
+        replica_lags_and_somebody_wants_a_fetch,
+        replica_lags_until_nothing_is_left,
+        commit_lost_with_its_holder,
+        commit_lost_but_not_its_holder,
+        lease_lost_under_a_fetch,
+        lease_lost_and_taken_by_another,
+        lease_lost_and_another_fetched,
+        cut_off_when_the_token_is_stale,
+        cut_off_under_a_fetch,
+        cut_off_and_last_to_fetch_what_cannot_wait,
+        no_master_for_a_commit,
+        answered_after_a_fetch_that_was_lost,
+        lease_number_comes_again_in_a_failover,
+        commit_repeated_after_the_next_holder_died,
+        dead_token_comes_back,
+        replaced_token_comes_back,
+    )
+}
+
 STORIES: dict[str, Story] = {
     story.__name__: story
     for story in (
+        clock_set_back_right_after_a_fetch,
+        reply_to_a_lease_lost,
+        reply_to_a_beginning_lost,
+        reply_to_a_commit_lost,
+        reply_to_a_commit_lost_and_somebody_comes_between,
         two_find_the_same_token_stale,
         two_are_at_it_at_the_same_moment,
         answered_slowly,

@@ -15,7 +15,7 @@ from model.bugs import BUGS
 from model.machine import Machine
 from model.process import Bug
 from model.record import BrokenPromiseError
-from model.stories import STORIES, Story
+from model.stories import FAILOVERS, STORIES, Story
 from model.world import World
 from tokenworker.accounts.account import ENDPOINTS
 
@@ -23,10 +23,11 @@ from tokenworker.accounts.account import ENDPOINTS
 VARIANTS = list(product(ENDPOINTS, (False, True), (False, True)))
 
 
-def tell(story: Story, server: ClockedServer, bug: Bug | None = None) -> None:
+def tell(story: Story, server: ClockedServer, bug: Bug | None = None, replicas: int = 0) -> None:
     """Let a story happen in each variant of what WeChat may do."""
     for endpoint, strict, keeps in VARIANTS:
-        world = World(server, bug, endpoint=endpoint, two_newest_only=strict, force_keeps_previous=keeps)
+        rules = {"two_newest_only": strict, "force_keeps_previous": keeps}
+        world = World(server, bug, endpoint=endpoint, replicas=replicas, **rules)
         try:
             world.come_to_rest()
             story(world)
@@ -40,6 +41,12 @@ def test_the_promises_hold(clocked: ClockedServer, name: str) -> None:
     tell(STORIES[name], clocked)
 
 
+@pytest.mark.parametrize("replicas", [0, 1])
+@pytest.mark.parametrize("name", FAILOVERS)
+def test_the_promises_hold_in_a_failover(clocked: ClockedServer, name: str, replicas: int) -> None:
+    tell(FAILOVERS[name], clocked, replicas=replicas)
+
+
 def test_the_promises_hold_whatever_happens(clocked: ClockedServer) -> None:
     run_state_machine_as_test(
         cast("type[Machine]", lambda: Machine(clocked)),
@@ -51,7 +58,7 @@ def test_the_promises_hold_whatever_happens(clocked: ClockedServer) -> None:
 def test_the_model_finds_a_fault(clocked: ClockedServer, name: str) -> None:
     seed = BUGS[name]
     with pytest.raises(BrokenPromiseError) as broken:
-        tell(seed.story, clocked, seed.bug)
+        tell(seed.story, clocked, seed.bug, seed.replicas)
 
     assert broken.value.promise is seed.breaks
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-import redis
 from support.targets import look
 
 from model.process import Held, Process
 from model.record import DURATIONS, TOLERANCE, BrokenPromiseError, Issue, Promise, Record
+from model.servers import Servers
 from model.upstream import Upstream
 from tokenworker.credential import Credential, fingerprint
 from tokenworker.durations import BEIJING
@@ -18,19 +18,27 @@ from tokenworker.store.state import Snapshot
 from tokenworker.store.store import Store
 
 _LEASE = f"tokenworker:{{{DEMO_APPID}}}:access_token:lease"
+_STATE = f"tokenworker:{{{DEMO_APPID}}}:access_token:state"
+#: The steps that end a lease.
+_ENDS = ("commit", "fail", "release", "withhold")
 
 
 class Witness:
     """Compares what Redis says with the truth; any method may raise `BrokenPromiseError`."""
 
-    def __init__(self, client: redis.Redis, upstream: Upstream, record: Record) -> None:
-        self._client = client
-        self._store = Store(client)
+    def __init__(self, servers: Servers, upstream: Upstream, record: Record) -> None:
+        self._servers = servers
+        self._client = servers.client
+        self._store = Store(self._client)
+        self._old_store = Store(servers.old)
         self._upstream = upstream
         self._record = record
         #: Redis's clock, or what it holds, went back, and no watchdog has seen that yet.
         self.unwatched = False
         self.restored = False
+        #: Another server took over, and no watchdog has seen that yet; how often one did.
+        self.taken_over = False
+        self.failovers = 0
         #: The account was taken out of the settings.
         self.gone = False
         self._was_removed = 0
@@ -39,6 +47,8 @@ class Witness:
         #: The lease that runs, and the one that was taken last.
         self._holder: Held | None = None
         self._newest: Held | None = None
+        #: All that were taken, by their owners.
+        self._leases: dict[str, Held] = {}
         self._fencing = 0
         self._seen: set[tuple[str, float, float]] = set()
         self._last: Credential | None = None
@@ -98,8 +108,12 @@ class Witness:
         ours = token.fingerprint == snapshot.fingerprint != snapshot.probed_dead
         settled = snapshot.resolved == snapshot.fencing - held and not snapshot.in_doubt_until
         settled = settled and (held or snapshot.lease_left is None)
-        timely = snapshot.fetched_at <= snapshot.now + DURATIONS.tick and not (self.unwatched or self.restored)
-        return ours and settled and timely and snapshot.in_doubt is None
+        timely = snapshot.fetched_at <= snapshot.now + DURATIONS.tick and not self._is_unseen
+        return ours and settled and timely and snapshot.in_doubt is None and not snapshot.suspected_at
+
+    @property
+    def _is_unseen(self) -> bool:
+        return self.unwatched or self.restored or self.taken_over
 
     def in_doubt(self) -> bool:
         """Say whether Redis holds a token of ours, and a sign that something may be wrong with it."""
@@ -111,8 +125,11 @@ class Witness:
 
     def _died_at_once(self, snapshot: Snapshot) -> bool:
         """Say whether the last holder of the lease died before he did anything; nobody needs to look for him."""
-        nothing = self._newest is not None and self._newest.begun_at is None
-        return nothing and snapshot.resolved == snapshot.fencing - 1
+        newest = self._lease_of(self._client.hget(_STATE, "owner"))
+        return newest is not None and newest.begun_at is None and snapshot.resolved == snapshot.fencing - 1
+
+    def _lease_of(self, owner: Any) -> Held | None:
+        return self._leases.get(owner.decode()) if isinstance(owner, bytes) else None
 
     # The stored token
 
@@ -194,8 +211,37 @@ class Witness:
         snapshot = look(self._store, DEMO_APPID)
         self._fencing, self._last = snapshot.fencing, snapshot.credential
         self._record.today = snapshot.fetches_today
-        day = cast("bytes | None", self._client.hget(f"tokenworker:{{{DEMO_APPID}}}:access_token:state", "day"))
+        day = cast("bytes | None", self._client.hget(_STATE, "day"))
         self._record.day = int(day or 0)
+
+    def expect_failover(self, *, fetches: int, noticed: bool) -> None:
+        """Know that another server is about to take over, which knows nothing of so many fetches.
+
+        It is `noticed` when Redis goes back by so much that a watchdog sees a number come again.
+        """
+        if fetches:
+            self._record.causes.append("a failover took back a fetch")
+        if noticed:
+            self._record.causes.append("the watchdog saw it")
+        self.restored = self.restored or noticed
+        self.taken_over = True
+        self.failovers += 1
+        for issue in self._record.issues:
+            issue.found_out = True
+
+    def see_what_took_over(self) -> None:
+        """Take what the server holds that took over for what it is, when the last writes are lost."""
+        self._record.take_back()
+        self._record.tests.clear()
+        self._record.owed.clear()
+        self._lose_sight_of_strays()
+        self.see_what_is_restored()
+        self._holder = self._lease_of(self._client.get(_LEASE))
+        for held in self._leases.values():
+            held.lost = held.lost or held.fencing > self._fencing
+        newest = self._newest
+        if newest and (not 0 < newest.fencing <= self._fencing + 1 or self._holder not in (None, newest)):
+            self._newest = None  # Redis can't tell whether somebody took a lease since
 
     def _forget(self, *, fencing: int) -> None:
         self._newest, self._fencing = None, fencing
@@ -224,18 +270,72 @@ class Witness:
         """Follow the leases, and what the store is told under them."""
         if step == "take_lease" and result:
             self._taken(process, args[0], result[0], result[1][0])
-        elif step in ("commit", "fail", "release", "withhold") and process.held:
-            self._ended(process.held, step, result)
+        elif step in _ENDS and process.held:
+            if step == "commit":
+                self._note_unsaved(process, process.held, result)
+            if not process.cut_off:
+                self._ended(process.held, step, result)
             process.held = None
+
+    def _note_unsaved(self, process: Process, held: Held, result: Any) -> None:
+        """Remember that a process still has to commit, to a server or to a replica of it."""
+        lacks_replica = self._servers.acknowledge(cut_off=process.cut_off) < self._servers.replicas
+        if result[0] != b"refused" and lacks_replica:
+            process.unsaved.setdefault(held.owner, self._upstream.now())
+        else:
+            process.unsaved.pop(held.owner, None)
+
+    def done_again(self, step: str, first: Any, again: Any) -> None:
+        """Compare what a step answers with what it answers when it is done once more, right after that."""
+        if step in ("take_lease", "begin", "commit") and _told(first) != _told(again):
+            raise BrokenPromiseError(Promise.REPEATED, step)
+
+    def is_away(self, process: Process, step: str) -> None:
+        """Follow a step that reaches no server."""
+        held = process.held
+        if held is None or step not in _ENDS:
+            return
+        if step == "commit":
+            process.unsaved.setdefault(held.owner, self._upstream.now())
+        if held.issue:
+            held.issue.known = held.timely and not held.lost
+        process.held = None
+
+    def committed_again(self, process: Process, owner: str, result: Any) -> None:
+        """Follow a commit that is repeated without the process."""
+        held = self._leases[owner]
+        self._note_unsaved(process, held, result)
+        if not process.cut_off:
+            self._ended(held, "commit", result)
+
+    def check_saved(self, process: Process) -> None:
+        """Look, after a process repeated its commits and nothing was in the way, whether one is left."""
+        young = [at for at in process.unsaved.values() if self._upstream.now() - at < DURATIONS.overlap]
+        if young:
+            raise BrokenPromiseError(Promise.TAKEN, "it was given up")
+        process.unsaved.clear()
 
     def fetches(self, process: Process) -> None:
         """Count a fetch, and look at what it ends."""
         assert process.held
         process.held.begun_at = self._upstream.now()
+        if process.held.calm and not process.held.acknowledged and self._upstream.account.endpoint == "token":
+            raise BrokenPromiseError(Promise.AWARE)
+        if process.cut_off:
+            self._record.ever += 1
+            return
         self._record.fetch(int((self._store.now() + BEIJING) // 86_400))
         snapshot = look(self._store, DEMO_APPID)
         if snapshot.credential and not (process.forced or self.stepped_clock or self.restored):
             self._check_spared(snapshot, snapshot.credential)
+
+    def _is_calm(self, process: Process) -> bool:
+        """Say whether all is well on the side of a process, and the token works for long."""
+        snapshot = look(self._old_store if process.cut_off else self._store, DEMO_APPID)
+        token = snapshot.credential
+        if token is None or self.stepped_clock or not self._says_well(snapshot, token, held=True):
+            return False
+        return self._upstream.left(token.access_token) > DURATIONS.overlap / 2 + TOLERANCE
 
     def _check_spared(self, snapshot: Snapshot, token: Credential) -> None:
         """Look whether WeChat replaced the token by one that we never saw; one more ends it before its time."""
@@ -254,12 +354,14 @@ class Witness:
     def tests(self, process: Process, access_token: str, *, alive: bool, answered: bool) -> None:
         """Count the test of a token; only one that is dead gives cause for a fetch."""
         assert process.held
+        if process.cut_off:
+            return
         if not alive:
             self._record.causes.append("a token is dead")
         snapshot = look(self._store, DEMO_APPID)
         doubtful = snapshot.credential is None or not self._says_well(snapshot, snapshot.credential, held=True)
         name = fingerprint(access_token)
-        if snapshot.in_doubt_since > self._record.tests.get(name, (0.0, True))[0]:
+        if max(snapshot.in_doubt_since, snapshot.suspected_at) > self._record.tests.get(name, (0.0, True))[0]:
             self._record.tests.pop(name, None)  # another reason to doubt has come since
         self._record.test(name, process.held.taken_at, answered=answered, doubtful=doubtful)
         if process.held is not self._holder:
@@ -272,17 +374,34 @@ class Witness:
         process.held.timely = process.held is self._newest
 
     def _taken(self, process: Process, owner: str, fencing: int, now: float) -> None:
+        acknowledged = self._servers.acknowledge(cut_off=process.cut_off) >= self._servers.replicas
+        held = Held(owner, fencing, now / 1000, acknowledged, lost=process.cut_off)
+        held.calm = self._is_calm(process)
+        if process.cut_off:
+            process.held = self._leases[owner] = held
+            return
         if self._holder and self._is_held(self._holder):
-            raise BrokenPromiseError(Promise.ONE_HOLDER)
+            self._taken_again(process, self._holder, held)
+            return
         if fencing <= self._fencing:
             raise BrokenPromiseError(Promise.FENCING, f"{fencing} after {self._fencing}")
         self._fencing = fencing
-        process.held = self._holder = self._newest = Held(owner, now / 1000)
+        process.held = self._holder = self._newest = self._leases[owner] = held
+
+    def _taken_again(self, process: Process, before: Held, held: Held) -> None:
+        if before.owner != held.owner:
+            raise BrokenPromiseError(Promise.ONE_HOLDER)
+        if before.fencing != held.fencing:
+            raise BrokenPromiseError(Promise.REPEATED, "another number")
+        before.acknowledged = held.acknowledged
+        process.held = before
 
     def _ended(self, held: Held, step: str, result: Any) -> None:
         if step == "fail":
             self._failed(held)
         if step == "commit" and result[0] == b"refused":
+            if held is self._newest:
+                raise BrokenPromiseError(Promise.TAKEN, "it was refused")
             self._record.causes.append("a refused commit")
         if step == "withhold":
             self._last = look(self._store, DEMO_APPID).credential
@@ -299,8 +418,18 @@ class Witness:
         if held.issue:
             held.issue.known = True
 
+    def died(self, held: Held) -> None:
+        """Know that a holder died; who comes next can tell from his lease."""
+        if held.issue:
+            held.issue.known = held.timely and not held.lost
+
     def _is_held(self, held: Held) -> bool:
         if self._client.type(_LEASE) != b"string":
             return False  # somebody else wrote there
         owner, left = self._client.get(_LEASE), int(self._client.pttl(_LEASE))
         return owner == held.owner.encode() and left <= DURATIONS.lease * 1000 + 1000
+
+
+def _told(result: Any) -> Any:
+    """Return what a worker goes by in the answer of a step."""
+    return result[0] if isinstance(result, list) else result

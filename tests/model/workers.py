@@ -11,8 +11,13 @@ from threading import Semaphore, Thread
 
 from tokenworker.errors import FetchError
 
-#: Where a worker can stop: before a step of that name, or after WeChat's part and before its own next step (`answer`).
-STOPS = ("take_lease", "look", "acquire", "begin", "send", "answer", "commit", "fail", "release", "withhold", "plan")
+#: Where a worker can stop: before a step of that name, after WeChat's part and before its own next step (`answer`), or
+#: before it does a step again whose reply was lost (`again`).
+STOPS = (
+    "take_lease", "look", "acquire", "begin", "send", "answer", "commit", "fail", "release", "withhold", "plan", "again"
+)  # fmt: skip
+#: The steps whose reply may get lost.
+REPLIES = ("take_lease", "begin", "commit", "fail", "release", "withhold")
 END = "end"
 
 
@@ -55,13 +60,15 @@ class Worker:
         self.died = True
         self.go_on()
 
-    def reaches(self, step: str) -> None:
-        """Stop here if that is wanted; called by the worker itself before each step."""
-        if step == self._stop_at:
+    def reaches(self, step: str) -> bool:
+        """Stop here if that is wanted, and return whether it was; called by the worker itself before each step."""
+        stops = step == self._stop_at
+        if stops:
             self._back.release()
             self._turn.acquire()
         if self.died:
             raise Died
+        return stops
 
     def _run(self, task: Callable[[], object]) -> None:
         self._turn.acquire()

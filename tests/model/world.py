@@ -5,7 +5,8 @@ Its public methods are what can happen; each raises `BrokenPromiseError` when th
 
 from __future__ import annotations
 
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import redis
 from support.clock import ClockedServer
@@ -15,6 +16,7 @@ from model.clock import Clock
 from model.process import Bug, Process, edited
 from model.reader import PatientReader
 from model.record import DURATIONS, TOLERANCE, BrokenPromiseError, Promise, Record
+from model.servers import Copy, KnownLineage, Servers, copy_of, put
 from model.strangers import Strangers
 from model.upstream import Upstream
 from model.witness import Witness
@@ -23,9 +25,11 @@ from tokenworker.accounts.account import Endpoint
 from tokenworker.credential import CredentialId, fingerprint
 from tokenworker.errors import StoreUnavailable, TokenUnavailable, TransientError, UnknownAccount
 from tokenworker.refresh.causes import Demand
+from tokenworker.refresh.fetcher import Limits
 from tokenworker.sandbox import DEMO_APPID, Rules
 from tokenworker.store.scripts import Scripts
 from tokenworker.store.store import Store
+from tokenworker.worker.reconciler import Reconciler
 
 TOKEN = CredentialId(DEMO_APPID)
 
@@ -55,25 +59,37 @@ class World:
     """Everything that takes part, and what can happen to it."""
 
     def __init__(
-        self, server: ClockedServer, bug: Bug | None = None, endpoint: Endpoint = "token", **rules: Any
+        self,
+        server: ClockedServer,
+        bug: Bug | None = None,
+        endpoint: Endpoint = "token",
+        replicas: int = 0,
+        **rules: Any,
     ) -> None:
         bug = bug or Bug()
-        self._client = server.client()
-        self._client.flushall()
+        self._servers = Servers(server, replicas)
+        self._client = self._servers.client
         self._clock = Clock(server)
         self._record = Record()
         self._store = Store(self._client)
         #: What the watchdog and the settings have to do with Redis; they have the product's faults, too.
-        self._faulty_store = Store(self._client, scripts=FaultyScripts(self._client, bug.lua))
+        scripts = FaultyScripts(self._client, bug.lua)
+        self._faulty_store = Store(self._client, scripts=scripts)
+        self._faulty_store.lineage = KnownLineage(scripts, self._faulty_store.keys, self._servers)
         self._reader = PatientReader(server.url, self._clock.now, bug.reader_copy)
         self.upstream = Upstream(self._clock.now, self._record, endpoint, Rules(**rules))
         self.strangers = Strangers(self._store, self._client, self.upstream, self._record)
-        self._witness = Witness(self._client, self.upstream, self._record)
-        self.processes = [Process(self._witness, self._client, self.upstream, bug) for _ in range(3)]
+        self._witness = Witness(self._servers, self.upstream, self._record)
+        self.processes = [Process(self._witness, self._servers, self.upstream, bug) for _ in range(3)]
+        reconciler = SimpleNamespace(targets={TOKEN: token_of(self.upstream.account)})
+        self._failovers = bug.failovers(self._faulty_store, cast("Reconciler", reconciler), Limits)
+        self._failovers.look()
+        #: Fetches ever made when nothing got to the replica any more.
+        self._fetches_copied = 0
         #: Messages under way to the workers, and tokens that the reader was handed, oldest first.
         self.messages: list[Demand] = []
         self.handed: list[str] = []
-        self._saved: dict[Any, Any] | None = None
+        self._saved: Copy | None = None
 
     def close(self) -> None:
         """End what still runs."""
@@ -81,7 +97,7 @@ class World:
             if process.worker.busy:
                 process.worker.die()
         self._reader.close()
-        self._client.close()
+        self._servers.close()
 
     # Workers and messages
 
@@ -97,19 +113,22 @@ class World:
 
     def _handle(self, process: Process, demand: Demand) -> None:
         """Refresh as the task does: what passes by itself is tried again with the same message."""
-        right = self._witness.is_right(demand.rejected)
+        right = self._witness.is_right(demand.rejected) and not process.cut_off
+        failovers = self._witness.failovers
         try:
             outcome = process.keeper.refresh(token_of(self.upstream.account), demand)
         except UnknownAccount:
             return
         except StoreUnavailable as error:
+            if process.away:
+                return
             raise BrokenPromiseError(Promise.REST, str(error)) from None
         except TransientError:
             self.messages.append(demand)
             raise
-        if outcome.result in ("fresh", "refreshed"):
+        if outcome.result in ("fresh", "refreshed") and not process.cut_off:
             self._witness.check_tested()
-        if right and demand.rejected:
+        if right and demand.rejected and failovers == self._witness.failovers:
             self._record.owed.add(demand.rejected)
 
     def go_on(self, number: int, stop_at: str = END) -> None:
@@ -119,9 +138,30 @@ class World:
     def die(self, number: int) -> None:
         """Kill a stopped worker."""
         process = self.processes[number]
-        process.worker.die()
-        if process.held and process.held.issue:
-            process.held.issue.known = process.held.timely
+        process.die()
+        if process.held:
+            self._witness.died(process.held)
+
+    def commit_again(self, number: int) -> None:
+        """Have a process repeat its commits, as its thread does."""
+        process = self.processes[number]
+        process.commits.repeat()
+        acknowledged = self._servers.acknowledge(cut_off=process.cut_off) >= self._servers.replicas
+        if acknowledged and not process.away:
+            self._witness.check_saved(process)
+
+    def lose_reply(self, number: int, step: str) -> None:
+        """Have a process do a step twice, since Redis's answer to the first time does not arrive."""
+        self.processes[number].lost_replies.add(step)
+
+    def leave(self, number: int) -> None:
+        """Cut a process off from Redis."""
+        self.processes[number].away = True
+
+    def come_back(self, number: int) -> None:
+        """Lead a process to the master, from wherever it was."""
+        process = self.processes[number]
+        process.away = process.cut_off = False
 
     def tick(self) -> None:
         """Look for what is due, as beat and the watchdog do, and send the messages."""
@@ -136,11 +176,18 @@ class World:
         if self._witness.restored:
             self._faulty_store.records.doubt([TOKEN], replaced=True)
             self._witness.restored = False
+        self._look_for_failovers()
         due = {
             *[id_.account for id_ in self._store.schedule.claim(8, DURATIONS.grace)],
             *[id_.account for id_ in self._store.records.missing([CredentialId(each) for each in [DEMO_APPID]])],
         }
         self.messages += [Demand()] * len(due)
+
+    def _look_for_failovers(self) -> None:
+        self._failovers.look()
+        seen = self._faulty_store.lineage.noted() == self._servers.lineage
+        if seen or not self._client.exists(self._store.keys.mark("suspected")):
+            self._witness.taken_over = False  # else another watchdog is at it, or died: the next one waits for it
 
     def lose_message(self) -> None:
         """Lose the oldest message."""
@@ -196,11 +243,7 @@ class World:
 
     def save(self) -> None:
         """Remember what Redis holds."""
-        moment = self._store.now()
-        self._saved = {}
-        for key in self._client.keys("*"):
-            left = self._client.pttl(key)
-            self._saved[key] = self._client.dump(key), moment + left / 1000 if left > 0 else None
+        self._saved = copy_of(self._client)
 
     def restore(self) -> None:
         """Have Redis go back to what it held before, as after a failover, or when a backup is put back."""
@@ -208,13 +251,35 @@ class World:
             return
         self._witness.observe()
         self._witness.expect_restore()
-        self._client.flushall()
-        for key, (value, end) in self._saved.items():
-            left = 0 if end is None else round((end - self._store.now()) * 1000)
-            if left >= 0:
-                self._client.restore(key, left, value)
+        put(self._client, self._saved)
         self._saved = None
         self._witness.see_what_is_restored()
+        self._witness.observe()
+
+    def stall(self) -> None:
+        """Let nothing more get from the master to its replica."""
+        if self._servers.stall():
+            self._fetches_copied = self._record.ever
+
+    def flow(self) -> None:
+        """Let the replica catch up."""
+        self._servers.flow()
+
+    def fail_over(self, cut_off: int | None = None) -> None:
+        """Have the replica take over, with what it has; a process may be cut off, and go on with the old master."""
+        if self._witness.gone:
+            return
+        for process in self.processes:
+            process.cut_off = False  # an older master is gone by now
+        self._witness.observe()
+        lag = self._servers.lag()
+        fetches = 0 if lag is None else self._record.ever - self._fetches_copied
+        self._witness.expect_failover(fetches=fetches, noticed=lag is not None and lag > DURATIONS.pulse)
+        self._servers.fail_over()
+        if lag is not None:
+            self._witness.see_what_took_over()
+        if cut_off is not None:
+            self.processes[cut_off].cut_off = True
         self._witness.observe()
 
     # Settings
@@ -235,7 +300,8 @@ class World:
     def lose_everything(self) -> None:
         """Flush Redis."""
         self._witness.expect_flush()
-        self._client.flushall()
+        self._client.flushdb()
+        self._failovers.look()
         self._witness.observe()
 
     # Readers
@@ -276,7 +342,9 @@ class World:
         """Let all that runs end, and WeChat answer, until nothing is due: then the token must work."""
         self.upstream.faults.clear()
         self.add()
-        for process in self.processes:
+        self.flow()
+        for number, process in enumerate(self.processes):
+            self.come_back(number)
             while process.worker.busy:
                 process.worker.go_on()
         self._settle_down()
@@ -295,6 +363,8 @@ class World:
     def _settle_down(self) -> None:
         end = self._clock.now() + _LONGEST
         while self._clock.now() < end:
+            for number in range(len(self.processes)):
+                self.commit_again(number)
             self.tick()
             messages, self.messages = self.messages, []
             for demand in messages:
@@ -310,7 +380,7 @@ class World:
         planned = snapshot.now + self._next_look()
         # A token in doubt heals when the overlap is nearly over, which may be after it is stale.
         fresh = snapshot.credential is not None and snapshot.now < snapshot.refresh_at <= planned + TOLERANCE
-        return fresh and snapshot.in_doubt is None
+        return fresh and snapshot.in_doubt is None and not self._witness.taken_over
 
     def _next_look(self) -> float:
         score = self._client.zscore("tokenworker:due", str(TOKEN))

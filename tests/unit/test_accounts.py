@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import copy
 import json
 import os
@@ -335,6 +336,7 @@ def nobody(tmp_path: Path) -> Iterator[None]:
     for folder in (tmp_path, *tmp_path.parents[:3]):
         folder.chmod(0o755)
     user = os.geteuid()
+    codecs.lookup("utf-8-sig")  # another user may not read the folder of Python's own modules
     os.seteuid(user or 65534)
     yield
     os.seteuid(user)

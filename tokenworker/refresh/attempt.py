@@ -10,7 +10,7 @@ from tokenworker.credentials import target as target_of
 from tokenworker.credentials.target import Target
 from tokenworker.durations import Durations
 from tokenworker.errors import DayLimit, FetchError, MinuteLimit
-from tokenworker.refresh.causes import doubt_until, replaces
+from tokenworker.refresh.causes import doubt_until, replaces, since
 from tokenworker.refresh.decide import Wait
 from tokenworker.store.state import Facts, Lease, Snapshot
 
@@ -90,7 +90,7 @@ class Attempt:
     def of_suspicion(self, durations: Durations) -> Facts:
         """Return what ends a suspicion: one found alive so long after it was replaced by none that Redis lost."""
         suspected_at = self.snapshot.suspected_at
-        over = not suspected_at <= self.lease.taken_at < suspected_at + durations.overlap
+        over = since(suspected_at, self.lease.taken_at) >= durations.overlap
         return {"suspected_at": 0.0} if suspected_at and over else {}
 
     def of_death(self, durations: Durations) -> Facts:

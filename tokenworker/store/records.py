@@ -28,8 +28,9 @@ from tokenworker.store.state import MANY_DEATHS, Facts, Lease, Snapshot, flat
 _KEYS_AT_ONCE = 500
 
 Begin = Literal["ok", "lost", "no fetches left", "no forced refreshes left"]
-#: `reported`: committed, but it is the one that was reported. `in_doubt`: committed, but another fetch overlapped.
-Commit = Literal["committed", "reported", "in_doubt", "refused"]
+#: `reported`: committed, but it is the one that was reported. `suspected`: committed, but fetched before a failover.
+#: `in_doubt`: committed, but another fetch overlapped.
+Commit = Literal["committed", "reported", "suspected", "in_doubt", "refused"]
 
 
 class Committed(NamedTuple):
@@ -98,10 +99,10 @@ class Records:
         taken, *acknowledged = self._scripts.together(call, *self._acknowledgement())
         if not taken:
             return None
-        fencing, answer = taken
+        fencing, answer, after = taken
         snapshot = Snapshot.of(id_, answer)
         replicated = self._is_replicated(acknowledged)
-        return Lease(id_, owner, fencing, snapshot.now, snapshot.now + seconds, replicated), snapshot
+        return Lease(id_, owner, fencing, snapshot.now, snapshot.now + seconds, replicated, text(after)), snapshot
 
     def _acknowledgement(self) -> list[Keyless]:
         """Return the command that waits for the replicas, right after what they are to acknowledge."""
@@ -150,7 +151,7 @@ class Records:
         """
         moments = {"fetched_at": lease.taken_at, "refresh_at": refresh_at}
         fields = {"fingerprint": credential.fingerprint, **moments, **facts}
-        head = (lease.owner, lease.fencing, hidden(credential.value), int(credential.expires_at * 1000))
+        head = (lease.owner, lease.fencing, lease.after, hidden(credential.value), int(credential.expires_at * 1000))
         call = Call("commit", self._keys.of(lease.id), (*head, *_listed(copies), *flat(fields)))
         next_look = refresh_at if next_look is None else next_look
         (answer, problem), *rest = self._end(lease, call, next_look, self._acknowledgement())

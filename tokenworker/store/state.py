@@ -26,6 +26,8 @@ class Lease:
     until: float
     #: Whether as many replicas know of it as were asked for: whatever server takes over then knows of our call.
     replicated: bool = True
+    #: The owner of the lease before, by which Redis tells whether it went back to the moment before ours.
+    after: str = ""
 
 
 class Facts(TypedDict, total=False):

@@ -5,14 +5,16 @@
 -- KEYS[4]: its copies
 -- ARGV[1]: owner
 -- ARGV[2]: fencing number
--- ARGV[3]: the credential
--- ARGV[4]: expires_at in ms
--- ARGV[5] and on: the copies, as copies.lua takes them, then fields and values of the state
+-- ARGV[3]: owner of the lease before, or ''
+-- ARGV[4]: the credential
+-- ARGV[5]: expires_at in ms
+-- ARGV[6] and on: the copies, as copies.lua takes them, then fields and values of the state
 -- Returns a result and why a copy could not be written, or '': that must not keep the credential from being written.
--- 'committed'; 'reported' when it is, but is the one that was reported; 'in_doubt' when it is, but another fetch
--- overlapped with it; 'refused' when somebody else took a lease since, for then nobody knows which came last.
+-- 'committed'; 'reported' when it is, but is the one that was reported; 'suspected' when it is, but was fetched before a
+-- failover; 'in_doubt' when it is, but another fetch overlapped with it; 'refused' when somebody else took a lease since, for then nobody knows which came last.
 --- @include "copies"
-local owner, fencing, value, expires_at = ARGV[1], tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
+local owner, fencing, after = ARGV[1], tonumber(ARGV[2]), ARGV[3]
+local value, expires_at = ARGV[4], tonumber(ARGV[5])
 local state = redis.call('HMGET', KEYS[2], 'fencing', 'in_doubt', 'committed', 'removed', 'owner')
 local holder = redis.call('GET', KEYS[3])
 if state[4] or not state[1] then
@@ -22,14 +24,24 @@ end
 local function is_reported()
   return redis.call('HGET', KEYS[2], 'rejected') == redis.call('HGET', KEYS[2], 'fingerprint')
 end
+-- What was fetched before another server took over may have been replaced by one that was lost with the former.
+local function is_suspected()
+  local moments = redis.call('HMGET', KEYS[2], 'fetched_at', 'suspected_at')
+  return (tonumber(moments[1] or 0) or 0) < (tonumber(moments[2] or 0) or 0)
+end
+local function result()
+  return is_reported() and 'reported' or is_suspected() and 'suspected' or 'committed'
+end
 if state[3] == owner then -- the answer to the first try got lost, or no replica had it: give it again
   redis.call('HSET', KEYS[2], 'committed', owner) -- replicas acknowledge writes only
-  return { state[2] and 'in_doubt' or is_reported() and 'reported' or 'committed', '' }
+  local is_doubtful = state[2] or state[5] ~= owner -- or somebody took a lease since
+  return { is_doubtful and 'in_doubt' or result(), '' }
 end
 local time = redis.call('TIME')
 -- A lease that ended while nobody else took one is still good: no other fetch can have come after ours. The same holds
--- for one that Redis does not know, since it went back to the moment before it, when nobody took one since.
-local is_last = state[5] == owner or tonumber(state[1]) == fencing - 1
+-- for one that Redis does not know, since it went back to the moment before it, when nobody took one since: then the
+-- last one that it knows is the one before, and not another with the same number.
+local is_last = state[5] == owner or (tonumber(state[1]) == fencing - 1 and (state[5] or '') == after)
 if (holder and holder ~= owner) or not is_last then
   local now = string.format('%.3f', time[1] + time[2] / 1000000)
   redis.call('HSET', KEYS[2], 'in_doubt', state[1] or 0, 'in_doubt_since', now)
@@ -39,15 +51,17 @@ local ttl = expires_at - (time[1] * 1000 + math.floor(time[2] / 1000))
 local problem = ''
 if ttl > 0 then
   redis.call('SET', KEYS[1], value, 'PX', ttl)
-  problem = write(KEYS[4], 5, ttl)
+  problem = write(KEYS[4], 6, ttl)
 end
 redis.call('HDEL', KEYS[2], 'error', 'errcode', 'hint', 'failed_at', 'retry_at', 'limited')
-redis.call('HDEL', KEYS[2], 'probe_error', 'probed_dead', 'reissued_dead', 'suspected_at')
+redis.call('HDEL', KEYS[2], 'probe_error', 'probed_dead', 'reissued_dead')
 redis.call('HSET', KEYS[2], 'failures', 0, 'resolved', fencing, 'publish_error', problem, 'committed', owner)
 redis.call('HSET', KEYS[2], 'fencing', fencing, 'owner', owner)
-redis.call('HSET', KEYS[2], unpack(ARGV, 6 + 3 * math.max(0, ARGV[5])))
-local reported = is_reported()
-if not reported then
+redis.call('HSET', KEYS[2], unpack(ARGV, 7 + 3 * math.max(0, ARGV[6])))
+if not is_suspected() then
+  redis.call('HDEL', KEYS[2], 'suspected_at')
+end
+if not is_reported() then
   redis.call('HDEL', KEYS[2], 'rejected')
 end
 redis.call('DEL', KEYS[3])
@@ -55,4 +69,4 @@ if (tonumber(state[2] or -1) or -1) >= fencing then
   return { 'in_doubt', problem }
 end
 redis.call('HDEL', KEYS[2], 'in_doubt', 'in_doubt_since')
-return { reported and 'reported' or 'committed', problem }
+return { result(), problem }
