@@ -173,6 +173,20 @@ def test_a_password_that_is_wrong_is_not_shown(check: Check, own_server: RedisSe
     assert "wrong@" not in found
 
 
+@pytest.mark.parametrize(
+    ("said", "sentence"),
+    [
+        ({"redis_version": "4.0.14"}, "Redis 4.0.14 is too old: credentials need 5.0 or newer, or Valkey"),
+        ({"redis_version": "5.0.6"}, ""),
+        ({"redis_version": "7.2.4", "valkey_version": "9.1.2"}, ""),
+        ({"redis_version": "of a service's own"}, ""),
+        ({}, ""),
+    ],
+)
+def test_a_server_that_is_too_old(said: dict[str, str], sentence: str) -> None:
+    assert server._mistaken(said, "server") == sentence
+
+
 def test_clocks_that_differ() -> None:
     assert "differ by 60 s" in next(server._skew(1000.0, 1060.0, 1060.1)).sentence
     assert "differ by 60 s" in next(server._skew(1060.1, 1000.0, 1000.1)).sentence

@@ -35,9 +35,11 @@ def strangers(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 
 def started(server: TlsServer) -> Iterator[TlsServer]:
-    server.start()
-    yield server
-    server.kill()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.kill()
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from tokenworker.cli.doctor.rights import SAMPLE, problems
 from tokenworker.cli.kept import absence
 from tokenworker.errors import StoreUnavailable
 from tokenworker.settings.config import Config
-from tokenworker.settings.servers import Servers
+from tokenworker.settings.servers import Servers, Topology
 from tokenworker.store.connect import connect
 from tokenworker.store.inspection import Inspection, ServerFacts
 from tokenworker.store.store import Store
@@ -30,8 +30,8 @@ _OLDEST = 5
 
 def examine(config: Config, accounts: Mapping[str, Account]) -> Iterator[Finding]:
     """Look at the servers, and try what a worker does there."""
-    if Servers.of(config.redis_url).topology == "sentinel":
-        yield from sentinels.examine(config.redis_url)
+    hops = list(sentinels.examine(config.redis_url)) if _topology(config) == "sentinel" else []
+    yield from hops
     with closing(connect(config.redis_url)) as client:
         store, inspection = Store(client, config.prefix), Inspection(client, config.prefix)
         try:
@@ -40,11 +40,16 @@ def examine(config: Config, accounts: Mapping[str, Account]) -> Iterator[Finding
             yield fault(_SUBJECT, str(useless))
             return
         except StoreUnavailable as error:
-            yield fault(_SUBJECT, absence() or str(error))
+            if not any(hop.level == "fault" for hop in hops):
+                yield fault(_SUBJECT, absence() or str(error))
             return
         yield from _clock(store)
         yield from _rights(inspection, list(islice(accounts.values(), SAMPLE)), len(accounts))
         yield from _beat(store, config)
+
+
+def _topology(config: Config) -> Topology:
+    return Servers.of(config.redis_url).topology
 
 
 class _Useless(Exception):  # noqa: N818  it states a fact
@@ -56,7 +61,7 @@ def _servers(config: Config, inspection: Inspection) -> Iterator[Finding]:
     if not servers:
         yield note(_SUBJECT, "this user may not call INFO, so version, memory and role could not be looked at")
         return
-    topology = Servers.of(config.redis_url).topology
+    topology = _topology(config)
     for server in servers:
         if sentence := _mistaken(server, topology):
             raise _Useless(sentence)
@@ -66,7 +71,7 @@ def _servers(config: Config, inspection: Inspection) -> Iterator[Finding]:
         yield from _slots(inspection.cluster())
 
 
-def _mistaken(server: ServerFacts, topology: str) -> str:
+def _mistaken(server: ServerFacts, topology: Topology) -> str:
     """Return why a server is none to keep credentials on; "" where it is one."""
     if "sentinel" in (server.get("redis_mode"), server.get("server_mode")):  # Redis's word, Valkey's
         return (
