@@ -354,7 +354,8 @@ def test_s7_a_fetch_that_finds_no_master_for_longer_than_its_lease_leaves_no_dea
     under_way.result()
     scene.settle()
 
-    assert scene.mints() <= 3
+    # One for the holder who seemed dead, and one since nobody knows whose came last: clocks of servers may differ.
+    assert scene.mints() <= 4
     assert scene.flights.most == 1
     assert scene.verdict() == "current"
 
