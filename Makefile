@@ -24,7 +24,7 @@ importlib.util.find_spec("ensurepip") or sys.exit("this Python cannot make a .ve
 endef
 export CHECK
 
-.PHONY: up test lint unit conformance prove clean
+.PHONY: up test lint unit conformance prove bench clean
 
 # Options go into ARGS: make up ARGS="--flower-port 7000". Not the script in .venv: it can't be in a folder with a $.
 up: .venv/installed
@@ -52,6 +52,11 @@ conformance: .venv/developed
 prove: .venv/developed
 	$(BIN)/pytest tests/model --hypothesis-profile=long --timeout=1200
 	cd tests && ../$(BIN)/python -m acceptance
+
+# What a read costs, and one installation with 100,000 accounts; each goal with its figure. 15 minutes.
+bench: .venv/developed
+	$(BIN)/python benchmarks/read.py
+	$(BIN)/python benchmarks/scale.py
 
 clean:
 	rm -rf .venv .tokenworker

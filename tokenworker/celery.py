@@ -12,10 +12,11 @@ from celery.signals import beat_init, celeryd_after_setup, celeryd_init
 from tokenworker.errors import ConfigError
 from tokenworker.messages import QUEUE
 from tokenworker.settings.broker import rewrite
-from tokenworker.settings.config import Config, read_dotenv, startup_faults
+from tokenworker.settings.config import Config, Start, read_dotenv
 from tokenworker.worker import preflight, redisbroker
 from tokenworker.worker.celerysettings import note, settings
 from tokenworker.worker.floweroptions import set_options
+from tokenworker.worker.runtime import begin_with
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +31,7 @@ def _settings() -> dict[str, Any]:
     except ConfigError as error:
         faults = error.faults
     # All faults at once, those of the accounts too.
-    raise SystemExit(str(ConfigError(list(dict.fromkeys([*startup_faults(), *faults])))))
+    raise SystemExit(str(ConfigError(list(dict.fromkeys([*Start.from_env().faults, *faults])))))
 
 
 redisbroker.use()
@@ -46,8 +47,10 @@ def _stop_for(faults: list[str]) -> None:
 
 @celeryd_init.connect(weak=False)
 def check_accounts(**_: Any) -> None:
-    """Stop a worker whose accounts can't be used, before it takes a task."""
-    _stop_for(startup_faults())
+    """Stop a worker whose accounts can't be used, before it takes a task; the others begin with what was read."""
+    start = Start.from_env()
+    _stop_for(start.faults)
+    begin_with(start.loaded)
 
 
 @celeryd_after_setup.connect(weak=False)

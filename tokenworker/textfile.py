@@ -13,26 +13,26 @@ from tokenworker.redaction import discreet
 _LONGEST = 200
 
 
-def content(path: Path, limit: int) -> bytes:
+def content(path: str | Path, limit: int) -> bytes:
     """Return what stands in a file; raises `OSError` also for what is no file, or too large to be the right one."""
-    mode = path.stat().st_mode
-    if stat.S_ISDIR(mode):
+    status = os.stat(path)  # noqa: PTH116  a Path costs as much as the reading, where there are many files
+    if stat.S_ISDIR(status.st_mode):
         # Docker makes one where the file to mount is missing.
         raise OSError(errno.EISDIR, "it is a directory: there should be a file")
-    if not stat.S_ISREG(mode):
+    if not stat.S_ISREG(status.st_mode):
         raise OSError(errno.EINVAL, "it is not a regular file")
-    with path.open("rb") as file:
+    with open(path, "rb") as file:  # noqa: PTH123  as above
         found = file.read(limit + 1)
     if len(found) > limit:
         raise OSError(errno.EFBIG, f"it has more than {limit} bytes")
     return found
 
 
-def shown(path: Path) -> str:
+def shown(path: str | Path) -> str:
     """Return a file's name for people; a relative one with the working folder, which they may not think of."""
     name = discreet(str(path))
     name = name if len(name) <= _LONGEST else f"{name[:_LONGEST]}…"
-    if path.is_absolute():
+    if os.path.isabs(path):  # noqa: PTH117  as above
         return name
     try:
         return f"{name} (in {os.getcwd()})"  # noqa: PTH109  Path.cwd is the same
@@ -40,7 +40,7 @@ def shown(path: Path) -> str:
         return f"{name} (in a folder that is gone)"
 
 
-def reason(path: Path, error: OSError) -> str:
+def reason(path: str | Path, error: OSError) -> str:
     """Return why a file can't be read, and what to do where that is not plain, as a part of a sentence."""
     if str(path).startswith("~"):
         return "only a shell replaces the ~: write the whole path"

@@ -14,7 +14,21 @@ from pathlib import Path
 import pytest
 from support.processes import RedisServer
 
-from acceptance import answers, deaths, herds, holders, neighbours, outages, stalls, strangers, tickets, workers
+from acceptance import (
+    answers,
+    deaths,
+    failover,
+    herds,
+    holders,
+    hosts,
+    neighbours,
+    outages,
+    queues,
+    stalls,
+    strangers,
+    tickets,
+    workers,
+)
 from acceptance.crowd import Crowd
 from acceptance.rows import HEADING, INHERENT, Row, versions
 from acceptance.stage import Prover
@@ -34,11 +48,16 @@ SCENARIOS: dict[str, Scenario] = {
     "deaths": deaths.deaths,
     "redis-killed": outages.redis_killed,
     "flushall": outages.flushall,
+    "failover": failover.failover,
+    "hosts": hosts.hosts,
     "rival": strangers.rival,
     "hostile": strangers.hostile,
     "neighbours": neighbours.neighbours,
     "tickets": tickets.tickets,
 }
+#: Those that need what few machines have.
+ON_REQUEST: dict[str, Scenario] = {"rabbitmq": queues.rabbitmq}
+EVERY = SCENARIOS | ON_REQUEST
 
 
 def main() -> int:
@@ -65,14 +84,14 @@ def main() -> int:
 
 
 def _arguments() -> argparse.Namespace:
-    told = "\n".join(f"  {name:12} {scenario.__doc__}" for name, scenario in SCENARIOS.items())
+    told = "\n".join(f"  {name:12} {scenario.__doc__}" for name, scenario in EVERY.items())
     parser = argparse.ArgumentParser(
         prog="acceptance",
         description="Prove on real processes that there is one fetch per token life.",
-        epilog=f"scenarios:\n{told}",
+        epilog=f"scenarios (by --only alone: {', '.join(ON_REQUEST)}):\n{told}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--only", action="append", choices=SCENARIOS, metavar="NAME", help="run this one; repeatable")
+    parser.add_argument("--only", action="append", choices=EVERY, metavar="NAME", help="run this one; repeatable")
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6), help="repeat a run's moments of chance")
     return parser.parse_args()
 
@@ -89,7 +108,7 @@ def _run(name: str, seed: int, folder: Path, crowd: Crowd) -> list[Row]:
 
 def _rows(name: str, prover: Prover) -> Iterator[Row]:
     try:
-        yield from SCENARIOS[name](prover)
+        yield from EVERY[name](prover)
     except (Exception, pytest.fail.Exception) as error:  # noqa: BLE001  the other scenarios must have their turn
         yield Row.broken(name, f"it broke: {type(error).__name__}: {error}")
 

@@ -53,6 +53,7 @@ def accounts_file(accounts: Sequence[Account]) -> str:
     tables = []
     for account in accounts:
         fields: dict[str, object] = {"endpoint": account.endpoint, "leeway": account.leeway}
+        fields["publish"] = list(account.publish)
         lines = [f'appid = "{account.appid}"', f'secret = "{account.secret.reveal()}"']
         lines.append(f"keep = {json.dumps(account.keep)}")
         lines += [f"{name} = {value!r}" for name, value in fields.items() if value]
@@ -85,6 +86,8 @@ class Stage:
             "TOKENWORKER_FETCH_TIMEOUT": str(fetch_timeout),
             **(environ or {}),
         }
+        #: Where the tokens are: on the server of its own, unless `environ` says otherwise.
+        self.url = self._settings["REDIS_URL"]
         self._exits = ExitStack()
         self._lent: list[Caller] = []
 
@@ -95,7 +98,7 @@ class Stage:
         self._exits.enter_context(self.upstream)
         self._exits.callback(self._take_back)
         self.upstream.slow(UPSTREAM)
-        self.store = Store(connect(self.server.url))
+        self.store = Store(connect(self.url))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -121,7 +124,7 @@ class Stage:
         return stack
 
     def watch(self, appids: Sequence[str] | None = None) -> Watch:
-        return Watch(by_key(self.server.url, appids or self.appids), self.upstream)
+        return Watch(by_key(self.url, appids or self.appids), self.upstream)
 
     def look(self, appid: str) -> Snapshot:
         return look(self.store, appid)

@@ -22,13 +22,14 @@ Read = Callable[[], Mapping[str, str | None] | None]
 
 
 class Watch:
-    """Reads tokens every 20 ms while its block runs.
+    """Reads tokens every 20 ms, or after another `pause`, while its block runs.
 
     A read is bad when the sandbox calls the token dead, or when there is none although one was known.
     """
 
-    def __init__(self, read: Read, upstream: Upstream) -> None:
+    def __init__(self, read: Read, upstream: Upstream, pause: float = PAUSE) -> None:
         self._read = read
+        self._pause = pause
         self._upstream = upstream
         self._known: set[str] = set()
         self._stopped = threading.Event()
@@ -60,7 +61,7 @@ class Watch:
         return f"{what} from {bad[0][0] - self._began:.2f} s on for {self.gap(appid):.2f} s" if bad else ""
 
     def _run(self) -> None:
-        while not self._stopped.wait(PAUSE):
+        while not self._stopped.wait(self._pause):
             for appid, token in (self._read() or {}).items():
                 self._judge(appid, token)
 

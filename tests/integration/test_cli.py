@@ -263,6 +263,32 @@ def test_status_as_json_is_one_object_an_account(cli: CliRunner, store: Store) -
     assert "token-of" not in repr(rows)
 
 
+def test_status_of_many_shows_counts_and_who_needs_attention(cli: CliRunner, store: Store) -> None:
+    put(store)
+    store.schedule.add(CredentialId(f"wx{number:04}") for number in range(120))
+    lines = cli.invoke(main, ["status"]).stdout.splitlines()
+
+    assert lines[0] == "121 credentials: 1 live, 120 missing, 0 contested"
+    assert lines[1] == "70 more than are shown here: --limit or --all shows them"
+    assert len(lines) == 3 + 50
+    assert not any(line.startswith("wx1 ") for line in lines)
+
+
+def test_status_of_many_shows_as_many_as_are_asked_for(cli: CliRunner, store: Store) -> None:
+    put(store)
+    store.schedule.add(CredentialId(f"wx{number:04}") for number in range(120))
+
+    def rows(*options: str) -> list[str]:
+        found = cli.invoke(main, ["status", "--json", *options]).stdout.splitlines()
+        return [json.loads(row)["account"] for row in found]
+
+    assert len(rows("--all")) == 121
+    assert rows("--limit", "2") == ["wx0000", "wx0001"]
+    assert rows("--state", "live") == ["wx1"]
+    assert rows("wx1", "wx0003") == ["wx1", "wx0003"]
+    assert rows("--state", "missing", "wx1", "wx0003") == ["wx0003"]
+
+
 def test_status_fails_when_an_account_has_no_token(cli: CliRunner, store: Store) -> None:
     put(store)
     store.schedule.add([CredentialId("wx2")])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 import redis
 from celery import Celery
+from support.doctor import examined, faults
 from support.processes import ROOT, RedisServer, Stack, free_port, wait_for, wait_for_beat
 
 from tokenworker.cli.doctor import server
@@ -25,7 +25,7 @@ Check = Callable[..., list[dict[str, Any]]]
 
 @pytest.fixture
 def check(tmp_path: Path, own_server: RedisServer, sandbox: Sandbox) -> Check:
-    """Run the command in a folder of its own; returns its findings, and holds it to its exit code."""
+    """Return a function that runs the command in a folder of its own, and gives its findings."""
 
     def run(*options: str, **environ: str) -> list[dict[str, Any]]:
         settings = {
@@ -35,21 +35,9 @@ def check(tmp_path: Path, own_server: RedisServer, sandbox: Sandbox) -> Check:
             "WECHAT_SECRET": DEMO_SECRET,
             "PATH": "/usr/bin:/bin",
         }
-        command = [sys.executable, "-m", "tokenworker.cli", "check", "--json", *options]
-        done = subprocess.run(
-            command, capture_output=True, text=True, check=False, cwd=tmp_path, env=settings | environ, timeout=60
-        )
-        assert "Traceback" not in done.stdout + done.stderr
-        assert DEMO_SECRET not in done.stdout + done.stderr
-        found = [json.loads(line) for line in done.stdout.splitlines()]
-        assert done.returncode == any(finding["level"] == "fault" for finding in found), done.stderr
-        return found
+        return examined(tmp_path, settings | environ, *options)
 
     return run
-
-
-def faults(found: list[dict[str, Any]]) -> str:
-    return "\n".join(finding["sentence"] for finding in found if finding["level"] == "fault")
 
 
 # A stack that is well
@@ -185,10 +173,24 @@ def test_a_password_that_is_wrong_is_not_shown(check: Check, own_server: RedisSe
     assert "wrong@" not in found
 
 
+@pytest.mark.parametrize(
+    ("said", "sentence"),
+    [
+        ({"redis_version": "4.0.14"}, "Redis 4.0.14 is too old: credentials need 5.0 or newer, or Valkey"),
+        ({"redis_version": "5.0.6"}, ""),
+        ({"redis_version": "7.2.4", "valkey_version": "9.1.2"}, ""),
+        ({"redis_version": "of a service's own"}, ""),
+        ({}, ""),
+    ],
+)
+def test_a_server_that_is_too_old(said: dict[str, str], sentence: str) -> None:
+    assert server._mistaken(said, "server") == sentence
+
+
 def test_clocks_that_differ() -> None:
-    assert "differ by 60 s" in next(server._clock(1000.0, 1060.0, 1060.1)).sentence
-    assert "differ by 60 s" in next(server._clock(1060.1, 1000.0, 1000.1)).sentence
-    assert list(server._clock(1000.0, 1004.0, 1004.1)) == []
+    assert "differ by 60 s" in next(server._skew(1000.0, 1060.0, 1060.1)).sentence
+    assert "differ by 60 s" in next(server._skew(1060.1, 1000.0, 1000.1)).sentence
+    assert list(server._skew(1000.0, 1004.0, 1004.1)) == []
 
 
 # Queue, worker and beat

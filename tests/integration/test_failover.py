@@ -116,7 +116,7 @@ class Worker:
         self.keeper = Keeper(self.store, fetcher, DURATIONS)
         # All that it wants of the reconciler is whom we keep credentials for.
         kept: Any = SimpleNamespace(targets={TARGET.id: TARGET})
-        self.failovers = Failovers(self.store, kept)
+        self.failovers = Failovers(self.store, kept, Limits)
 
     def refresh(self, demand: Demand | None = None) -> str:
         """Do what a tick has a worker do; returns how it went."""
@@ -423,3 +423,20 @@ def test_s9_a_dead_token_that_comes_back_is_found_when_redis_knows_of_nothing(sc
 
     assert scene.mints() <= 3
     assert scene.verdict() == "current"
+
+
+def test_a_token_in_doubt_waits_for_a_replica_as_a_stale_one_does(scene: Scene) -> None:
+    """It works, as a probe says; a fetch that is lost would make the next one a third, which ends it at once."""
+    first, second = scene.workers
+    old = scene.begin()
+    first.store.records.doubt([TARGET.id], replaced=True)
+    assert second.refresh() == "fresh"
+    time.sleep(DURATIONS.repeat_gap + 0.1)
+    scene.servers.stall()
+    first.refresh()
+
+    assert scene.mints() == 1
+    scene.servers.flow()
+    scene.settle()
+    assert scene.mints() == 2
+    assert (scene.verdict(), scene.verdict(old)) == ("current", "overlap")

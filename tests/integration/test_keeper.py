@@ -658,7 +658,7 @@ def test_a_token_that_redis_was_not_there_to_take_is_kept_until_it_is_back(
 ) -> None:
     durations = replace(DURATIONS, fetch_timeout=2.0)
     with closing(connect(own_server.url, timeout=0.2)) as client:
-        store = Store(client, scripts=Scripts(client, Patience(0.2, 0.2, 1)))
+        store = Store(client, scripts=Scripts(client, Patience(0.2, 0.6, 3)))
         keeper = refresher_for(store, WeChat(Transport(), {"wechat": (sandbox.url,)}, 2.0), durations)
         keeper.refresh(CLASSIC)
         sandbox.fault("delay", seconds=0.6)

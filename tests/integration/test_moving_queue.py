@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -117,7 +118,7 @@ def test_what_a_server_that_is_no_master_says_ends_the_connection(server: RedisS
     app = Celery(broker=server.url, set_as_current=False)
     app.conf.broker_transport = "tokenworker.worker.redisbroker:Transport"
     with app.connection_for_write() as connection:
-        client = connection.default_channel.client
+        client: Any = connection.default_channel.client  # type: ignore[attr-defined]
         with pytest.raises(Lost, match="Redis"):
             client.eval("return redis.error_reply(ARGV[1])", 0, refusal)
         assert isinstance(Lost(), connection.connection_errors)

@@ -27,11 +27,13 @@ def replica(tmp_path: Path, server: RedisServer) -> Iterator[RedisServer]:
     folder.mkdir()
     replica = RedisServer(folder)
     replica.options = ("--replicaof", f"127.0.0.1 {server.port}")
-    replica.start()
-    with replica.client() as client:
-        wait_for(lambda: client.info("replication")["master_link_status"] == "up")
-    yield replica
-    replica.kill()
+    try:
+        replica.start()
+        with replica.client() as client:
+            wait_for(lambda: client.info("replication")["master_link_status"] == "up")
+        yield replica
+    finally:
+        replica.kill()
 
 
 @pytest.fixture
@@ -41,12 +43,14 @@ def node(tmp_path: Path) -> Iterator[RedisServer]:
     folder.mkdir()
     node = RedisServer(folder)
     node.options = ("--cluster-enabled", "yes", "--cluster-port", str(free_port()))
-    node.start()
-    with node.client() as client:
-        client.execute_command("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
-        wait_for(lambda: b"cluster_state:ok" in client.execute_command("CLUSTER", "INFO"))
-    yield node
-    node.kill()
+    try:
+        node.start()
+        with node.client() as client:
+            client.execute_command("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
+            wait_for(lambda: b"cluster_state:ok" in client.execute_command("CLUSTER", "INFO"))
+        yield node
+    finally:
+        node.kill()
 
 
 def test_a_replica_as_the_broker(
@@ -97,6 +101,7 @@ def test_a_refresh_by_hand_without_a_result_backend(
     assert code == 1
     assert "there is no result backend by which a worker could answer" in said
     wait_for(lambda: stack.log(0).count("refresh_token") > 2)
+    assert "FAULT results" not in run(stack, "check")[1]
 
 
 def test_a_broker_that_is_away_holds_up_no_refresh(

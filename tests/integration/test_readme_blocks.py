@@ -19,6 +19,7 @@ from support.processes import RedisServer, Stack, free_port, wait_for
 
 from tokenworker import TokenReader
 from tokenworker.accounts.file import load_accounts
+from tokenworker.accounts.files import Files
 from tokenworker.sandbox import DEMO_SECRET, Sandbox
 
 #: A token of long ago, and what an application of WeCom has.
@@ -87,7 +88,7 @@ def test_accounts_files_can_be_read(block: Block, tmp_path: Path) -> None:
     file = tmp_path / "accounts.toml"
     file.write_text(block.code.replace("/run/secrets", str(tmp_path)), encoding="utf-8")
     faults: list[str] = []
-    accounts = load_accounts(file, {}, faults)
+    accounts = load_accounts(file, {}, Files(), faults)
 
     assert faults == []
     assert len(accounts) == block.code.count("[[account]]")

@@ -448,6 +448,23 @@ def test_who_has_a_turn_and_finds_no_room_keeps_it(store: Store) -> None:
     assert acquire_turn(store, 1, has_turn=True).wait == 0
 
 
+def test_no_two_turns_are_spent_on_one_credential(store: Store) -> None:
+    assert acquire_turn(store, 0).wait == 0
+    assert acquire_turn(store, 1).has_turn
+    assert [acquire_turn(store, 1).is_taken for _ in range(5)] == [True] * 5
+
+    assert acquire_turn(store, 2).wait == pytest.approx(0.2, abs=0.05)
+
+
+def test_nobody_waits_for_who_died_waiting_nor_for_a_clock_that_went_back(store: Store, client: redis.Redis) -> None:
+    for ends in (store.now() - 1, store.now() + 60):
+        client.zadd("tokenworker:{limiter}:waiting", {"wx0:access_token": ends * 1000})
+        room = acquire_turn(store, 0)
+        assert not room.is_taken
+        leave(store, CredentialId("wx0"))
+        client.delete("tokenworker:{limiter}:rate")
+
+
 def test_a_turn_whose_holder_died_passes(store: Store) -> None:
     assert acquire_turn(store, 0).wait == 0
     assert acquire_turn(store, 1).has_turn
@@ -558,11 +575,11 @@ def test_due_accounts_are_taken_once_and_come_back_after_the_grace(store: Store)
 
     assert sorted(store.schedule.claim(10, 0.1)) == [WX1, WX2]
     assert store.schedule.claim(10, 0.1) == []
-    assert store.schedule.due(store.now()) == []
-    assert store.schedule.due(store.now() + 1) == [WX1, WX2]
+    assert store.schedule.due(store.now(), 10) == []
+    assert store.schedule.due(store.now() + 1, 10) == [WX1, WX2]
     time.sleep(0.12)
     assert len(store.schedule.claim(1, 60)) == 1
-    assert len(store.schedule.due(store.now())) == 1
+    assert len(store.schedule.due(store.now(), 10)) == 1
     assert store.schedule.ids() == [WX1, WX2, far]
     assert len(store.schedule) == 3
 
@@ -573,7 +590,7 @@ def test_what_names_no_credential_in_the_schedule_stops_nobody_and_goes(store: S
     for member in members:
         client.zadd("tokenworker:due", {member: 0})
 
-    assert store.schedule.ids() == store.schedule.due(1) == [WX1]
+    assert store.schedule.ids() == store.schedule.due(1, 10) == [WX1]
     assert store.schedule.claim(10, 5) == [WX1]
     assert client.zrange("tokenworker:due", 0, -1) == [MEMBER.encode()]
 
@@ -677,3 +694,36 @@ def test_others_names_stay(store: Store) -> None:
     store.notes.rename({"wx2": ""})
 
     assert store.notes.names() == {"wx1": "shop"}
+
+
+# Many at once
+
+
+def test_what_comes_in_pages_comes_whole(store: Store) -> None:
+    ids = [CredentialId(f"wx{number:04}") for number in range(1203)]
+    store.schedule.add(ids)
+    store.notes.rename({id_.account: f"name {id_.account}" for id_ in ids})
+
+    assert store.schedule.ids() == ids
+    assert store.notes.names() == {id_.account: f"name {id_.account}" for id_ in ids}
+    assert store.notes.names_of(["wx0007", "wx9999"]) == {"wx0007": "name wx0007"}
+    assert store.schedule.due(store.now(), 700) == ids[:700]
+    assert store.schedule.claim(450, 60) == ids[:450]
+    assert store.records.missing(ids) == ids
+
+
+def test_of_many_the_one_that_lacks_a_copy_is_named(store: Store, client: redis.Redis) -> None:
+    ids = [CredentialId(f"wx{number:04}") for number in range(700)]
+    client.mset({key: "text" for id_ in ids for key in (store.keys.value(id_), f"copy:{id_.account}")})
+    client.delete("copy:wx0623")
+
+    assert store.records.incomplete({id_: [f"copy:{id_.account}"] for id_ in ids}) == [CredentialId("wx0623")]
+
+
+def test_many_whose_settings_changed_are_due_and_known(store: Store) -> None:
+    ids = [CredentialId(f"wx{number:04}") for number in range(450)]
+    store.records.announce(dict.fromkeys(ids, "digest"))
+
+    assert store.schedule.due(0, 1000) == ids
+    assert store.records.look(ids[-1]).settings_announced == "digest"
+    assert store.records.accepted(ids) == {}

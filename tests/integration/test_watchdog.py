@@ -10,17 +10,18 @@ from typing import Any, cast
 
 import pytest
 import redis
-from support.processes import RedisServer
+from support.processes import RedisServer, wait_for
 from support.targets import lease_of, look
 
 from tokenworker.credential import Credential, CredentialId
 from tokenworker.durations import Durations
+from tokenworker.errors import WrongArgument
 from tokenworker.refresh.fetcher import Limits
 from tokenworker.sandbox import DEMO_APPID, DEMO_SECRET, Sandbox
 from tokenworker.settings.config import Config
 from tokenworker.worker import tasks
 from tokenworker.worker.runtime import Runtime, runtime
-from tokenworker.worker.status import survey
+from tokenworker.worker.status import Overview, survey
 from tokenworker.worker.watchdog import Watchdog
 
 DEMO, OTHER = CredentialId(DEMO_APPID), CredentialId("wx00000000000000bb")
@@ -56,7 +57,7 @@ def watchdog(held: Runtime) -> Watchdog:
 
 
 @pytest.fixture
-def status(held: Runtime, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[dict[str, Any]]]:
+def status(held: Runtime, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
     """Return the task of that name, in this worker."""
     monkeypatch.setattr(tasks, "runtime", lambda: held)
     return tasks.status
@@ -201,18 +202,18 @@ def test_an_account_that_is_removed_is_gone_after_two_looks(
 
 
 def test_a_broken_accounts_file_keeps_the_accounts_and_shows_in_the_status(
-    watchdog: Watchdog, status: Callable[[], list[dict[str, Any]]], accounts: Path
+    watchdog: Watchdog, status: Callable[..., dict[str, Any]], accounts: Path
 ) -> None:
     watchdog.look()
     accounts.write_text("[[account]\n")
     watchdog.look()
-    [row] = status()
+    told = status()
 
-    assert row["state"] == "live"
-    assert str(accounts) in row["accounts_error"]
+    assert told["credentials"][0]["state"] == "live"
+    assert str(accounts) in told["accounts_error"]
     accounts.write_text(ACCOUNT)
     watchdog.look()
-    assert status()[0]["accounts_error"] is None
+    assert status()["accounts_error"] is None
 
 
 def test_a_corrected_secret_ends_the_rest(watchdog: Watchdog, accounts: Path, client: redis.Redis) -> None:
@@ -226,7 +227,7 @@ def test_a_corrected_secret_ends_the_rest(watchdog: Watchdog, accounts: Path, cl
 
 
 def test_the_status_shows_no_token_and_no_secret(
-    watchdog: Watchdog, status: Callable[[], list[dict[str, Any]]], client: redis.Redis
+    watchdog: Watchdog, status: Callable[..., dict[str, Any]], client: redis.Redis
 ) -> None:
     watchdog.look()
     shown = repr(status())
@@ -236,6 +237,55 @@ def test_the_status_shows_no_token_and_no_secret(
     assert token.decode() not in shown
     assert DEMO_SECRET not in shown
     assert "fingerprint" in shown
+
+
+def test_the_status_is_a_page_of_the_worst_with_counts_of_all(
+    watchdog: Watchdog, status: Callable[..., dict[str, Any]], accounts: Path, sandbox: Sandbox, client: redis.Redis
+) -> None:
+    ids = many(accounts, sandbox, 12)
+    watchdog.look()
+    watchdog.look()
+    store = watchdog._held.store
+    client.delete(store.keys.value(ids[7]))
+    client.hset(store.keys.state(ids[3]), mapping={"early_deaths": 4, "early_deaths_since": time.time() - 9})
+    client.hset(store.keys.state(ids[5]), "error", "it broke")
+
+    told = status()
+    assert told["counts"] == {"live": 10, "missing": 1, "contested": 1}
+    rows = [(row["account"], row["state"]) for row in told["credentials"]]
+    worst = [(ids[7].account, "missing"), (ids[3].account, "contested"), (ids[5].account, "live")]
+    assert rows[:3] == worst
+    assert len(rows) == 12
+    assert [row["account"] for row in status(limit=2, offset=1)["credentials"]] == [ids[3].account, ids[5].account]
+    assert [row["account"] for row in status(state="missing")["credentials"]] == [ids[7].account]
+    assert [row["account"] for row in status(account=ids[5].account)["credentials"]] == [ids[5].account]
+    assert status(account=ids[5].account)["counts"] == {"live": 1, "missing": 0, "contested": 0}
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"state": "dead"}, {"state": 1}, {"limit": -1}, {"limit": "9"}, {"offset": True}, {"account": 7}]
+)
+def test_a_wrong_argument_of_status_is_a_sentence(
+    status: Callable[..., dict[str, Any]], wrong: dict[str, object]
+) -> None:
+    with pytest.raises(WrongArgument, match=f"^{next(iter(wrong))} was given as "):
+        status(**wrong)
+
+
+def test_a_glance_and_a_look_agree_on_the_state(held: Runtime, client: redis.Redis) -> None:
+    """One is a script's, the other ours."""
+    value, state, *_ = held.store.keys.of(DEMO)
+    kinds: list[dict[Any, Any]] = [{}, {"early_deaths": 3}, {"early_deaths": 4}, {"early_deaths": "x"}, {"error": "no"}]
+    for found in kinds:
+        for since in (time.time() - 1, time.time() - 4000, time.time() + 60, "x"):
+            for life in (None, -1, 60_000):
+                client.flushall()
+                told: dict[Any, Any] = {"early_deaths_since": since, **found}
+                client.hset(state, mapping=told)
+                if life:
+                    client.set(value, "text", px=life if life > 0 else None)
+                counts = Overview(held.store, held.durations, [DEMO]).counts
+                assert counts[survey(held.store, held.durations, [DEMO])[0]["state"]] == 1
 
 
 def test_an_account_that_was_exchanged_while_nobody_ran_gets_its_token_at_the_first_look(
@@ -468,3 +518,74 @@ def test_a_beat_that_never_was_is_named_too(config: Config, caplog: pytest.LogCa
     watchdog.look()
 
     assert caplog.text.count("no tick for") == 1
+
+
+# Many accounts, and many workers
+
+
+def test_the_pulse_goes_on_while_a_look_takes_its_time(config: Config, client: redis.Redis, sandbox: Sandbox) -> None:
+    sandbox.fault("delay", seconds=0.9, times=None)
+    watchdog = Watchdog(
+        Runtime.from_config(replace(config, durations=replace(config.durations, watchdog_interval=0.2)))
+    )
+    watchdog.start()
+    wait_for(lambda: client.exists("tokenworker:{limiter}:running"))
+    before = int(cast("bytes", client.get("tokenworker:pulse")))
+    time.sleep(0.5)
+    watchdog.stop()
+
+    assert int(cast("bytes", client.get("tokenworker:pulse"))) >= before + 3
+
+
+def test_one_worker_looks_in_each_interval_and_another_when_that_one_died(config: Config) -> None:
+    durations = replace(config.durations, watchdog_interval=1.0)
+    first, second = (Watchdog(Runtime.from_config(replace(config, durations=durations))) for _ in range(2))
+    assert first.look(takes_turns=True) == [DEMO]
+    first._held.store.records.clear(DEMO, 0.01)
+    time.sleep(0.02)
+    first._held.store.schedule.add([DEMO])
+    assert second.look(takes_turns=True) == []
+    time.sleep(0.95)
+
+    assert second.look(takes_turns=True) == [DEMO]
+
+
+def many(accounts: Path, sandbox: Sandbox, count: int) -> list[CredentialId]:
+    ids = [CredentialId(f"wx{number:016x}") for number in range(count)]
+    for id_ in ids:
+        sandbox.add_account(id_.account, DEMO_SECRET)
+    accounts.write_text("".join(ACCOUNT.replace(DEMO_APPID, id_.account) for id_ in ids))
+    return ids
+
+
+def test_a_look_refreshes_no_more_than_may_be_fetched_in_an_interval_and_the_next_one_goes_on(
+    config: Config, accounts: Path, sandbox: Sandbox
+) -> None:
+    ids = many(accounts, sandbox, 50)
+    durations = replace(config.durations, watchdog_interval=2.0)
+    watchdog = Watchdog(Runtime.from_config(replace(config, durations=durations, fetch_rate=10, fetch_concurrency=4)))
+    began = time.monotonic()
+    first = watchdog.look()
+    assert len(first) <= 20
+    assert time.monotonic() - began < 2.0 + config.durations.fetch_timeout
+    second = watchdog.look()
+
+    assert ids[: len(first)] == first
+    assert not {*watchdog._held.store.records.missing(ids)}.intersection(first)
+    assert {*second} - {*first}
+
+
+def test_a_look_at_many_is_spread_over_most_of_an_interval(
+    config: Config, accounts: Path, sandbox: Sandbox, client: redis.Redis
+) -> None:
+    ids = many(accounts, sandbox, 1000)
+    held = Runtime.from_config(replace(config, durations=replace(config.durations, watchdog_interval=1.0)))
+    watchdog = Watchdog(held)
+    held.reconciler.reconcile()
+    for id_ in ids:
+        held.store.schedule.set(id_, time.time() + 3600)
+    client.mset({held.store.keys.value(id_): "text" for id_ in ids})
+    began = time.monotonic()
+
+    assert watchdog.look() == []
+    assert 0.4 < time.monotonic() - began < 1.0

@@ -95,7 +95,7 @@ class Machine(RuleBasedStateMachine):
     def interfere(self, what: str) -> None:
         getattr(self.world.strangers, what)()
 
-    @rule(key=st.sampled_from([*ACCOUNT_KEYS, "due", "{limiter}:running", "{limiter}:rate"]))
+    @rule(key=st.sampled_from([*ACCOUNT_KEYS, "due", "{limiter}:running", "{limiter}:waiting", "{limiter}:rate"]))
     def scramble(self, key: str) -> None:
         self.world.scramble(key)
 

@@ -243,7 +243,8 @@ def taken_out_and_put_back_under_a_fetch(world: World) -> None:
 
 
 def others_write_under_our_keys(world: World) -> None:
-    for name in ("state", "lease", "access_token", "copies", "due", "{limiter}:running", "{limiter}:rate", "suspected"):
+    limits = ("{limiter}:running", "{limiter}:waiting", "{limiter}:rate")
+    for name in ("state", "lease", "access_token", "copies", "due", *limits, "suspected"):
         world.scramble(name)
         world.refresh(0, FORCE)
         world.tick()

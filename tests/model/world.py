@@ -25,6 +25,7 @@ from tokenworker.accounts.account import Endpoint
 from tokenworker.credential import CredentialId, fingerprint
 from tokenworker.errors import StoreUnavailable, TokenUnavailable, TransientError, UnknownAccount
 from tokenworker.refresh.causes import Demand
+from tokenworker.refresh.fetcher import Limits
 from tokenworker.sandbox import DEMO_APPID, Rules
 from tokenworker.store.scripts import Scripts
 from tokenworker.store.store import Store
@@ -81,7 +82,7 @@ class World:
         self._witness = Witness(self._servers, self.upstream, self._record)
         self.processes = [Process(self._witness, self._servers, self.upstream, bug) for _ in range(3)]
         reconciler = SimpleNamespace(targets={TOKEN: token_of(self.upstream.account)})
-        self._failovers = bug.failovers(self._faulty_store, cast("Reconciler", reconciler))
+        self._failovers = bug.failovers(self._faulty_store, cast("Reconciler", reconciler), Limits)
         self._failovers.look()
         #: Fetches ever made when nothing got to the replica any more.
         self._fetches_copied = 0

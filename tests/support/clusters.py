@@ -19,15 +19,20 @@ _SLOTS = ((0, 5460), (5461, 10922), (10923, 16383))
 class ClusterNode(Node):
     """One node of a cluster."""
 
-    def __init__(self, folder: Path, timeout: float, password: str = "") -> None:
+    def __init__(self, folder: Path, timeout: float, password: str = "", tls: dict[str, str] | None = None) -> None:
         self.bus_port = reserve_port()
+        self.tls_port = reserve_port() if tls else 0
         options = {
             "cluster-enabled": "yes",
             "cluster-config-file": "nodes.conf",
             "cluster-port": str(self.bus_port),
             "cluster-node-timeout": f"{timeout * 1000:.0f}",
         }
-        super().__init__(folder, options, password)
+        # By TLS the nodes talk to each other, and whoever comes to that port; the tests' own questions come in clear.
+        speaking = (
+            {"tls-port": str(self.tls_port), "tls-cluster": "yes", "tls-replication": "yes", **tls} if tls else {}
+        )
+        super().__init__(folder, options | speaking, password)
 
     def id(self) -> str:
         """Return what the cluster calls it."""
@@ -46,8 +51,18 @@ class ClusterNode(Node):
 class ClusterSet:
     """Three masters, each with a replica."""
 
-    def __init__(self, folder: Path, *, node_timeout: float = 1.0, password: str = "") -> None:
-        self.nodes = [ClusterNode(folder / f"node{number}", node_timeout, password) for number in range(6)]
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        node_timeout: float = 1.0,
+        password: str = "",
+        tls: dict[str, str] | None = None,
+        program: Path | None = None,
+    ) -> None:
+        self.nodes = [ClusterNode(folder / f"node{number}", node_timeout, password, tls) for number in range(6)]
+        for node in self.nodes:
+            node.program = program
         self._exits = ExitStack()
 
     def __enter__(self) -> Self:
@@ -68,6 +83,11 @@ class ClusterSet:
         login = self.nodes[0].url.rpartition("@")[0].removeprefix("redis://")
         hosts = ",".join(f"127.0.0.1:{node.port}" for node in self.nodes[:3])
         return f"cluster://{login}@{hosts}" if login else f"cluster://{hosts}"
+
+    @property
+    def tls_url(self) -> str:
+        """The URL for who comes by TLS."""
+        return "clusters://" + ",".join(f"127.0.0.1:{node.tls_port}" for node in self.nodes[:3])
 
     def masters(self) -> list[ClusterNode]:
         """Return the masters that run, in the order of the nodes."""
@@ -115,7 +135,7 @@ class ClusterSet:
                 client.execute_command("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
         for node, other in combinations(self.nodes, 2):
             with node.admin() as client:
-                client.execute_command("CLUSTER", "MEET", "127.0.0.1", other.port, other.bus_port)
+                client.execute_command("CLUSTER", "MEET", "127.0.0.1", other.tls_port or other.port, other.bus_port)
         wait_for(lambda: all(node.finds_all_well(3, 6) for node in self.nodes), timeout=20)
         for master, replica in zip(self.nodes[:3], self.nodes[3:], strict=True):
             with replica.admin() as client:

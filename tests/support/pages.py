@@ -40,6 +40,9 @@ ELSEWHERE = {
     "new WxMpRedisConfigImpl": "compared with WxJava's source",
     "wx.config(": "runs in WeChat's own browser alone",
     " beat ──tick──▶": "a drawing",
+    " machine 1": "a drawing",
+    "REDIS_URL=sentinel": "test_sentinel.py runs everything on it",
+    "# redis.conf": "settings of servers; test_roles.py and the tests of Sentinels run their parts",
 }
 
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)

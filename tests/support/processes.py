@@ -92,12 +92,14 @@ class Stack:
     folder: Path
     environ: dict[str, str]
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    #: What each command is run by: nothing, or a program that takes it somewhere.
+    prefix: tuple[str, ...] = ()
 
     def run(self, *command: str, **environ: str) -> subprocess.Popen[bytes]:
         log = (self.folder / f"{len(self.processes)}.log").open("wb")
         with log:
             process = subprocess.Popen(
-                [sys.executable, "-m", *command],
+                [*self.prefix, sys.executable, "-m", *command],
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=self.folder,

@@ -52,20 +52,22 @@ class Sentinels:
         with self._client(b.port, self._login) as client:
             client.replicaof("127.0.0.1", str(a.port))
             wait_for(lambda: client.info("replication")["master_link_status"] == "up")
-        self.processes = [self._sentinel(port, a.port) for port in self.ports]
+        for port in self.ports:
+            self.processes.append(self._sentinel(port, a.port))
         wait_for(self._agree, timeout=20)
 
     def master(self) -> RedisServer | None:
         """Return the server that is the master now, as the Sentinels say."""
         try:
-            _, port = self._asked().discover_master(SERVICE)
+            _, port = self._asked().discover_master(SERVICE)  # type: ignore[no-untyped-call]
         except MasterNotFoundError:
             return None
         return next(server for server in self.servers if server.port == port)
 
     def client(self) -> redis.Redis:
         """Return a client of the master, whichever that is."""
-        return self._asked().master_for(SERVICE)
+        client: redis.Redis = self._asked().master_for(SERVICE)  # type: ignore[no-untyped-call]
+        return client
 
     def fail_over(self) -> None:
         """Have the other server be the master, as an operator does."""
@@ -81,7 +83,7 @@ class Sentinels:
         self.processes[0].send_signal(signal.SIGSTOP)
         master.send_signal(signal.SIGSTOP)
 
-    def stop(self) -> None:
+    def close(self) -> None:
         for process in self.processes:
             process.send_signal(signal.SIGCONT)
             process.kill()
@@ -118,11 +120,12 @@ class Sentinels:
 
     def _state(self, port: int) -> dict[str, Any]:
         with self._client(port, self._hop) as client:
-            return dict(client.sentinel_master(SERVICE))
+            # redis-py's own method is for its Sentinel alone, in 6.4.
+            return dict(client.execute_command("SENTINEL MASTER", SERVICE))
 
     def _asked(self) -> Sentinel:
         hosts = [("127.0.0.1", port) for port in self.ports]
-        return Sentinel(hosts, sentinel_kwargs={"socket_timeout": 1, **self._hop}, socket_timeout=2, **self._login)
+        return Sentinel(hosts, sentinel_kwargs={"socket_timeout": 1, **self._hop}, socket_timeout=2, **self._login)  # type: ignore[no-untyped-call]
 
     @staticmethod
     def _client(port: int, options: dict[str, Any]) -> redis.Redis:

@@ -7,11 +7,9 @@ import struct
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Literal, Self
-from urllib.parse import urlsplit
+from typing import Literal, Protocol, Self
 
 from support.ports import reserve_port
-from support.processes import RedisServer
 
 #: Which bytes: those that clients send, or those that the server answers.
 Direction = Literal["requests", "answers"]
@@ -19,10 +17,17 @@ Direction = Literal["requests", "answers"]
 _RESET = struct.pack("ii", 1, 0)
 
 
+class Server(Protocol):
+    """What an address can lead to."""
+
+    port: int
+    url: str
+
+
 class Vip:
     """An address that can be moved to another server, with the open connections left, cut, or held up."""
 
-    def __init__(self, server: RedisServer) -> None:
+    def __init__(self, server: Server) -> None:
         self.port = reserve_port()
         self._to = server
         self._flows: dict[Direction, threading.Event] = {"requests": threading.Event(), "answers": threading.Event()}
@@ -35,7 +40,7 @@ class Vip:
         self.flow()
 
     def __enter__(self) -> Self:
-        self._listener = socket.create_server(("127.0.0.1", self.port), backlog=128)
+        self._listener = self._listen()
         self._start(self._accept)
         return self
 
@@ -52,10 +57,11 @@ class Vip:
     @property
     def url(self) -> str:
         """Where clients connect to: the server's URL with this address in it."""
-        return self._to.url.replace(f":{urlsplit(self._to.url).port}/", f":{self.port}/")
+        before, _, behind = self._to.url.rpartition(f":{self._to.port}")
+        return f"{before}:{self.port}{behind}"
 
     @property
-    def server(self) -> RedisServer:
+    def server(self) -> Server:
         return self._to
 
     @property
@@ -63,7 +69,7 @@ class Vip:
         """How many connections are open."""
         return len(self._open) // 2
 
-    def move(self, server: RedisServer) -> None:
+    def move(self, server: Server) -> None:
         """Lead new connections to another server; the open ones stay where they are."""
         self._to = server
 
@@ -92,6 +98,9 @@ class Vip:
         """Let all bytes pass again, those first that were held back."""
         for event in self._flows.values():
             event.set()
+
+    def _listen(self) -> socket.socket:
+        return socket.create_server(("127.0.0.1", self.port), backlog=128)
 
     def _start(self, work: Callable[..., None], *arguments: object) -> None:
         thread = threading.Thread(target=work, args=arguments, daemon=True, name="vip")

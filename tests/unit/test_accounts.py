@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
 import copy
 import json
 import os
 import pickle
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ CANARY = "c0ffee11c0ffee22c0ffee33c0ffee44"
 CANARY_PARTS = [CANARY[at : at + 8] for at in range(0, 32, 8)]
 
 
-def accounts(path: Path, **environ: str) -> dict[str, Account]:
+def accounts(path: Path, **environ: str) -> Mapping[str, Account]:
     return Config(accounts_file=path).accounts(environ)
 
 
@@ -84,7 +85,7 @@ def test_all_fields_are_read(file: Path, tmp_path: Path) -> None:
         'leeway = 1800\npublish = ["YG-WECHAT-TOKEN", "other",]\nquota = 200\n'
     )
 
-    expected = Account(APPID, Secret(CANARY), "shop", "token", 1800.0, ("YG-WECHAT-TOKEN", "other"), secret, 200)
+    expected = Account(APPID, Secret(CANARY), "shop", "token", 1800.0, ("YG-WECHAT-TOKEN", "other"), str(secret), 200)
     assert account(file) == expected
 
 
@@ -305,7 +306,7 @@ def loop(path: Path) -> None:
 
 def fill(path: Path) -> None:
     with path.open("wb") as file:
-        file.truncate(16 * 1024 * 1024 + 1)
+        file.truncate(64 * 1024 * 1024 + 1)
 
 
 NO_FILES: list[tuple[str, Callable[[Path], object]]] = [
@@ -335,6 +336,7 @@ def nobody(tmp_path: Path) -> Iterator[None]:
     for folder in (tmp_path, *tmp_path.parents[:3]):
         folder.chmod(0o755)
     user = os.geteuid()
+    codecs.lookup("utf-8-sig")  # another user may not read the folder of Python's own modules
     os.seteuid(user or 65534)
     yield
     os.seteuid(user)

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
 from ssl import CERT_REQUIRED
@@ -68,7 +68,7 @@ def account_faults(**environ: str) -> list[str]:
     return refused(lambda: Config.from_env(environ).accounts(environ))
 
 
-def accounts(**environ: str) -> dict[str, Account]:
+def accounts(**environ: str) -> Mapping[str, Account]:
     return Config.from_env(environ).accounts(environ)
 
 
@@ -631,7 +631,7 @@ def test_all_variables_of_the_account_are_read(folder: Path) -> None:
         "WECHAT_TOKEN_KEY": "YG-WECHAT-TOKEN",
     }
 
-    expected = Account(APPID, Secret(CANARY), "", "token", None, ("YG-WECHAT-TOKEN",), folder / "secret")
+    expected = Account(APPID, Secret(CANARY), "", "token", None, ("YG-WECHAT-TOKEN",), str(folder / "secret"))
     assert accounts(**environ) == {APPID: expected}
 
 

@@ -18,7 +18,7 @@ CANARY_PARTS = [CANARY[at : at + 6] for at in range(0, 32, 4)]
 
 
 def odd(appid: str = APPID, secret: str = CANARY, file: Path | None = None) -> list[str]:
-    found = oddities(Account(appid, Secret(secret), secret_file=file))
+    found = oddities(Account(appid, Secret(secret), secret_file=str(file) if file else None))
     assert not [part for part in CANARY_PARTS if part in str(found)]
     return found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import resource
 import shutil
 import threading
 import time
@@ -13,12 +14,14 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from support.opened import opened_here
 
 from tokenworker.accounts.account import Account
+from tokenworker.accounts.loaded import Loaded
 from tokenworker.accounts.registry import AccountRegistry, Changes
 from tokenworker.errors import ConfigError, UnknownAccount
 from tokenworker.secret import Secret
-from tokenworker.settings.config import Config
+from tokenworker.settings.config import Config, Start
 
 CANARY = "c0ffee11c0ffee22c0ffee33c0ffee44"
 OTHER = "deadbeefdeadbeefdeadbeefdeadbeef"
@@ -286,13 +289,14 @@ def test_the_secret_file_of_the_environment_is_watched(tmp_path: Path) -> None:
 class Meddled(Config):
     """Settings whose files change the moment after they were read, until there are five accounts."""
 
-    def accounts(self, environ: Mapping[str, str] | None = None) -> dict[str, Account]:
-        accounts = super().accounts(environ)
+    def load(self, environ: Mapping[str, str] | None = None) -> Loaded:
+        loaded = super().load(environ)
+        accounts = loaded.accounts
         secret_file = accounts["a"].secret_file
         if len(accounts) < 5 and self.accounts_file and secret_file:
             replace(self.accounts_file, self.accounts_file.read_text() + text(f"late{len(accounts)}"))
-            replace(secret_file, f"{len(accounts):032}")
-        return accounts
+            replace(Path(secret_file), f"{len(accounts):032}")
+        return loaded
 
 
 def test_a_change_that_falls_into_the_reading_is_not_missed(file: Path, tmp_path: Path) -> None:
@@ -388,6 +392,157 @@ def test_a_fault_is_logged_once_however_often_one_looks(
     logged = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
     assert len(logged) == 2
     assert logged[-1] == registry.error
+
+
+def test_a_broken_file_is_not_read_again_until_it_changes(
+    file: Path, tmp_path: Path, registry: AccountRegistry
+) -> None:
+    file.write_text("[[account]")
+    registry.reload()
+    with opened_here(tmp_path) as opened:
+        assert [registry.reload() for _ in range(3)] == [Changes()] * 3
+    assert opened == []
+    assert registry.error
+
+    file.write_text("[[account]]")
+    with opened_here(tmp_path) as opened:
+        assert registry.reload() == Changes(reread=True)
+    assert opened == [str(file)]
+
+
+@pytest.mark.parametrize("content", BROKEN[1:])
+def test_nothing_is_read_while_a_fault_stays_whatever_it_is(
+    content: str, file: Path, tmp_path: Path, registry: AccountRegistry
+) -> None:
+    (tmp_path / "sound").write_text(CANARY)
+    file.write_text(content + text("c", secret=f'secret_file = "{tmp_path}/sound"'))
+    registry.reload()
+    with opened_here(tmp_path) as opened:
+        registry.reload()
+
+    assert registry.error
+    assert opened == []
+
+
+def test_a_secret_file_that_may_be_read_at_last_clears_the_error(
+    file: Path, tmp_path: Path, registry: AccountRegistry
+) -> None:
+    (tmp_path / "secret").mkdir()
+    file.write_text(text("a") + text("b", secret=f'secret_file = "{tmp_path}/secret"'))
+    registry.reload()
+    assert registry.reload() == Changes()
+    assert registry.error
+    (tmp_path / "secret").rmdir()
+    (tmp_path / "secret").write_text(OTHER)
+
+    assert appids(registry.reload().changed) == ["b"]
+    assert registry.error is None
+
+
+def test_a_fault_that_is_none_of_the_files_passes_by_itself(file: Path, registry: AccountRegistry) -> None:
+    file.write_text(text("a", "b", "c"))
+    usual = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lowest = os.dup(0)
+    os.close(lowest)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, usual[1]))
+    try:
+        registry.reload()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, usual)
+    assert registry.error
+    assert "Too many open files" in registry.error
+
+    assert appids(registry.reload().changed) == ["c"]
+    assert registry.error is None
+
+
+def test_of_many_faults_some_are_told_and_how_many_there_are(file: Path, registry: AccountRegistry) -> None:
+    file.write_text(text(*(f"a{number}" for number in range(25)), secret=""))
+    registry.reload()
+
+    assert registry.error
+    assert registry.error.count("secret is missing") == 20
+    assert registry.error.endswith("; and 5 more, which `tokenworker check` lists")
+
+
+# Thousands of secret files.
+
+
+def with_secrets(folder: Path, count: int) -> list[Path]:
+    """Write an accounts file with so many secret files, and return those."""
+    secrets = [folder / f"secret{number}" for number in range(count)]
+    for secret in secrets:
+        secret.write_text(CANARY)
+    tables = [text(f"a{number}", secret=f'secret_file = "{secret}"') for number, secret in enumerate(secrets)]
+    (folder / "accounts.toml").write_text("".join(tables))
+    return secrets
+
+
+def looks_until_noticed(registry: AccountRegistry) -> int:
+    return next(look for look in range(1, 100) if registry.reload().changed)
+
+
+def test_of_a_thousand_secret_files_each_is_looked_at_each_time(file: Path, tmp_path: Path) -> None:
+    secrets = with_secrets(tmp_path, 1000)
+    registry = open_registry(file)
+    for secret in (secrets[0], secrets[500], secrets[-1]):
+        replace(secret, OTHER)
+
+        assert looks_until_noticed(registry) == 1
+
+
+def test_of_more_a_thousand_are_looked_at_each_time(file: Path, tmp_path: Path) -> None:
+    secrets = with_secrets(tmp_path, 2500)
+    registry = open_registry(file)
+    for number in (0, 2499, 999, 1000, 1700, 0):
+        replace(secrets[number], secrets[number].read_text()[::-1])
+        for _ in range(number % 3):
+            # Wherever the round is just now.
+            if registry.reload().changed:
+                replace(secrets[number], secrets[number].read_text()[::-1])
+
+        assert looks_until_noticed(registry) <= 3
+        assert registry.account(f"a{number}").secret.reveal() == secrets[number].read_text()
+
+
+def test_the_accounts_file_is_looked_at_each_time_however_many_there_are(file: Path, tmp_path: Path) -> None:
+    with_secrets(tmp_path, 1500)
+    registry = open_registry(file)
+    for number in range(4):
+        replace(file, file.read_text() + text(f"new{number}"))
+
+        assert looks_until_noticed(registry) == 1
+
+
+# Beginning with what was read.
+
+
+def test_a_start_reads_each_file_once(file: Path, tmp_path: Path) -> None:
+    (secret,) = with_secrets(tmp_path, 1)
+    with opened_here(tmp_path) as opened:
+        start = Start.from_env({"TOKENWORKER_ACCOUNTS": str(file)})
+        registry = looked_at(start.config.registry({}, start.loaded))
+
+    assert opened == [str(file), str(secret)]
+    assert list(registry.accounts) == ["a0"]
+
+
+def test_what_changed_since_it_was_read_is_noticed(file: Path) -> None:
+    file.write_text(text("a"))
+    start = Start.from_env({"TOKENWORKER_ACCOUNTS": str(file)})
+    file.write_text(text("a", "b"))
+    registry = start.config.registry({}, start.loaded)
+
+    assert appids(registry.reload().changed) == ["b"]
+
+
+def test_accounts_that_did_not_change_stay_the_same_objects(file: Path, registry: AccountRegistry) -> None:
+    before = registry.account("a")
+    file.write_text(text("a", "b", "c"))
+    registry.reload()
+
+    assert registry.account("a") is before
+    assert registry.loaded.accounts is registry.accounts
 
 
 # Removed accounts.

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
 from hashlib import sha256
-from pathlib import Path
 from typing import Literal, get_args
 
 from tokenworker.credential import ACCESS_TOKEN, Credential, public_id
@@ -21,7 +19,7 @@ Endpoint = Literal["stable_token", "token"]
 ENDPOINTS: tuple[Endpoint, ...] = get_args(Endpoint)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Account:
     """An account of WeChat's or WeCom's, what we keep for it, and what a fetch needs."""
 
@@ -35,7 +33,7 @@ class Account:
     #: Published copies: more Redis keys for what it keeps, and names of SDKs' formats.
     publish: tuple[str, ...] = ()
     #: Where the secret was read from; read again when that file changes.
-    secret_file: Path | None = None
+    secret_file: str | None = None
     #: Fetches a day that WeChat allows; None means what it allows by default.
     quota: int | None = None
     #: The variable that the secret was read from.
@@ -59,7 +57,7 @@ class Account:
         """The corpid, of an application of WeCom's."""
         return self.public_id
 
-    @cached_property
+    @property
     def settings_digest(self) -> str:
         """Digest of the settings that a fetch depends on; 32 bits, too few to try secrets against."""
         return sha256(f"{self.endpoint}\n{self.secret.reveal()}".encode()).hexdigest()[:8]
@@ -72,7 +70,7 @@ class Account:
         )
         return [copy for entry in self.publish for copy in formats.copies(entry, original)]
 
-    @cached_property
+    @property
     def blank_copies(self) -> tuple[formats.Copy, ...]:
         """All its published copies, with empty values: for their names and keys."""
         return tuple(copy for name in self.keep for copy in self.copies(name, Credential("", 0), 0))

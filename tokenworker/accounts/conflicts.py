@@ -8,18 +8,20 @@ from tokenworker.accounts.account import Account
 from tokenworker.publish import formats
 
 
-def conflicts(accounts: Mapping[str, Account], faults: list[str]) -> None:
+def conflicts(
+    accounts: Mapping[str, Account], copies: Mapping[str, tuple[formats.Copy, ...]], faults: list[str]
+) -> None:
     """Add a fault for what is wrong between accounts: an account or a name twice, a key for two credentials.
 
-    `accounts` maps the place where an account is configured to the account.
+    Accounts, and the copies that they publish, are by the place where an account is configured.
     """
     named = {place: account for place, account in accounts.items() if account.id}
     _check_unique("account", [(account.id, account.id, place) for place, account in named.items()], faults)
     _check_names(named, faults)
     keys = [
         (copy.key, copy.name, place)
-        for place, account in accounts.items()
-        for copy in account.blank_copies
+        for place, published in copies.items()
+        for copy in published
         # The key of a format is not known without an id.
         if place in named or not formats.is_format(copy.name)
     ]

@@ -6,6 +6,7 @@ import re
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from tokenworker.accounts.account import Account, Type
 from tokenworker.demo import DEMO_ACCOUNTS
@@ -118,8 +119,10 @@ def _secret(secret: str, looks: _Looks) -> str:
 
 
 def _secret_file(account: Account) -> str:
-    path = account.secret_file
-    if path is None or path.is_relative_to(_CONTAINER_SECRETS):
+    if account.secret_file is None:
+        return ""
+    path = Path(account.secret_file)
+    if path.is_relative_to(_CONTAINER_SECRETS):
         return ""
     try:
         everybody = path.stat().st_mode & stat.S_IROTH

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tokenworker.accounts.account import Account
+from tokenworker.accounts.courtesy import courtesy, unhurried
+from tokenworker.accounts.files import Watch
+from tokenworker.accounts.loaded import Loaded
 from tokenworker.errors import ConfigError, UnknownAccount
-from tokenworker.redaction import like_secret
+from tokenworker.redaction import discreet, like_secret
 
 logger = logging.getLogger(__name__)
 
 #: The longest id or name that an error shows, in characters; an appid is no longer.
 _LONGEST_NAME = 64
-
-_Versions = dict[Path, tuple[int, ...]]
+#: The most faults of a file that a log and the status list.
+_LISTED = 20
 
 
 @dataclass(frozen=True)
@@ -35,30 +37,38 @@ class Changes:
 class AccountRegistry:
     """Hands out accounts by id or name; a broken file leaves them as they are, and its faults in `error`.
 
-    `load` reads the accounts, and raises `ConfigError`; `file` is where they stand, if not in the environment.
+    `load` reads the accounts; `file` is where they stand, if not in the environment; `loaded` is what was read of them
+    already. Raises `ConfigError` when there are faults at the start.
     """
 
-    def __init__(self, load: Callable[[], Mapping[str, Account]], file: Path | None = None) -> None:
-        self._read = load
+    def __init__(self, load: Callable[[], Loaded], file: Path | None = None, loaded: Loaded | None = None) -> None:
+        self._load = load
         self._file = file
         self._lock = threading.Lock()
-        self._accounts: Mapping[str, Account] = {}
-        self._accounts, self._seen = self._load()
+        self._loaded = loaded or load()
+        if self._loaded.faults:
+            raise ConfigError(self._loaded.faults)
+        self._watch = Watch(self._loaded.versions, file)
         self._leaving: dict[str, Account] = {}
         self._looked = False
         self.error: str | None = None
 
     def __len__(self) -> int:
-        return len(self._accounts)
+        return len(self.accounts)
 
     @property
     def accounts(self) -> Mapping[str, Account]:
         """The accounts by id."""
-        return self._accounts
+        return self._loaded.accounts
+
+    @property
+    def loaded(self) -> Loaded:
+        """The reading that is in force: another registry may begin with it."""
+        return self._loaded
 
     def account(self, appid: str | None = None) -> Account:
         """Return an account by its id or name, the only one when none is given; raises `UnknownAccount`."""
-        accounts = self._accounts
+        accounts = self.accounts
         if appid is None and len(accounts) == 1:
             return next(iter(accounts.values()))
         named = (account for account in accounts.values() if appid and account.name == appid)
@@ -70,38 +80,31 @@ class AccountRegistry:
     def reload(self) -> Changes:
         """Read the files again if they changed, and return what that changed."""
         with self._lock:
-            # A broken file is read at each look: what mends it may be another file, which we don't watch yet.
-            if self.error or _versions(self._seen) != self._seen:
+            if self._watch.sees_change():
                 return self._reread()
+            if self.error:
+                return Changes()
             first, self._looked = not self._looked, True
             leaving, self._leaving = self._leaving, {}
             return Changes(first=first, reread=first, removed=tuple(leaving.values()))
 
     def _reread(self) -> Changes:
-        before = self._accounts
-        try:
-            self._accounts, self._seen = self._load()
-        except ConfigError as error:
-            self._complain(error)
-            return Changes(reread=True)
-        self.error = None
-        changed = tuple(account for account in self._accounts.values() if before.get(account.id) != account)
-        logger.info("accounts read again: %d, of them %d new or changed", len(self._accounts), len(changed))
+        with courtesy():
+            loaded = self._load()
+            self._watch = Watch(loaded.versions, self._file)
+            if loaded.faults:
+                self._complain(loaded.faults)
+                return Changes(reread=True)
+            return self._take_over(loaded)
+
+    def _take_over(self, loaded: Loaded) -> Changes:
+        before, self.error = self.accounts, None
+        # Who is as before stays the same object, with all that was made for it.
+        accounts = {id_: _same(before.get(id_), account) for id_, account in unhurried(loaded.accounts.items())}
+        self._loaded = replace(loaded, accounts=accounts)
+        changed = tuple(account for id_, account in accounts.items() if before.get(id_) is not account)
+        logger.info("accounts read again: %d, of them %d new or changed", len(accounts), len(changed))
         return Changes(reread=True, changed=changed, removed=self._removed(before))
-
-    def _load(self) -> tuple[Mapping[str, Account], _Versions]:
-        """Read the accounts, and the versions of their files from before that, so that no change is missed."""
-        files = self._files(self._accounts)
-        while True:
-            seen = _versions(files)
-            accounts = self._read()
-            if self._files(accounts) <= files:
-                return accounts, seen
-            files = self._files(accounts)
-
-    def _files(self, accounts: Mapping[str, Account]) -> set[Path]:
-        files = {account.secret_file for account in accounts.values()} | {self._file}
-        return {path for path in files if path}
 
     def _removed(self, before: Mapping[str, Account]) -> tuple[Account, ...]:
         """Return who is gone for good.
@@ -109,30 +112,25 @@ class AccountRegistry:
         A file that is being written may be half there: an account goes only when the next look finds no change.
         """
         known = self._leaving | dict(before)
-        gone = {appid: account for appid, account in known.items() if appid not in self._accounts}
-        calm = self._accounts == before
+        gone = {appid: account for appid, account in known.items() if appid not in self.accounts}
+        calm = self.accounts == before
         self._leaving = {} if calm else gone
         return tuple(gone.values()) if calm else ()
 
-    def _complain(self, error: ConfigError) -> None:
-        text = "the accounts stay as they were, since their file has faults: " + "; ".join(error.faults)
+    def _complain(self, faults: list[str]) -> None:
+        listed = [*map(discreet, faults[:_LISTED]), *_rest(len(faults) - _LISTED)]
+        text = "the accounts stay as they were, since their file has faults: " + "; ".join(listed)
         if text != self.error:
             logger.error(text)
         self.error = text
 
 
-def _versions(files: Iterable[Path]) -> _Versions:
-    return {path: _stamp(path) for path in files}
+def _rest(more: int) -> list[str]:
+    return [f"and {more} more, which `tokenworker check` lists"] if more > 0 else []
 
 
-def _stamp(path: Path) -> tuple[int, ...]:
-    """Return what differs between versions of a file, also when a symbolic link or a rename put one in its place."""
-    try:
-        status = os.stat(path)  # noqa: PTH116  a Path has no cheaper one
-    except (OSError, ValueError):
-        return ()
-    # The time of the change too: archives and copies may bring the same size and the same time of writing.
-    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+def _same(before: Account | None, now: Account) -> Account:
+    return before if before is not None and before == now else now
 
 
 def _unknown(appid: str | None, configured: int) -> UnknownAccount:

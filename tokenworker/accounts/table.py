@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, cast
+from functools import lru_cache
+from typing import Any
 
 from tokenworker.accounts.account import ENDPOINTS, TYPES, Account, Endpoint, Type
+from tokenworker.accounts.files import Files
 from tokenworker.credential import ACCESS_TOKEN
 from tokenworker.publish import formats
 from tokenworker.redaction import excerpt
 from tokenworker.secret import Secret
-from tokenworker.textfile import content, reason, shown
+from tokenworker.textfile import reason, shown
 
 #: Seconds that credentials live ("getAccessToken", "getTicket"); with a leeway as long, none would ever be fresh.
 _LIFE = 7200
@@ -67,17 +68,17 @@ def contradictions(table: Mapping[str, Any]) -> list[Fault]:
     return faults
 
 
-def parse_account(table: Mapping[str, Any], environ: Mapping[str, str], faults: list[Fault]) -> Account:
+def parse_account(table: Mapping[str, Any], environ: Mapping[str, str], files: Files, faults: list[Fault]) -> Account:
     """Make an account of a table; of no use when that adds to `faults`. What is not in the table is no fault."""
     secret_file, secret_env = table.get("secret_file"), table.get("secret_env")
     return Account(
         id=_id(table, faults),
-        secret=_secret(table, environ, faults),
+        secret=_secret(table, environ, files, faults),
         name=_name(table, faults),
         endpoint=_endpoint(table, faults),
         leeway=_leeway(table, faults),
         publish=_publish(table, faults) + _token_key(table, faults),
-        secret_file=Path(secret_file) if isinstance(secret_file, str) else None,
+        secret_file=secret_file if isinstance(secret_file, str) else None,
         quota=_quota(table, faults),
         secret_env=secret_env if isinstance(secret_env, str) else None,
         type=_type(table, faults),
@@ -88,7 +89,8 @@ def parse_account(table: Mapping[str, Any], environ: Mapping[str, str], faults: 
 def _type(table: Mapping[str, Any], faults: list[Fault]) -> Type:
     given = table.get("type", "wechat")
     if given in TYPES:
-        return cast("Type", given)
+        # Ours and not the file's: one text for all accounts.
+        return TYPES[TYPES.index(given)]
     faults.append(("type", f"must be {', '.join(TYPES[:-1])} or {TYPES[-1]}"))
     return "wechat"
 
@@ -98,9 +100,15 @@ def _keep(table: Mapping[str, Any], faults: list[Fault]) -> tuple[str, ...]:
     if isinstance(names, Listed):
         names = [name.strip() for name in names.split(",")]
     if isinstance(names, list) and names and all(isinstance(name, str) for name in names):
-        return tuple(dict.fromkeys(names))
+        return _shared(tuple(dict.fromkeys(names)))
     faults.append(("keep", 'must be a list of credentials, for example ["access_token", "jsapi_ticket"]'))
     return (ACCESS_TOKEN,)
+
+
+@lru_cache
+def _shared(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return one tuple for all that are the same: thousands of accounts keep the same credentials."""
+    return names
 
 
 def _id(table: Mapping[str, Any], faults: list[Fault]) -> str:
@@ -125,7 +133,7 @@ def _appid(table: Mapping[str, Any], faults: list[Fault]) -> str:
     return ""
 
 
-def _secret(table: Mapping[str, Any], environ: Mapping[str, str], faults: list[Fault]) -> Secret:
+def _secret(table: Mapping[str, Any], environ: Mapping[str, str], files: Files, faults: list[Fault]) -> Secret:
     given = [key for key in _SECRETS if key in table]
     if len(given) != 1:
         return Secret("")
@@ -133,24 +141,23 @@ def _secret(table: Mapping[str, Any], environ: Mapping[str, str], faults: list[F
     if not isinstance(source, str) or not source:
         faults.append((given[0], "must be a text that is not empty"))
         return Secret("")
-    text = _secret_text(given[0], source, environ, faults)
+    text = _secret_text(given[0], source, environ, files, faults)
     if text is not None and not _SECRET.fullmatch(text.strip()):
         faults.append((given[0], "holds no AppSecret: WeChat's has 32 hex digits, no blanks and no quotes"))
     return Secret((text or "").strip())
 
 
-def _secret_text(kind: str, source: str, environ: Mapping[str, str], faults: list[Fault]) -> str | None:
+def _secret_text(kind: str, source: str, environ: Mapping[str, str], files: Files, faults: list[Fault]) -> str | None:
     if kind == "secret":
         return source
     if kind == "secret_env":
         return _from_environ(source, environ, faults)
     # What was given is shown only if it has a slash, as paths do: it may be the secret itself.
-    path = Path(source)
-    named = f"{shown(path)} " if "/" in source else ""
+    named = f"{shown(source)} " if "/" in source else ""
     try:
-        return content(path, _MAX_SECRET_FILE).decode("utf-8-sig")
+        return files.read(source, _MAX_SECRET_FILE).decode("utf-8-sig")
     except OSError as error:
-        faults.append((kind, f"{named}can't be read: {reason(path, error)}"))
+        faults.append((kind, f"{named}can't be read: {reason(source, error)}"))
     except ValueError:
         faults.append((kind, f"{named}can't be read: it must be the path of a text file"))
     return None
@@ -178,7 +185,7 @@ def _name(table: Mapping[str, Any], faults: list[Fault]) -> str:
 def _endpoint(table: Mapping[str, Any], faults: list[Fault]) -> Endpoint:
     endpoint = table.get("endpoint", "stable_token")
     if endpoint in ENDPOINTS:
-        return cast(Endpoint, endpoint)
+        return ENDPOINTS[ENDPOINTS.index(endpoint)]
     faults.append(("endpoint", f"must be {' or '.join(ENDPOINTS)}"))
     # This one goes with any leeway, so that the leeway is not a fault too.
     return "token"

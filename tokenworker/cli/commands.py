@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -24,6 +24,9 @@ from tokenworker.demo import DEMO_AGENT, DEMO_AGENT_SECRET, DEMO_APPID, DEMO_COR
 from tokenworker.errors import StoreUnavailable, TokenWorkerError
 from tokenworker.refresh.causes import Demand
 from tokenworker.settings.config import Config, read_dotenv
+
+if TYPE_CHECKING:
+    from tokenworker.worker.status import State
 
 
 class _Commands(click.Group):
@@ -92,27 +95,41 @@ def up(redis_port: int | None, flower_port: int | None, sandbox_port: int | None
         everything.run(everything.Ports(redis_port, flower_port, sandbox_port), Terminal())
 
 
+#: Where there are more credentials, only those are shown that need attention, and no more than these.
+_SHOWN = 50
+
+
 @main.command()
 @click.argument("accounts", nargs=-1, metavar="[ACCOUNT]...")
+@click.option("--state", type=click.Choice(["live", "missing", "contested"]), help="Only those in this state.")
+@click.option("--limit", type=click.IntRange(0), help="So many at most, worst first; 50 by default.")
+@click.option("--all", "everything", is_flag=True, help="All, however many there are.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a credential.")
-def status(accounts: tuple[str, ...], as_json: bool) -> None:
-    """Show how every ACCOUNT is, all by default; each by its id or name."""
-    from tokenworker.worker.status import survey  # noqa: PLC0415
+def status(accounts: tuple[str, ...], state: State | None, limit: int | None, everything: bool, as_json: bool) -> None:
+    """Show how every ACCOUNT is, all by default; each by its id or name.
+
+    Where there are more than 50 credentials, it shows how many are in each state, and those that need attention.
+    """
+    from tokenworker.worker.status import Overview, survey  # noqa: PLC0415
 
     with closing(Kept()) as held:
-        choice = held.selection()
-        if not choice.kept:
-            raise NothingChosen(choice.nothing)
-        places = {choice.one(account): place for place, account in enumerate(accounts)}
-        ids = [id_ for id_ in held.store.schedule.ids() if not places or id_.account in places]
-        ids.sort(key=lambda id_: places.get(id_.account, 0))
-        rows = survey(held.store, held.durations, ids)
+        ids = held.ids(accounts)
+        seen = Overview(held.store, held.durations, ids)
+        whole = everything or (len(ids) <= _SHOWN and limit is None)
+        worst = seen.worst(state, healthy=whole or state is not None or limit is not None)
+        # All of them stand in their own order.
+        chosen = sorted(worst, key={id_: place for place, id_ in enumerate(ids)}.__getitem__) if whole else worst
+        shown = chosen if whole else chosen[: _SHOWN if limit is None else limit]
+        rows = survey(held.store, held.durations, shown)
         error = held.store.notes.accounts_error()
     if as_json:
         click.echo("\n".join(json.dumps(row | {"accounts_error": error}) for row in rows))
     else:
-        Terminal().table(rows, error)
-    if error or any(row["state"] != "live" for row in rows):
+        view = Terminal()
+        if len(rows) < len(ids):
+            view.counts(seen.counts, len(chosen) - len(rows))
+        view.table(rows, error)
+    if error or seen.counts["live"] < len(ids):
         sys.exit(1)
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Sequence
 from contextlib import suppress
+from functools import cached_property
 from urllib.parse import urlsplit
 
 from tokenworker.cli.selection import NothingChosen, Selection
 from tokenworker.cli.terminal import shown
+from tokenworker.credential import CredentialId
 from tokenworker.errors import ConfigError, StoreUnavailable
 from tokenworker.settings.config import Config
 from tokenworker.settings.urls import DEFAULT_REDIS_URL
@@ -23,16 +26,33 @@ class Kept:
         self.store = Store(connect(self._config.redis_url), self._config.prefix)
         self.durations = self._config.durations
 
-    def selection(self) -> Selection:
-        """Return the accounts that can be chosen from."""
+    def selection(self, given: str | None = None) -> Selection:
+        """Return the accounts that can be chosen from; those of the settings are not read where `given` needs none."""
         names = self.store.notes.names()
         kept = {id_.account: names.get(id_.account, "") for id_ in self.store.schedule.ids()}
-        return Selection(self._configured(), kept, f"{shown(self._config.redis_url)}, prefix {self._config.prefix}")
+        configured = {} if given in kept else self._configured
+        return Selection(configured, kept, f"{shown(self._config.redis_url)}, prefix {self._config.prefix}")
+
+    def ids(self, accounts: Sequence[str] = ()) -> list[CredentialId]:
+        """Return the credentials of these accounts, each by id or name, in their order; or all that are kept.
+
+        Raises `NothingChosen`.
+        """
+        kept = self.store.schedule.ids()
+        if not kept:
+            raise NothingChosen(self.selection().nothing)
+        if not accounts:
+            return kept
+        # An id that is kept needs no names, and no look at the settings.
+        known = {id_.account for id_ in kept}
+        choice = None if known.issuperset(accounts) else self.selection()
+        places = {choice.one(account) if choice else account: place for place, account in enumerate(accounts)}
+        return sorted((id_ for id_ in kept if id_.account in places), key=lambda id_: places[id_.account])
 
     def readable(self, given: str | None) -> str:
         """Return the id that is meant, where any is kept; who may only read credentials has to give it."""
         try:
-            choice = self.selection()
+            choice = self.selection(given)
         except StoreUnavailable:
             if given is None or absence():
                 raise
@@ -44,15 +64,16 @@ class Kept:
 
     def named(self, given: str | None) -> str:
         """Return the id that is meant; one that is not kept here may be known to a worker."""
-        choice = self.selection()
+        choice = self.selection(given)
         return (given and choice.find(given)) or given or choice.one()
 
     def close(self) -> None:
         """Close the connections to Redis."""
         self.store.close()
 
+    @cached_property
     def _configured(self) -> dict[str, str]:
-        # This shell may lack the settings of the accounts, or the right to read them.
+        # Once in a command: many take seconds. This shell may lack the settings of the accounts, or the right to read.
         with suppress(ConfigError):
             return {account.id: account.name for account in self._config.accounts().values()}
         return {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
@@ -15,7 +15,7 @@ from rich.live import Live
 from rich.text import Text
 
 from tokenworker.cli.table import Table, frame, remarks, wrapped
-from tokenworker.worker.status import Status
+from tokenworker.worker.status import State, Status
 
 Show = Callable[[Sequence[Status], str | None], None]
 
@@ -79,11 +79,18 @@ class Terminal:
         with Live(console=self._console, auto_refresh=False, transient=True) as live:
             yield lambda rows, error: live.update(self._frame(rows, error), refresh=True)
 
+    def counts(self, counts: Mapping[State, int], left_out: int) -> None:
+        """Write how many credentials are in each state, and how many are not shown though they need attention."""
+        states = ", ".join(f"{count} {state}" for state, count in counts.items())
+        self.say(f"{sum(counts.values())} credentials: {states}")
+        if left_out:
+            self.say(f"{left_out} more than are shown here: --limit or --all shows them")
+
     def table(self, rows: Sequence[Status], error: str | None) -> None:
         """Write the table of the accounts once."""
         plain = self._cleaned(rows)
         table = Table(plain, self._console.width if self._console.is_terminal else None)
-        self._write(table.heading())
+        self._write(table.heading() if plain else [])
         for row in plain:
             self._write(table.lines(row))
         if error:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Mapping
+from functools import cache, lru_cache
 
-from tokenworker.accounts.account import Account
+from tokenworker.accounts.account import Account, Endpoint, Type
 from tokenworker.credentials import access_token, ticket, wecom
 from tokenworker.credentials.kind import Kind, Repeat
 from tokenworker.credentials.target import Target
@@ -18,27 +19,39 @@ KINDS: tuple[Kind, ...] = (
 )
 
 
-def kinds_for(account: Account) -> dict[str, Kind]:
+def kinds_for(account: Account) -> Mapping[str, Kind]:
     """Return the kinds that an account can have, by name."""
-    return {kind.name: kind for kind in KINDS if kind.belongs_to(account)}
+    return _kinds(account.type, account.endpoint)
+
+
+@cache
+def _kinds(type_: Type, endpoint: Endpoint) -> Mapping[str, Kind]:
+    return {kind.name: kind for kind in KINDS if kind.belongs_to(type_, endpoint)}
 
 
 @lru_cache(maxsize=200_000)
 def targets(account: Account) -> dict[str, Target]:
     """Return what an account keeps, by name, and what that is made from; raises `UnknownCredential`."""
-    kept: dict[str, Target] = {}
-    for name in account.keep:
-        _add(kept, account, name)
-    return kept
-
-
-def _add(kept: dict[str, Target], account: Account, name: str) -> None:
     kinds = kinds_for(account)
+    return {name: Target(account, kinds[name]) for name in complete(account.type, account.endpoint, account.keep)}
+
+
+@lru_cache
+def complete(type_: Type, endpoint: Endpoint, keep: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names of what is kept, and of what that is made from; raises `UnknownCredential`."""
+    kept: dict[str, None] = {}
+    for name in keep:
+        _add(kept, type_, endpoint, name)
+    return tuple(kept)
+
+
+def _add(kept: dict[str, None], type_: Type, endpoint: Endpoint, name: str) -> None:
+    kinds = _kinds(type_, endpoint)
     if name not in kinds:
-        raise UnknownCredential(f"an account of the type {account.type} has no {masked(name)}: use {', '.join(kinds)}")
+        raise UnknownCredential(f"an account of the type {type_} has no {masked(name)}: use {', '.join(kinds)}")
     for need in kinds[name].needs:
-        _add(kept, account, need)
-    kept.setdefault(name, Target(account, kinds[name]))
+        _add(kept, type_, endpoint, need)
+    kept.setdefault(name)
 
 
 def harmless(account: Account) -> Kind:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Literal
 
-from tokenworker.accounts.account import Account
+from tokenworker.accounts.account import Account, Endpoint, Type
 from tokenworker.durations import DAY
 from tokenworker.secret import Secret
 
@@ -83,6 +83,6 @@ class Kind:
     #: What to do about errcodes that mean something of their own when this is fetched.
     hints: Mapping[int, str] = dataclasses.field(default_factory=dict)
 
-    def belongs_to(self, account: Account) -> bool:
-        """Return whether an account can have one by these rules."""
-        return account.type in self.on and self.endpoint in (None, account.endpoint)
+    def belongs_to(self, type_: Type, endpoint: Endpoint) -> bool:
+        """Return whether accounts of a type, and with an endpoint, can have one by these rules."""
+        return type_ in self.on and self.endpoint in (None, endpoint)

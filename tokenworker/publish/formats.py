@@ -8,6 +8,7 @@ Every copy ends with its credential.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
@@ -98,15 +99,28 @@ def _fault_of_key(entry: str) -> str:
     return ""
 
 
+def _near(text: str, names: Collection[str]) -> list[str]:
+    """Return the names that a text looks like; few can be like it, and only those cost a closer look."""
+    letters = set(text)
+    could = [name for name in names if _can_be_near(text, letters, name)]
+    return get_close_matches(text, could, cutoff=_LIKENESS) if could else []
+
+
+def _can_be_near(text: str, letters: set[str], name: str) -> bool:
+    """Return whether they can have enough letters in common, by their lengths and by letters that only `text` has."""
+    total = _LIKENESS * (len(text) + len(name)) / 2
+    return len(name) >= total <= len(text) and len(text) - len(letters.difference(name)) >= total
+
+
 def _likeness(entry: str) -> str:
     """Return what a plain key looks like that may be meant instead of it."""
     name, equals, _ = entry.partition("=")
     known = _known() if equals and not is_credential(name) else ()
-    near = get_close_matches(name.lower(), known, cutoff=_LIKENESS)
+    near = _near(name.lower(), known)
     if near:
         return (
             f"names {entry!r}, which looks like the credential {near[0]}: write that, or a key that looks less like it"
         )
-    near = get_close_matches(entry.partition(":")[0].lower(), FORMATS, cutoff=_LIKENESS)
+    near = _near(entry.partition(":")[0].lower(), FORMATS)
     which = f"the format {' or '.join(near)}: write that, or a key that looks less like it"
     return f"names {entry!r}, which looks like {which}" if near else ""

@@ -252,8 +252,10 @@ def _until_another_tells(it: Case) -> float:
 def may_wait(case: Case, cause: Cause) -> bool:
     """Return whether a fetch may wait until replicas know of it: what we have works, and not only for a moment."""
     calm = cause in (Cause.FORCED, Cause.STALE, Cause.CHANGED, Cause.EARLY)
+    # Doubts arise at failovers, just when replicas are few; where ours is dead meanwhile, a probe tells.
+    doubtful = cause in (Cause.IN_DOUBT, Cause.UNRESOLVED, Cause.LATE) and case.target.kind.probe is not None
     left = case.live.expires_in(case.snapshot.now) if case.live else 0.0
-    return calm and case.is_ours and left > case.durations.overlap / 2
+    return (calm or doubtful) and case.is_ours and left > case.durations.overlap / 2
 
 
 def contested(snapshot: Snapshot, durations: Durations) -> bool:

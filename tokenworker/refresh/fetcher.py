@@ -122,8 +122,8 @@ class Fetcher:
         facts |= {"settings_tried": target.settings_digest, "limited": 0}
         self._records.fail(lease, retry_at=snapshot.now + wait, **facts)
 
-    def await_room(self, id_: CredentialId) -> float:
-        """Wait for our turn, and for room, if they come soon; return 0, or how many seconds they are away.
+    def await_room(self, id_: CredentialId) -> Room:
+        """Wait for our turn, and for room, if they come soon; return that they have, or how many seconds they are away.
 
         To be called before `act`, so that nobody holds a lease while he waits; raises `StoreUnavailable`.
         """
@@ -132,7 +132,7 @@ class Fetcher:
         while room.wait and time.monotonic() + room.wait <= deadline:
             time.sleep(room.wait)
             room = self._acquire(id_, deadline, has_turn=room.has_turn)
-        return room.wait
+        return room
 
     def _acquire(self, id_: CredentialId, deadline: float, *, has_turn: bool = False) -> Room:
         limits = self._limits()

@@ -111,8 +111,12 @@ class Keeper:
         if self._is_held(snapshot):
             return Busy()  # and no turn is wasted on it
         inputs = self._gather(target) if isinstance(decision, Fetch) else {}
-        wait = self._fetcher.await_room(target.id)
-        return Wait(decision.cause, wait) if wait else self._fetcher.act(target, demand, inputs, believed)
+        room = self._fetcher.await_room(target.id)
+        if room.is_taken:
+            return Busy()
+        if room.wait:
+            return Wait(decision.cause, room.wait)
+        return self._fetcher.act(target, demand, inputs, believed)
 
     def _is_held(self, snapshot: Snapshot) -> bool:
         """Return whether somebody is at it; a lease longer than any of ours comes from a clock that went back."""

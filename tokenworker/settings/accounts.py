@@ -8,38 +8,41 @@ from pathlib import Path
 
 from tokenworker.accounts.account import Account
 from tokenworker.accounts.conflicts import conflicts
+from tokenworker.accounts.courtesy import unhurried
 from tokenworker.accounts.file import load_accounts
+from tokenworker.accounts.files import Files
+from tokenworker.accounts.loaded import Loaded
 from tokenworker.accounts.table import Fault, Listed, parse_account
-from tokenworker.credentials import kinds_for, targets
+from tokenworker.credentials import complete, kinds_for
 from tokenworker.credentials.kind import Kind
 from tokenworker.errors import UnknownCredential
 from tokenworker.messages import QUEUE
-from tokenworker.publish.formats import credential_of
+from tokenworker.publish.formats import Copy, credential_of
 from tokenworker.settings.variables import ACCOUNT, cleaned
 
 #: Accounts by the place where each is configured.
 _Places = Mapping[str, Account]
 
 
-def read_accounts(
-    environ: Mapping[str, str], file: Path | None, faults: list[str], *, leeway: float, prefix: str
-) -> dict[str, Account]:
-    """Return the accounts by id, in their order, adding to `faults` a sentence for each thing wrong with them.
+def read_accounts(environ: Mapping[str, str], file: Path | None, *, leeway: float, prefix: str) -> Loaded:
+    """Read the accounts, in their order, with a sentence for each thing wrong with them.
 
     `leeway` is that of accounts that name none, in seconds, 0 for none; keys that begin with `prefix` are ours.
     """
-    found: list[str] = []
-    places = _from_variables(environ, found)
+    faults: list[str] = []
+    files = Files()
+    places = _from_variables(environ, files, faults)
     if file:
-        places |= load_accounts(file, environ, found)
-    places = _completed(places, found)
-    conflicts(places, found)
-    _check_leeway(leeway, places, found)
-    _check_published(prefix, places, found)
-    if not places and not found:
-        found.append(_no_account(file))
-    faults.extend(found)
-    return {account.id: account for account in places.values()}
+        places |= load_accounts(file, environ, files, faults)
+    places = _completed(places, faults)
+    copies = {place: account.blank_copies for place, account in unhurried(places.items()) if account.publish}
+    conflicts(places, copies, faults)
+    _check_leeway(leeway, places, faults)
+    _check_published(places, faults)
+    _check_keys(prefix, copies, faults)
+    if not places and not faults:
+        faults.append(_no_account(file))
+    return Loaded({account.id: account for account in places.values()}, faults, files.versions)
 
 
 def single_account(environ: Mapping[str, str]) -> dict[str, str]:
@@ -58,7 +61,7 @@ def _no_account(file: Path | None) -> str:
     )
 
 
-def _from_variables(environ: Mapping[str, str], faults: list[str]) -> dict[str, Account]:
+def _from_variables(environ: Mapping[str, str], files: Files, faults: list[str]) -> dict[str, Account]:
     """Return the account of the variables by its place; empty when there is none."""
     given = single_account(environ)
     if not given:
@@ -70,7 +73,7 @@ def _from_variables(environ: Mapping[str, str], faults: list[str]) -> dict[str, 
         said = "both are" if "secret" in given else "neither is"
         faults.append(f"set either WECHAT_SECRET or WECHAT_SECRET_FILE for WECHAT_APPID: {said} set")
     found: list[Fault] = []
-    account = parse_account(given, environ, found)
+    account = parse_account(given, environ, files, found)
     faults.extend(f"{ACCOUNT[field]} {sentence}" for field, sentence in found)
     return {"WECHAT_APPID": account}
 
@@ -78,12 +81,15 @@ def _from_variables(environ: Mapping[str, str], faults: list[str]) -> dict[str, 
 def _completed(places: _Places, faults: list[str]) -> dict[str, Account]:
     """Have each account keep what the credentials that it keeps are made from."""
     completed: dict[str, Account] = {}
-    for place, account in places.items():
+    for place, account in unhurried(places.items()):
+        completed[place] = account
         try:
-            completed[place] = replace(account, keep=tuple(targets(account)))
+            keep = complete(account.type, account.endpoint, account.keep)
         except UnknownCredential as error:
             faults.append(f"{place}: keep names what it can't: {error}")
-            completed[place] = account
+            continue
+        if keep != account.keep:
+            completed[place] = replace(account, keep=keep)
     return completed
 
 
@@ -116,17 +122,22 @@ def _kinds(account: Account) -> list[Kind]:
     return [kind for name, kind in kinds_for(account).items() if name in account.keep]
 
 
-def _check_published(prefix: str, places: _Places, faults: list[str]) -> None:
+def _check_published(places: _Places, faults: list[str]) -> None:
+    """Add a fault for each key of a credential that the account does not keep."""
     faults.extend(
         f"{place}: publish names a key for {name}, which the account does not keep: add it to keep, or take it out"
         for place, account in places.items()
         for name in map(credential_of, account.publish)
         if name and name not in account.keep
     )
+
+
+def _check_keys(prefix: str, copies: Mapping[str, tuple[Copy, ...]], faults: list[str]) -> None:
+    """Add a fault for each copy, by the place of its account, that has a key of ours."""
     # A credential written over the queue or over a state would stop the whole service.
     faults.extend(
         f"{place}: the key {copy.name!r} of publish or WECHAT_TOKEN_KEY is one of tokenworker's own: choose another"
-        for place, account in places.items()
-        for copy in account.blank_copies
+        for place, published in copies.items()
+        for copy in published
         if copy.key == QUEUE or copy.key.startswith(f"{prefix}:")
     )

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tokenworker.accounts.account import Account
+from tokenworker.accounts.loaded import Loaded
 from tokenworker.accounts.registry import AccountRegistry
 from tokenworker.demo import DEMO_APPID, DEMO_SECRET
 from tokenworker.durations import DAY, Durations
@@ -101,29 +102,52 @@ class Config:
             raise ConfigError(faults)
         return config
 
-    def accounts(self, environ: Mapping[str, str] | None = None) -> dict[str, Account]:
-        """Read the accounts, by id, in their order; raises `ConfigError` with all faults at once."""
-        faults: list[str] = []
-        accounts = _accounts(self, os.environ if environ is None else environ, faults)
-        if faults:
-            raise ConfigError(faults)
-        return accounts
+    def load(self, environ: Mapping[str, str] | None = None) -> Loaded:
+        """Read the accounts, by id, in their order, with all that is wrong with them."""
+        if self.sandbox:
+            return Loaded({DEMO_APPID: Account(DEMO_APPID, Secret(DEMO_SECRET), name="sandbox")})
+        given = os.environ if environ is None else environ
+        return read_accounts(given, self.accounts_file, leeway=self.leeway or 0.0, prefix=self.prefix)
 
-    def registry(self, environ: Mapping[str, str] | None = None) -> AccountRegistry:
-        """Return the accounts in force, which follow their file; raises `ConfigError`."""
-        return AccountRegistry(lambda: self.accounts(environ), self.accounts_file)
+    def accounts(self, environ: Mapping[str, str] | None = None) -> Mapping[str, Account]:
+        """Read the accounts, by id, in their order; raises `ConfigError` with all faults at once."""
+        loaded = self.load(environ)
+        if loaded.faults:
+            raise ConfigError(loaded.faults)
+        return loaded.accounts
+
+    def registry(self, environ: Mapping[str, str] | None = None, loaded: Loaded | None = None) -> AccountRegistry:
+        """Return the accounts in force, which follow their file; raises `ConfigError`.
+
+        `loaded` is what was read of them already: 100,000 accounts take seconds.
+        """
+        return AccountRegistry(lambda: self.load(environ), self.accounts_file, loaded)
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a worker starts with, settings and accounts, each read once; and all that keeps it from starting."""
+
+    config: Config
+    loaded: Loaded
+    faults: list[str]
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> Start:
+        """Read all; never raises for faults, but lists a sentence for each."""
+        given = os.environ if environ is None else environ
+        faults: list[str] = []
+        config = _read(given, faults)
+        loaded = config.load(given)
+        unread = config.accounts_file and loaded.faults
+        used = None if unread else {account.secret_env for account in loaded.accounts.values() if account.secret_env}
+        found = (*faults, *misspelt(given, used), *loaded.faults)
+        return cls(config, loaded, [discreet(fault) for fault in found])
 
 
 def startup_faults(environ: Mapping[str, str] | None = None) -> list[str]:
     """Return a sentence for everything that keeps a worker from starting, settings and accounts together."""
-    given = os.environ if environ is None else environ
-    faults: list[str] = []
-    found: list[str] = []
-    config = _read(given, faults)
-    accounts = _accounts(config, given, found)
-    unread = config.accounts_file and found
-    used = None if unread else {account.secret_env for account in accounts.values() if account.secret_env}
-    return [discreet(fault) for fault in (*faults, *misspelt(given, used), *found)]
+    return Start.from_env(environ).faults
 
 
 def broker_notes(environ: Mapping[str, str] | None = None) -> list[str]:
@@ -247,9 +271,3 @@ def _durations(environ: Mapping[str, str], faults: list[str]) -> Durations:
         "fetch_timeout": _number(environ, "TOKENWORKER_FETCH_TIMEOUT", faults),
     }
     return replace(durations, **{name: value for name, value in given.items() if value is not None})
-
-
-def _accounts(config: Config, environ: Mapping[str, str], faults: list[str]) -> dict[str, Account]:
-    if config.sandbox:
-        return {DEMO_APPID: Account(DEMO_APPID, Secret(DEMO_SECRET), name="sandbox")}
-    return read_accounts(environ, config.accounts_file, faults, leeway=config.leeway or 0.0, prefix=config.prefix)

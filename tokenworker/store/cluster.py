@@ -23,7 +23,7 @@ Connect = Callable[[str, int], redis.Redis]
 _HOME = 0
 
 #: The commands among ours that name no key.
-_KEYLESS = frozenset(("TIME", "WAIT", "INFO", "PING"))
+_KEYLESS = frozenset(("TIME", "WAIT", "INFO", "PING", "CLUSTER INFO", "CONFIG GET"))
 
 
 class _Nodes(NodesManager):

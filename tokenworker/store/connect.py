@@ -43,6 +43,13 @@ def exchange(client: Client, patience: Patience) -> Exchange:
     return ClusterExchange(client, patience) if isinstance(client, Cluster) else Exchange(client, patience)
 
 
+def sentinels(url: str, *, timeout: float = 2.0) -> list[tuple[str, redis.Redis]]:
+    """Return the address and a client of each Sentinel that a URL names; raises `ConfigError`."""
+    servers = Servers.of(_checked(url))
+    given = [_at_sentinel(each, servers, timeout) for each in servers.urls]
+    return [(f"{each['host']}:{each['port']}", _client(each, Punctual)) for each in given]
+
+
 def options(url: str, *, timeout: float) -> dict[str, Any]:
     """Return redis-py's options for the first server of a URL, ours besides those that stand in it.
 

@@ -34,6 +34,11 @@ class Keys:
         return f"{self.prefix}:{{limiter}}:running"
 
     @property
+    def waiting(self) -> str:
+        """A sorted set of the credentials for which somebody waits for his turn; in the same slot."""
+        return f"{self.prefix}:{{limiter}}:waiting"
+
+    @property
     def accounts_error(self) -> str:
         """What is wrong with the accounts file."""
         return f"{self.prefix}:accounts_error"
@@ -59,11 +64,9 @@ class Keys:
 
     def shared(self) -> list[str]:
         """Return the keys that all accounts share."""
-        marks = [self.mark(name) for name in ("in_doubt", "restored", "suspected")]
-        return [
-            *(self.due, self.names, self.rate, self.running, self.accounts_error, self.ticked, self.pulse),
-            *(self.lineage, *marks),
-        ]
+        marks = [self.mark(name) for name in ("in_doubt", "restored", "suspected", "sweep")]
+        limits = [self.rate, self.running, self.waiting]
+        return [self.due, self.names, *limits, self.accounts_error, self.ticked, self.pulse, self.lineage, *marks]
 
     def of(self, id_: CredentialId) -> list[str]:
         """Return the keys of one credential: its value, state, lease and copies."""

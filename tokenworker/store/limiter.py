@@ -15,6 +15,8 @@ class Room:
 
     wait: float
     has_turn: bool
+    #: Somebody else waits to make the same call.
+    is_taken: bool
 
 
 class Limiter:
@@ -22,7 +24,7 @@ class Limiter:
 
     def __init__(self, scripts: Scripts, keys: Keys) -> None:
         self._scripts = scripts
-        self._rate, self._running = keys.rate, keys.running
+        self._rate, self._running, self._waiting = keys.rate, keys.running, keys.waiting
 
     def acquire(
         self,
@@ -37,13 +39,13 @@ class Limiter:
         """Let one more call begin, or say how long to wait: turns come at a rate, and then there must be room.
 
         A turn that is more than `patience` seconds away is not given. Who was given one that was still to come asks
-        again when it has, with `has_turn`, as does who found no room. A call counts as under way until it is released,
-        or for `seconds`.
+        again when it has, with `has_turn`, as does who found no room; nobody else waits for the same call. A call
+        counts as under way until it is released, or for `seconds`.
         """
         times = (1000 / rate, concurrency, int(seconds * 1000), int(patience * 1000))
-        keys = [self._rate, self._running]
+        keys = [self._rate, self._running, self._waiting]
         wait, given = self._scripts.run("acquire", keys, str(id_), *times, int(has_turn))
-        return Room(float(wait) / 1000, bool(given))
+        return Room(float(wait) / 1000, given == 1, given < 0)
 
     def releasing(self, id_: CredentialId) -> Command:
         """Return the command that ends what `acquire` began, to be sent together with the end of the lease."""

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import secrets
+from collections.abc import Mapping, Sequence
 from typing import cast
 
+from tokenworker.store.groups import AT_ONCE, grouped
 from tokenworker.store.keys import Keys
-from tokenworker.store.scripts import Scripts, text
+from tokenworker.store.scripts import Command, Scripts, text
 
 _DAY_MS = 86_400_000
+
+#: So many names come in one page.
+_PAGE = 200
 
 
 class Notes:
@@ -22,15 +27,27 @@ class Notes:
         """Note the names of accounts by id, and that one with an empty name has none."""
         named = [word for account, name in names.items() if name for word in (account, name)]
         nameless = [account for account, name in names.items() if not name]
-        if named:
-            self._scripts.command("HSET", self._keys.names, *named)
-        if nameless:
-            self._scripts.command("HDEL", self._keys.names, *nameless)
+        for words in grouped(named, AT_ONCE):
+            self._scripts.command("HSET", self._keys.names, *words)
+        for accounts in grouped(nameless):
+            self._scripts.command("HDEL", self._keys.names, *accounts)
 
     def names(self) -> dict[str, str]:
         """Return the names of the accounts that have one, by id."""
-        names = cast("dict[bytes, bytes]", self._scripts.command("HGETALL", self._keys.names))
-        return {text(account): text(name) for account, name in names.items()}
+        names: dict[bytes, bytes] = {}
+        cursor: int | bytes = 0
+        while True:
+            cursor, page = self._scripts.command("HSCAN", self._keys.names, cursor, "COUNT", _PAGE)
+            names |= page
+            if int(cursor) == 0:
+                return {text(account): text(name) for account, name in names.items()}
+
+    def names_of(self, accounts: Sequence[str]) -> dict[str, str]:
+        """Return the names of these accounts, as far as they have one, by id."""
+        if not accounts:
+            return {}
+        names = cast("list[bytes | None]", self._scripts.command("HMGET", self._keys.names, *accounts))
+        return {account: text(name) for account, name in zip(accounts, names, strict=True) if name}
 
     def set_accounts_error(self, error: str | None, seconds: float) -> None:
         """Note for the status, for `seconds`, why the accounts file can't be used; None: it can."""
@@ -62,4 +79,7 @@ class Notes:
         key, length = self._keys.mark(name), int(seconds * 1000)
         if int(self._scripts.command("PTTL", key)) > length + 1000:
             self._scripts.command("DEL", key)  # the clock went back once more since, by a second at least
-        return bool(self._scripts.command("SET", key, "1", "NX", "PX", length))
+        # By a name of its own: when the answer is lost and it is set again, it is still ours.
+        ours = secrets.token_hex(8)
+        steps = Command(("SET", key, ours, "NX", "PX", length)), Command(("GET", key))
+        return bool(self._scripts.together(*steps)[1] == ours.encode())

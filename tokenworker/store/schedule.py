@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import cast
 
 from tokenworker.credential import CredentialId
+from tokenworker.store.groups import AT_ONCE, grouped
 from tokenworker.store.keys import Keys
 from tokenworker.store.scripts import Command, Scripts, text
+
+#: So many members come in one page.
+_PAGE = 200
 
 
 class Schedule:
@@ -27,9 +31,14 @@ class Schedule:
 
     def add(self, ids: Iterable[CredentialId]) -> None:
         """Have each looked at: those that have no time yet, at once."""
-        members = [word for id_ in ids for word in (0, str(id_))]
-        if members:
+        for group in grouped(ids):
+            members = [word for id_ in group for word in (0, str(id_))]
             self._scripts.command("ZADD", self._key, "NX", *members)
+
+    def advance(self, moments: Mapping[CredentialId, float]) -> None:
+        """Look at each by a moment of its own, in epoch seconds, or when it is due if that is sooner."""
+        for group in grouped(moments.items()):
+            self._scripts.run("advance", [self._key], *(word for id_, at in group for word in (at, str(id_))))
 
     def drop(self, id_: CredentialId) -> None:
         """Look at a credential no more."""
@@ -40,15 +49,31 @@ class Schedule:
 
     def ids(self) -> list[CredentialId]:
         """Return the ids of all credentials that are kept here, sorted."""
-        return _ids(self._scripts.command("ZRANGE", self._key, 0, -1))
+        members: set[bytes] = set()
+        cursor: int | bytes = 0
+        while True:
+            cursor, page = self._scripts.command("ZSCAN", self._key, cursor, "COUNT", _PAGE)
+            members.update(member for member, _ in page)
+            if int(cursor) == 0:
+                return _ids(members)
 
-    def due(self, by: float) -> list[CredentialId]:
-        """Return those that are due at `by`, in epoch seconds, changing nothing."""
-        return _ids(self._scripts.command("ZRANGEBYSCORE", self._key, "-inf", by))
+    def due(self, by: float, most: int) -> list[CredentialId]:
+        """Return those that are due at `by`, in epoch seconds, the first `most` of them, changing nothing."""
+        return _ids(self._scripts.command("ZRANGEBYSCORE", self._key, "-inf", by, "LIMIT", 0, most))
 
     def claim(self, most: int, grace: float) -> list[CredentialId]:
         """Claim up to `most` whose time has come: nobody looks at them again for `grace` seconds."""
-        members: list[bytes] = self._scripts.run("claim", [self._key], most, grace)
+        claimed: list[CredentialId] = []
+        for start in range(0, most, AT_ONCE):
+            wanted = min(AT_ONCE, most - start)
+            members: list[bytes] = self._scripts.run("claim", [self._key], wanted, grace)
+            claimed += self._known(members)
+            if len(members) < wanted:
+                break
+        return claimed
+
+    def _known(self, members: list[bytes]) -> list[CredentialId]:
+        """Return the credentials that were claimed, in their order; what is none is removed."""
         strange = [member for member in members if not _is_id(member)]
         if strange:
             self._scripts.command("ZREM", self._key, *strange)
@@ -56,8 +81,8 @@ class Schedule:
 
 
 def _ids(members: object, *, in_order: bool = False) -> list[CredentialId]:
-    ids = [CredentialId.parse(text(member)) for member in cast("list[bytes]", members) if _is_id(member)]
-    return ids if in_order else sorted(ids)
+    ids = [CredentialId.parse(text(member)) for member in cast("Iterable[bytes]", members) if _is_id(member)]
+    return ids if in_order else sorted(ids, key=lambda id_: (id_.account, id_.name))
 
 
 def _is_id(member: bytes) -> bool:

@@ -24,7 +24,7 @@ T = TypeVar("T")
 _INCLUDE = re.compile(r'^--- @include "(\w+)"\n', re.MULTILINE)
 
 #: The types of our keys, by the last part of their names; all others are strings.
-_TYPES = {"state": "hash", "copies": "hash", "names": "hash", "due": "zset", "running": "zset"}
+_TYPES = {"state": "hash", "copies": "hash", "names": "hash", "due": "zset", "running": "zset", "waiting": "zset"}
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,12 @@ def source(name: str) -> str:
     """Return the text of a script, with the files that it includes."""
     text = files("tokenworker.store").joinpath("lua", f"{name}.lua").read_text(encoding="utf-8")
     return _INCLUDE.sub(lambda found: source(found[1]), text)
+
+
+@cache
+def digest(script: str) -> str:
+    """Return what names a script to Redis; it protects nothing."""
+    return sha1(script.encode(), usedforsecurity=False).hexdigest()
 
 
 class Scripts:
@@ -127,8 +133,7 @@ class Scripts:
         if isinstance(step, Command):
             return step.words
         script = self.source(step.script)
-        # The digest names the script, and protects nothing.
-        named = sha1(script.encode(), usedforsecurity=False).hexdigest() if by == "EVALSHA" else script
+        named = digest(script) if by == "EVALSHA" else script
         return by, named, len(step.keys), *step.keys, *step.args
 
     def mended(self, do: Callable[[], T], *keys: str) -> T:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, cast, get_args
 
 from tokenworker.credential import ACCESS_TOKEN, fingerprint
 from tokenworker.errors import WrongArgument
+from tokenworker.worker.status import State
 
 _APPID = "the appid or the name of an account as a text, such as 'wx0123456789abcdef', or nothing"
 _NAME = "the name of a credential as a text, such as 'jsapi_ticket', or nothing"
@@ -40,6 +41,23 @@ def rejected_named(rejected: Any) -> str | None:
     """Return the fingerprint of what was given, a value or its fingerprint, if any; raises `WrongArgument`."""
     text = _text("rejected", rejected, _REJECTED)
     return text if text is None or _FINGERPRINT.fullmatch(text) else fingerprint(text)
+
+
+def state_named(state: Any) -> State | None:
+    """Return the state that was given, if any; raises `WrongArgument`."""
+    for known in get_args(State):
+        if state == known:
+            return cast("State", known)
+    if state is None:
+        return None
+    raise _wrong("state", state, f"one of {', '.join(get_args(State))}, or nothing")
+
+
+def number_named(name: str, number: Any) -> int:
+    """Return the number of rows that was given; raises `WrongArgument`."""
+    if isinstance(number, int) and not isinstance(number, bool) and number >= 0:
+        return number
+    raise _wrong(name, number, "a whole number, 0 or more")
 
 
 def switch(name: str, value: Any) -> bool:

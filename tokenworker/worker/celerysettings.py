@@ -126,7 +126,9 @@ def _faults(user: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _near(name: str) -> str | None:
-    """Return the setting that a name is meant for; others may be the user's own variables."""
+    """Return the setting that a name is meant for; others may be the user's own variables, or for a newer Celery."""
+    if name in vars(celeryconfig):
+        return None
     near = difflib.get_close_matches(name, SETTING_KEYS, n=1, cutoff=0.85)
     return near[0] if near and name not in SETTING_KEYS else None
 

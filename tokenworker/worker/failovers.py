@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
+from tokenworker.refresh.fetcher import Limits
 from tokenworker.store.store import Store
 from tokenworker.worker.reconciler import Reconciler
 
@@ -16,9 +18,10 @@ _TURN = 60.0
 class Failovers:
     """Has every credential probed after one, once for all workers: what came after a credential may be lost."""
 
-    def __init__(self, store: Store, reconciler: Reconciler) -> None:
+    def __init__(self, store: Store, reconciler: Reconciler, limits: Callable[[], Limits]) -> None:
         self._store = store
         self._reconciler = reconciler
+        self._limits = limits
 
     def look(self) -> None:
         """Look whether there was one; raises `StoreUnavailable`."""
@@ -28,9 +31,16 @@ class Failovers:
         if noted:
             if not self._store.notes.mark("suspected", _TURN):
                 return  # another one is at it
-            logger.error("another Redis server took over, or a backup: every credential is probed, the newest first")
-            self._store.records.suspect(
-                id_ for id_, target in self._reconciler.targets.items() if target.kind.probe is not None
+            logger.warning(
+                "another Redis server took over, or it started anew: credentials are probed, the newest first"
             )
+            self._suspect_all()
         # Noted only now: should we die on the way, another one does it all.
         self._store.lineage.note(now)
+
+    def _suspect_all(self) -> None:
+        """Have each probed, at half the rate of all calls: others, which run out meanwhile, must not wait behind."""
+        targets, pace = self._reconciler.targets, 2 / self._limits().rate
+        suspects = self._store.records.suspect(id_ for id_, it in targets.items() if it.kind.probe is not None)
+        now = self._store.now()
+        self._store.schedule.advance({id_: now + place * pace for place, id_ in enumerate(suspects)})

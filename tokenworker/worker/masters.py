@@ -70,7 +70,7 @@ class Asking(Leaving):
     def send_packed_command(self, *args: Any, **options: Any) -> None:
         """Send a command to the master."""
         if not self._sock:
-            self.connect()  # type: ignore[attr-defined]
+            self.connect()
         super().send_packed_command(*args, **options)  # type: ignore[misc]
 
     def _unnamed(self, error: Exception) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from tokenworker.accounts.account import Account
 from tokenworker.accounts.registry import AccountRegistry, Changes
@@ -12,6 +12,7 @@ from tokenworker.credentials.target import Target
 from tokenworker.demo import DEMO_ACCOUNTS
 from tokenworker.durations import Durations
 from tokenworker.refresh.keeper import Keeper
+from tokenworker.store.state import Snapshot
 from tokenworker.store.store import Store
 
 
@@ -54,7 +55,7 @@ class Reconciler:
         """Return what may be new to Redis: at the first look, whatever has other settings than at the last fetch."""
         if not changes.first:
             return [target for account in changes.changed for target in targets(account).values()]
-        accepted = self._store.records.accepted(list(self.targets))
+        accepted = self._store.records.accepted(self.targets)
         return [self.targets[id_] for id_, digest in accepted.items() if digest != self.targets[id_].settings_digest]
 
     def _forget_account(self, account: Account) -> None:
@@ -69,12 +70,19 @@ class Reconciler:
                 if id_.account in DEMO_ACCOUNTS:
                     self._clear(id_)
 
-    def mend_copies(self) -> None:
-        """Write published copies that are gone once more, after an eviction for example."""
-        published = {id_: target for id_, target in self.targets.items() if target.blank_copies}
-        keys = {id_: [copy.key for copy in target.blank_copies] for id_, target in published.items()}
-        for id_ in self._store.records.incomplete(keys):
-            self._keeper.publish(published[id_], self._store.records.look(id_))
+    def mend_copies(self, ids: Iterable[CredentialId] | None = None) -> list[Snapshot]:
+        """Write published copies that are gone once more, after an eviction for example, of these or of all.
+
+        Returns how those are that lack a copy or have no value.
+        """
+        keys = {id_: self._copies_of(id_) for id_ in (self.targets if ids is None else ids) if id_ in self.targets}
+        lacking = list(self._store.records.look_at_all(self._store.records.incomplete(keys)))
+        for snapshot in lacking:
+            self._keeper.publish(self.targets[snapshot.id], snapshot)
+        return lacking
+
+    def _copies_of(self, id_: CredentialId) -> list[str]:
+        return [copy.key for copy in self.targets[id_].blank_copies]
 
     def claim(self, most: int) -> list[Target]:
         """Claim what is due, no more than `most`."""

@@ -17,7 +17,7 @@ class RedisBackend(redis.RedisBackend):
 
     def _get_pool(self, **params: Any) -> Any:
         found = params.get("connection_class", Connection)
-        return super()._get_pool(**params | {"connection_class": type("Connection", (Leaving, found), {})})
+        return super()._get_pool(**params | {"connection_class": type("Connection", (Leaving, found), {})})  # type: ignore[misc]
 
 
 class SentinelBackend(redis.SentinelBackend):
@@ -25,10 +25,10 @@ class SentinelBackend(redis.SentinelBackend):
 
     @cached_property
     def _transport_options(self) -> dict[str, Any]:
-        options: dict[str, Any] = self.app.conf.result_backend_transport_options
+        options: dict[str, Any] = self.app.conf.result_backend_transport_options  # type: ignore[attr-defined]
         return options | {"sentinel_kwargs": hop(options.get("sentinel_kwargs"))}
 
     def _get_pool(self, **params: Any) -> Any:
         found = params.get("connection_class", SentinelManagedConnection)
         asking = {"connection_class": type("Connection", (Asking, found), {})}
-        return super()._get_pool(**{"protocol": 2} | params | asking)
+        return super()._get_pool(**{"protocol": 2} | params | asking)  # type: ignore[misc]

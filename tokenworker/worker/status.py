@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Literal, TypedDict
 
 from tokenworker.credential import CredentialId
 from tokenworker.demo import DEMO_ACCOUNTS
 from tokenworker.durations import Durations
-from tokenworker.refresh.causes import contested
+from tokenworker.refresh.causes import SLACK, contested
+from tokenworker.store.groups import grouped
 from tokenworker.store.state import Snapshot
 from tokenworker.store.store import Store
 
@@ -99,7 +101,35 @@ def _state(snapshot: Snapshot, durations: Durations) -> State:
 
 def survey(store: Store, durations: Durations, ids: Iterable[CredentialId] | None = None) -> list[Status]:
     """Return how credentials are, all that are kept by default; raises `StoreUnavailable`."""
-    names = store.notes.names()
-    chosen = store.schedule.ids() if ids is None else ids
+    chosen = store.schedule.ids() if ids is None else list(ids)
+    names: dict[str, str] = {}
+    for group in grouped(dict.fromkeys(id_.account for id_ in chosen)):
+        names |= store.notes.names_of(group)
     looks = store.records.look_at_all(chosen)
     return [describe(snapshot, durations, names.get(snapshot.id.account, "")) for snapshot in looks]
+
+
+#: By the letters of a glance, worst first; `t` is live, but has an error or is in doubt.
+_STATES: dict[str, State] = {"m": "missing", "c": "contested", "t": "live", "l": "live"}
+
+
+class Overview:
+    """How all credentials are, at a glance: cheap, whatever their number."""
+
+    def __init__(self, store: Store, durations: Durations, ids: Iterable[CredentialId]) -> None:
+        """Look; raises `StoreUnavailable`."""
+        self._letters = dict(store.records.glances(ids, durations.contest_window, SLACK))
+
+    @property
+    def counts(self) -> dict[State, int]:
+        """How many are in each state."""
+        letters = Counter(self._letters.values())
+        counts: dict[State, int] = {"live": 0, "missing": 0, "contested": 0}
+        for letter, state in _STATES.items():
+            counts[state] += letters[letter]
+        return counts
+
+    def worst(self, state: State | None = None, *, healthy: bool = True) -> list[CredentialId]:
+        """Return those in a state, or all, worst first; without those that are `healthy`, if they are not wanted."""
+        wanted = [letter for letter, name in _STATES.items() if state in (None, name) and (healthy or letter != "l")]
+        return [id_ for letter in wanted for id_, found in self._letters.items() if found == letter]

@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from celery import Task, shared_task
 
 from tokenworker import signing
 from tokenworker.credential import ACCESS_TOKEN, JSAPI_TICKET
+from tokenworker.credentials import targets
 from tokenworker.credentials.target import Target
 from tokenworker.errors import StoreUnavailable, TokenWorkerError, TransientError
 from tokenworker.messages import (
@@ -24,11 +25,19 @@ from tokenworker.messages import (
     STATUS,
 )
 from tokenworker.refresh.causes import Demand
-from tokenworker.worker.arguments import account_named, credential_named, rejected_named, switch, url_named
+from tokenworker.worker.arguments import (
+    account_named,
+    credential_named,
+    number_named,
+    rejected_named,
+    state_named,
+    switch,
+    url_named,
+)
 from tokenworker.worker.masking import Result, hush_tick
 from tokenworker.worker.results import handed_over, results_of
 from tokenworker.worker.runtime import runtime
-from tokenworker.worker.status import survey
+from tokenworker.worker.status import Overview, survey
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +45,13 @@ logger = logging.getLogger(__name__)
 _MAX_RETRIES = 10
 
 
-class TokenTask(Task[Any, Any]):
+if TYPE_CHECKING:
+    _Task = Task[Any, Any]
+else:
+    _Task = Task  # no generic class before Celery 5.7
+
+
+class TokenTask(_Task):
     """A task on our queue that shows no credential; the same in whatever app it is loaded into."""
 
     Request = "tokenworker.worker.masking:MaskedRequest"
@@ -166,11 +181,19 @@ def refresh_due_tokens() -> dict[str, int]:
 
 
 @shared_task(name=STATUS, base=TokenTask)
-def status() -> list[dict[str, Any]]:
-    """Return one dict a credential, of the shape `Status`, and in each what is wrong with the accounts file, if so."""
-    held = runtime()
-    error = held.store.notes.accounts_error()
-    return [{**row, "accounts_error": error} for row in survey(held.store, held.durations, held.reconciler.targets)]
+def status(account: str | None = None, state: str | None = None, limit: int = 50, offset: int = 0) -> dict[str, Any]:
+    """Return `{"counts", "accounts_error", "credentials"}`: how many are in each state, and a page, worst first.
+
+    `account` is an id or a name, `state` one of live, missing and contested; each row is of the shape `Status`.
+    Raises `UnknownAccount`, `WrongArgument`, `StoreUnavailable`.
+    """
+    held, name = runtime(), account_named(account, "account")
+    wanted, first = state_named(state), number_named("offset", offset)
+    last = first + number_named("limit", limit)
+    ids = [target.id for target in targets(held.registry.account(name)).values()] if name else held.reconciler.targets
+    seen = Overview(held.store, held.durations, ids)
+    rows = survey(held.store, held.durations, seen.worst(wanted)[first:last])
+    return {"counts": seen.counts, "accounts_error": held.store.notes.accounts_error(), "credentials": rows}
 
 
 def _message(target: Target) -> dict[str, Any]:

@@ -10,14 +10,12 @@ from typing import Any
 from celery.signals import celeryd_after_setup, worker_ready, worker_shutting_down
 
 from tokenworker.credential import CredentialId
-from tokenworker.credentials.target import Target
 from tokenworker.errors import TokenWorkerError
 from tokenworker.messages import QUEUE
-from tokenworker.refresh.causes import Cause, Demand
-from tokenworker.refresh.decide import Nothing, Wait, decide
 from tokenworker.worker import preflight
 from tokenworker.worker.failovers import Failovers
 from tokenworker.worker.runtime import Runtime, runtime
+from tokenworker.worker.sweep import Sweep
 from tokenworker.worker.tasks import refresh_due_tokens
 
 logger = logging.getLogger(__name__)
@@ -27,49 +25,58 @@ _CLOCK_STEP = 2.0
 
 
 class Watchdog(threading.Thread):
-    """Looks at the accounts now and then, and refreshes those that are neglected, without beat or broker."""
+    """Feels Redis's pulse; beside it, looks now and then at what is neglected and refreshes that, without beat."""
 
     def __init__(self, held: Runtime) -> None:
-        super().__init__(name="tokenworker-watchdog", daemon=True)
+        super().__init__(name="tokenworker-pulse", daemon=True)
         self._held = held
         self._stopped = threading.Event()
+        self._looks = threading.Thread(target=self._watch, name="tokenworker-watchdog", daemon=True)
         self._ahead: float | None = None
         self._pulse = 0
         self._began = time.monotonic()
         self._silent = False
-        self._failovers = Failovers(held.store, held.reconciler)
+        self._failovers = Failovers(held.store, held.reconciler, held.limits)
 
     def run(self) -> None:
-        """Look until stopped."""
-        durations, looked = self._held.durations, time.monotonic()
-        while not self._stopped.wait(durations.pulse):
+        """Feel the pulse until stopped, whatever a look is at."""
+        self._looks.start()
+        while not self._stopped.wait(self._held.durations.pulse):
             self.check_memory()
-            if time.monotonic() >= looked + durations.watchdog_interval:
-                looked = time.monotonic()
-                self.look()
+
+    def _watch(self) -> None:
+        interval, looked = self._held.durations.watchdog_interval, time.monotonic()
+        while not self._stopped.wait(max(0.0, looked + interval - time.monotonic())):
+            looked = time.monotonic()
+            self.look(takes_turns=True)
 
     def stop(self) -> None:
-        """End after the look under way."""
+        """End soon, after the refreshes under way."""
         self._stopped.set()
 
-    def look(self) -> list[CredentialId]:
-        """Refresh what is neglected and return its ids; logs what goes wrong and goes on."""
+    def look(self, *, takes_turns: bool = False) -> list[CredentialId]:
+        """Refresh what is neglected and return its ids; logs what goes wrong and goes on.
+
+        With `takes_turns` only one worker does so in each interval, and all others look at the accounts, Redis's clock
+        and beat. Ends within an interval, but for the refreshes under way; what is left comes the next time.
+        """
+        sweep = Sweep(self._held, self._stopped)
         try:
             self._held.reconciler.reconcile()
-            self._held.reconciler.mend_copies()
             self._check_clock()
             self._check_beat()
-            neglected = [target for target in self._candidates() if self._is_neglected(target)]
+            return sweep.run() if not takes_turns or self._has_turn() else []
         except TokenWorkerError as error:
             logger.warning("the watchdog can't look: %s", error)
-            return []
         except Exception:
             # Whatever it is, go on: this thread is what is left when beat and the queue fail.
             logger.exception("the watchdog's look broke")
-            return []
-        for target in neglected:
-            self._refresh(target)
-        return [target.id for target in neglected]
+        return sweep.refreshed
+
+    def _has_turn(self) -> bool:
+        """Return whether no other worker looked in this interval; who dies while he looks is followed by another."""
+        # A bit shorter, or one worker alone would find its own mark at every other look.
+        return self._held.store.notes.mark("sweep", 0.9 * self._held.durations.watchdog_interval)
 
     def check_memory(self) -> None:
         """Doubt every credential when Redis went back in time: it may have lost others that came after them."""
@@ -110,39 +117,6 @@ class Watchdog(threading.Thread):
                          " refresh credentials, late", limit, QUEUE)  # fmt: skip
         if before and not self._silent:
             logger.info("beat ticks again")
-
-    def _candidates(self) -> list[Target]:
-        store, targets = self._held.store, self._held.reconciler.targets
-        # What the tick claimed is not due for the grace, but the message may have got lost.
-        due = store.schedule.due(store.now() + self._held.durations.grace)
-        return [targets[id_] for id_ in sorted({*due, *store.records.missing(targets)}) if id_ in targets]
-
-    def _is_neglected(self, target: Target) -> bool:
-        snapshot, durations = self._held.store.records.look(target.id), self._held.durations
-        if snapshot.lease_left:
-            return False
-        decision = decide(snapshot, target, Demand(), durations)
-        if isinstance(decision, Nothing | Wait):
-            return False
-        if decision.cause is not Cause.STALE:
-            # Nobody was sent a refresh for this; the lease sees to it that only one watchdog makes it.
-            logger.warning("%s: due, and nobody is at it: %s", target.label, decision.cause)
-            return True
-        left = snapshot.credential.expires_at - snapshot.refresh_at if snapshot.credential else 0.0
-        # With a short leeway, act before nothing is left of it.
-        overdue = snapshot.now - snapshot.refresh_at > min(durations.watchdog_overdue, left / 4)
-        if overdue:
-            logger.warning("%s: overdue; is beat running, and does a worker take from %r?", target.label, QUEUE)
-        return overdue
-
-    def _refresh(self, target: Target) -> None:
-        try:
-            self._held.keeper.refresh(target)
-        except TokenWorkerError as error:
-            logger.warning("%s: the watchdog's refresh failed: %s", target.label, error)
-        except Exception:
-            # Whatever it is, go on with the next one.
-            logger.exception("%s: the watchdog's refresh broke", target.label)
 
 
 _watchdogs: list[Watchdog] = []

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from tokenworker.cli.doctor import queue, rate, server, settings, wechat
 from tokenworker.cli.doctor.finding import Finding
-from tokenworker.settings.config import Config
+from tokenworker.settings.config import Start
 
 __all__ = ["Finding", "examine"]
 
@@ -16,12 +16,12 @@ def examine(app_name: str, *, call: bool = False) -> Iterator[Finding]:
 
     `app_name` is the app whose worker runs our tasks, as `celery -A` takes it.
     """
-    faults = settings.faults()
+    start = Start.from_env()
+    faults = settings.faults(start)
     yield from faults
     if faults:
         return  # no worker would start, and so there is nothing more to find
-    config = Config.from_env()
-    accounts = config.accounts()
+    config, accounts = start.config, start.loaded.accounts
     yield from settings.examine(config, accounts)
     yield from rate.examine(config, accounts)
     yield from server.examine(config, accounts)

@@ -8,6 +8,7 @@ from typing import Any
 
 from celery import Celery
 from celery.app.utils import find_app
+from celery.backends.base import DisabledBackend
 from celery.exceptions import TimeoutError as NoAnswer
 
 from tokenworker.cli.doctor.finding import Finding, fault, note, ok
@@ -90,10 +91,10 @@ def _tasks(app: Celery, nodes: set[str]) -> Iterator[Finding]:
 
 
 def _round_trip(app: Celery) -> Iterator[Finding]:
-    if not app.conf.result_backend:
+    if isinstance(app.backend, DisabledBackend):
         return  # said above
     try:
-        app.send_task(STATUS, queue=QUEUE, expires=_PATIENCE).get(timeout=2 * _PATIENCE)
+        app.send_task(STATUS, kwargs={"limit": 1}, queue=QUEUE, expires=_PATIENCE).get(timeout=2 * _PATIENCE)
     except NoAnswer:
         yield fault("results", "a worker is there, but its result does not come back: is its result backend ours?")
     except Exception as error:  # noqa: BLE001  each result backend has errors of its own

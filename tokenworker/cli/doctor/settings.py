@@ -9,15 +9,15 @@ from tokenworker.accounts.oddities import oddities
 from tokenworker.cli.doctor.finding import Finding, fault, note, ok
 from tokenworker.credentials import harmless
 from tokenworker.errors import ConfigError
-from tokenworker.settings.config import Config, broker_notes, startup_faults
+from tokenworker.settings.config import Config, Start, broker_notes
 from tokenworker.worker import celerysettings
 
 _SUBJECT = "settings"
 
 
-def faults() -> list[Finding]:
+def faults(start: Start) -> list[Finding]:
     """Return a finding for each thing that keeps a worker from starting: settings, accounts, Celery's settings."""
-    found = dict.fromkeys([*startup_faults(), *_celery_faults()])
+    found = dict.fromkeys([*start.faults, *_celery_faults()])
     return [fault(_SUBJECT, sentence) for sentence in found]
 
 

@@ -1,10 +1,11 @@
--- Find out whether every key holds a text.
+-- Find out which keys hold no text.
 -- KEYS: credentials and their published copies
--- Returns 1, or 0: one is gone, empty, or of another type.
-for _, key in ipairs(KEYS) do
+-- Returns the places of those that are gone, empty, or of another type, from 1 on.
+local lacking = {}
+for place, key in ipairs(KEYS) do
   local length = redis.pcall('STRLEN', key)
   if type(length) ~= 'number' or length == 0 then
-    return 0
+    lacking[#lacking + 1] = place
   end
 end
-return 1
+return lacking
