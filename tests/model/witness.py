@@ -337,7 +337,7 @@ class Witness:
         token = snapshot.credential
         if token is None or self.stepped_clock or not self._says_well(snapshot, token, held=True):
             return False
-        return self._upstream.left(token.access_token) > DURATIONS.overlap / 2 + TOLERANCE
+        return self._upstream.left(token.access_token) > DURATIONS.overlap / 2 + 1
 
     def _check_spared(self, snapshot: Snapshot, token: Credential) -> None:
         """Look whether WeChat replaced the token by one that we never saw; one more ends it before its time."""
