@@ -18,7 +18,8 @@ Copy = dict[Any, tuple[Any, int]]
 
 def copy_of(client: redis.Redis) -> Copy:
     """Return all that a server holds."""
-    return {key: (client.dump(key), max(0, int(client.pexpiretime(key)))) for key in client.keys("*")}
+    keys = client.keys("*")
+    return {key: (client.dump(key), max(0, int(client.execute_command("PEXPIRETIME", key)))) for key in keys}
 
 
 def put(client: redis.Redis, copy: Copy) -> None:
