@@ -57,6 +57,8 @@ class Observer(Protocol):
 
     def issued(self, process: Process, issue: Issue) -> None: ...
 
+    def handed_again(self) -> None: ...
+
     def done_again(self, step: str, first: Any, again: Any) -> None: ...
 
     def is_away(self, process: Process, step: str) -> None: ...
@@ -179,6 +181,8 @@ class SteppingSource:
         fetched, issue = self._upstream.fetch(force=force)
         if issue:
             self._process.observer.issued(self._process, issue)
+        else:
+            self._process.observer.handed_again()
         return fetched
 
 

@@ -12,28 +12,21 @@ from tokenworker.store.keys import Keys
 from tokenworker.store.lineage import Lineage
 from tokenworker.store.scripts import Scripts
 
-#: By key: what DUMP says of it, and when it ends.
-Copy = dict[Any, tuple[Any, float | None]]
+#: By key: what DUMP says of it, and when it ends, in ms.
+Copy = dict[Any, tuple[Any, int]]
 
 
 def copy_of(client: redis.Redis) -> Copy:
     """Return all that a server holds."""
-    moment = _now(client)
-    copy: Copy = {}
-    for key in client.keys("*"):
-        left = client.pttl(key)
-        copy[key] = client.dump(key), moment + left / 1000 if left > 0 else None
-    return copy
+    keys = client.keys("*")
+    return {key: (client.dump(key), max(0, int(client.execute_command("PEXPIRETIME", key)))) for key in keys}
 
 
 def put(client: redis.Redis, copy: Copy) -> None:
     """Have a server hold that, and nothing else."""
     client.flushdb()
-    moment = _now(client)
     for key, (value, end) in copy.items():
-        left = 0 if end is None else round((end - moment) * 1000)
-        if end is None or left > 0:
-            client.restore(key, left, value)
+        client.restore(key, end, value, absttl=bool(end))
 
 
 def _now(client: redis.Redis) -> float:

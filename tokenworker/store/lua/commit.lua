@@ -24,10 +24,11 @@ end
 local function is_reported()
   return redis.call('HGET', KEYS[2], 'rejected') == redis.call('HGET', KEYS[2], 'fingerprint')
 end
--- What was fetched before another server took over may have been replaced by one that was lost with the former.
+-- What was fetched before another server took over may have been replaced by one that was lost with the former. Moments
+-- are cut or rounded to a millisecond, and Valkey's clock may be ahead by one: nearer ones are the same.
 local function is_suspected()
   local moments = redis.call('HMGET', KEYS[2], 'fetched_at', 'suspected_at')
-  return (tonumber(moments[1] or 0) or 0) < (tonumber(moments[2] or 0) or 0)
+  return (tonumber(moments[1] or 0) or 0) + 0.05 < (tonumber(moments[2] or 0) or 0)
 end
 local function result()
   return is_reported() and 'reported' or is_suspected() and 'suspected' or 'committed'
