@@ -27,8 +27,8 @@ from server import free_port, running_server, wait_for_port
 from tokenworker.credential import fingerprint
 from tokenworker.credentials.target import Target
 from tokenworker.settings.config import Config
+from tokenworker.store.connect import connect
 from tokenworker.store.groups import grouped
-from tokenworker.store.store import connect
 from tokenworker.worker.runtime import Runtime
 from tokenworker.worker.status import Overview, survey
 from tokenworker.worker.watchdog import Watchdog

@@ -240,8 +240,9 @@ class Witness:
         for held in self._leases.values():
             held.lost = held.lost or held.fencing > self._fencing
         newest = self._newest
-        if newest and (not 0 < newest.fencing <= self._fencing + 1 or self._holder not in (None, newest)):
-            self._newest = None  # Redis can't tell whether somebody took a lease since
+        can_tell = newest and 0 < self._fencing >= newest.fencing - 1 and self._holder in (None, newest)
+        # Else Redis can't tell whether somebody took a lease since.
+        self._newest = newest if can_tell else None
 
     def _forget(self, *, fencing: int) -> None:
         self._newest, self._fencing = None, fencing

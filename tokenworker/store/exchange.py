@@ -16,7 +16,7 @@ Words = Sequence[Any]
 
 #: Refusals of a server that is not, or not yet, the one to ask. redis-py makes an error of connection of LOADING.
 _WRONG_SERVER = (ReadOnlyError, MasterDownError, MovedError, TryAgainError, ClusterDownError)
-_WRONG_SERVER_CODES = ("NOREPLICAS", "UNBLOCKED")
+_WRONG_SERVER_CODES = ("NOREPLICAS", "UNBLOCKED", "WAIT cannot be used with replica")
 
 #: The pause before the first repetition, in seconds; it doubles.
 _PAUSE = 0.02

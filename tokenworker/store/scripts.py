@@ -65,6 +65,12 @@ def source(name: str) -> str:
     return _INCLUDE.sub(lambda found: source(found[1]), text)
 
 
+@cache
+def digest(script: str) -> str:
+    """Return what names a script to Redis; it protects nothing."""
+    return sha1(script.encode(), usedforsecurity=False).hexdigest()
+
+
 class Scripts:
     """Runs scripts and commands; every method may raise `StoreUnavailable`."""
 
@@ -127,8 +133,7 @@ class Scripts:
         if isinstance(step, Command):
             return step.words
         script = self.source(step.script)
-        # The digest names the script, and protects nothing.
-        named = sha1(script.encode(), usedforsecurity=False).hexdigest() if by == "EVALSHA" else script
+        named = digest(script) if by == "EVALSHA" else script
         return by, named, len(step.keys), *step.keys, *step.args
 
     def mended(self, do: Callable[[], T], *keys: str) -> T:

@@ -21,8 +21,8 @@ def examine(config: Config, server: ServerFacts) -> Iterator[Finding]:
     if config.replicas > count:
         yield fault(
             _SUBJECT,
-            f"TOKENWORKER_REPLICAS is {config.replicas}, more than the {count} that follow the server: what can"
-            " wait is not fetched; look at the replicas, or set TOKENWORKER_REPLICAS=0",
+            f"TOKENWORKER_REPLICAS is {config.replicas}, more than the {count} that follow the server: what can wait is"
+            " not fetched; look at the replicas, or set TOKENWORKER_REPLICAS=0",
         )
     elif not count and is_cluster:
         yield note(_SUBJECT, "a master of the cluster has no replica: its slots are gone with it; add one")
