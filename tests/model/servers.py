@@ -19,7 +19,7 @@ Copy = dict[Any, tuple[Any, int]]
 def copy_of(client: redis.Redis) -> Copy:
     """Return all that a server holds."""
     keys = client.keys("*")
-    return {key: (client.dump(key), max(0, int(client.execute_command("PEXPIRETIME", key)))) for key in keys}
+    return {key: (client.dump(key), max(0, int(client.execute_command("PEXPIRETIME", key)))) for key in keys}  # type: ignore[no-untyped-call]
 
 
 def put(client: redis.Redis, copy: Copy) -> None:
