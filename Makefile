@@ -57,6 +57,7 @@ prove: .venv/developed
 bench: .venv/developed
 	$(BIN)/python benchmarks/read.py
 	$(BIN)/python benchmarks/scale.py
+	$(BIN)/python benchmarks/accounts.py --accounts 100000
 
 clean:
 	rm -rf .venv .tokenworker
