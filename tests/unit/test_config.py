@@ -95,6 +95,7 @@ VARIABLES = [
     "TOKENWORKER_TIME_SCALE",
     "TOKENWORKER_FETCH_RATE",
     "TOKENWORKER_FETCH_CONCURRENCY",
+    "TOKENWORKER_REPLICAS",
     "TOKENWORKER_ACCOUNTS",
     "TOKENWORKER_SANDBOX",
 ]
@@ -162,11 +163,23 @@ def test_a_setting_that_is_unset_or_blank_has_its_default(name: str, expected: o
         ("TOKENWORKER_TIME_SCALE", "1", "durations", Durations()),
         ("TOKENWORKER_FETCH_RATE", "0.5", "fetch_rate", 0.5),
         ("TOKENWORKER_FETCH_CONCURRENCY", "1", "fetch_concurrency", 1),
+        ("TOKENWORKER_REPLICAS", "2", "replicas", 2),
         ("TOKENWORKER_ACCOUNTS", "etc/accounts.toml", "accounts_file", Path("etc/accounts.toml")),
     ],
 )
 def test_a_setting_is_read_from_its_variable(variable: str, value: str, name: str, expected: object) -> None:
     assert getattr(Config.from_env({variable: value}), name) == expected
+
+
+@pytest.mark.parametrize(
+    ("url", "replicas"),
+    [("redis://h/0", 0), ("rediss://h/0", 0), ("sentinel://s1,s2/shop", 1), ("clusters://n1", 1)],
+)
+def test_a_replica_must_know_of_a_fetch_where_there_must_be_some(url: str, replicas: int) -> None:
+    queue = {"CELERY_BROKER_URL": "redis://q/0", "CELERY_RESULT_BACKEND": "redis://q/0"}
+
+    assert Config.from_env({"REDIS_URL": url, **queue}).replicas == replicas
+    assert Config.from_env({"REDIS_URL": url, "TOKENWORKER_REPLICAS": "0", **queue}).replicas == 0
 
 
 def test_the_time_scale_multiplies_every_duration() -> None:
@@ -339,6 +352,10 @@ SCHEMES = "redis://, rediss://, unix://, sentinel://, sentinels://, cluster://, 
         *[
             ("TOKENWORKER_FETCH_CONCURRENCY", value, "write a whole number, 1 or more")
             for value in ["0", "-1", "1.5", "nan", "x", "٣", "1_0", "9" * 5000]
+        ],
+        *[
+            ("TOKENWORKER_REPLICAS", value, "write a whole number from 0 to 9")
+            for value in ["-1", "1.5", "x", "٣", "10"]
         ],
     ],
 )

@@ -39,7 +39,7 @@ _REFUSALS = (
     ),
     ("ACL failure in script", "this user lacks a right of our scripts: give it ~tokenworker:* and +@all"),
     ("READONLY", "it is a replica, which takes no writes: name its master in REDIS_URL"),
-    ("No master found", "the Sentinels know no master of that name: look at the service in REDIS_URL"),
+    ("No master found", "the Sentinels name no master of that service: do they answer, and is REDIS_URL right?"),
     ("MASTERDOWN", "it is a replica that lost its master: name the master in REDIS_URL"),
     (
         "NOREPLICAS",
