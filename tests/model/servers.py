@@ -10,7 +10,7 @@ from support.clock import ClockedServer
 from tokenworker.store.connect import connect
 from tokenworker.store.keys import Keys
 from tokenworker.store.lineage import Lineage
-from tokenworker.store.scripts import Scripts
+from tokenworker.store.scripts import Scripts, text
 
 #: By key: what DUMP says of it, and when it ends, in ms.
 Copy = dict[Any, tuple[Any, int]]
@@ -18,8 +18,8 @@ Copy = dict[Any, tuple[Any, int]]
 
 def copy_of(client: redis.Redis) -> Copy:
     """Return all that a server holds."""
-    keys = client.keys("*")
-    return {key: (client.dump(key), max(0, int(client.execute_command("PEXPIRETIME", key)))) for key in keys}  # type: ignore[no-untyped-call]
+    keys: list[Any] = client.keys("*")
+    return {key: (client.dump(key), max(0, int(client.pexpiretime(text(key))))) for key in keys}
 
 
 def put(client: redis.Redis, copy: Copy) -> None:

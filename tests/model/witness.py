@@ -209,7 +209,7 @@ class Witness:
     def see_what_is_restored(self) -> None:
         """Take what Redis holds now for what it is."""
         snapshot = look(self._store, DEMO_APPID)
-        self._fencing, self._last = snapshot.fencing, snapshot.credential
+        self._fencing, self._last, self._was_removed = snapshot.fencing, snapshot.credential, snapshot.removed
         self._record.today = snapshot.fetches_today
         day = cast("bytes | None", self._client.hget(_STATE, "day"))
         self._record.day = int(day or 0)
@@ -241,7 +241,12 @@ class Witness:
         for held in self._leases.values():
             held.lost = held.lost or held.fencing > self._fencing
         newest = self._newest
-        can_tell = newest and 0 < self._fencing >= newest.fencing - 1 and self._holder in (None, newest)
+        can_tell = (
+            newest
+            and 0 < self._fencing >= newest.fencing - 1
+            and self._holder in (None, newest)
+            and not self._was_removed
+        )
         # Else Redis can't tell whether somebody took a lease since.
         self._newest = newest if can_tell else None
 

@@ -177,6 +177,8 @@ class World:
             self._faulty_store.records.doubt([TOKEN], replaced=True)
             self._witness.restored = False
         self._look_for_failovers()
+        if self._faulty_store.records.accepted([TOKEN]).get(TOKEN) == "":
+            self._announce()  # Redis went back to when the account was out
         due = {
             *[id_.account for id_ in self._store.schedule.claim(8, DURATIONS.grace)],
             *[id_.account for id_ in self._store.records.missing([CredentialId(each) for each in [DEMO_APPID]])],
@@ -184,7 +186,11 @@ class World:
         self.messages += [Demand()] * len(due)
 
     def _look_for_failovers(self) -> None:
+        before = self._faulty_store.lineage.noted()
         self._failovers.look()
+        if before != self._faulty_store.lineage.noted():
+            # What is due at that very moment is due, whatever Valkey's clock makes of a moment.
+            self._clock.pass_by(0.03)
         seen = self._faulty_store.lineage.noted() == self._servers.lineage
         if seen or not self._client.exists(self._store.keys.mark("suspected")):
             self._witness.taken_over = False  # else another watchdog is at it, or died: the next one waits for it
@@ -294,8 +300,11 @@ class World:
         """Put the account back into the settings."""
         if self._witness.gone:
             self._witness.expect_return()
-            self._faulty_store.records.announce({TOKEN: self.upstream.account.settings_digest})
+            self._announce()
             self._store.schedule.add([CredentialId(each) for each in [DEMO_APPID]])
+
+    def _announce(self) -> None:
+        self._faulty_store.records.announce({TOKEN: self.upstream.account.settings_digest})
 
     def lose_everything(self) -> None:
         """Flush Redis."""
