@@ -80,6 +80,11 @@ class Durations:
         return max(0.0, self.overlap - self.fetch_room)
 
     @property
+    def suspicion(self) -> float:
+        """How long after a failover a value may still die of a fetch that Redis lost: the overlap, and such a fetch."""
+        return self.overlap + self.fetch_room
+
+    @property
     def longest_cooldown(self) -> float:
         """No cooldown is longer; one that is comes from a clock that went back."""
         return 1.5 * max(self.operator_cap, self.day_probe)

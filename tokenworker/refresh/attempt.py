@@ -90,7 +90,7 @@ class Attempt:
     def of_suspicion(self, durations: Durations) -> Facts:
         """Return what ends a suspicion: one found alive so long after it was replaced by none that Redis lost."""
         suspected_at = self.snapshot.suspected_at
-        over = since(suspected_at, self.lease.taken_at) >= durations.overlap
+        over = since(suspected_at, self.lease.taken_at) >= durations.suspicion
         return {"suspected_at": 0.0} if suspected_at and over else {}
 
     def of_death(self, durations: Durations) -> Facts:

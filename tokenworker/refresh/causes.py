@@ -245,7 +245,7 @@ def _until_another_tells(it: Case) -> float:
     """Return the seconds until a probe tells something: at once, and after the overlap, when one replaced is dead."""
     since_then = it.snapshot.probed_at >= it.snapshot.suspected_at - SLACK
     if since_then and it.snapshot.probed_alive == it.snapshot.fingerprint:
-        return max(0.0, it.durations.overlap - it.since(it.snapshot.suspected_at))
+        return max(0.0, it.durations.suspicion - it.since(it.snapshot.suspected_at))
     return 0.0
 
 
