@@ -20,19 +20,25 @@ _ROLE_INTERVAL = 5.0
 #: No time at all would mean to redis-py that it may take for ever.
 _LEAST = 0.001
 
+#: A socket may take so much more, or less, of what is left.
+_LITTLE = 0.02
+
 _thread = threading.local()
 
 
-@contextmanager
-def deadline(moment: float) -> Iterator[None]:
+class deadline:  # noqa: N801  it is used as a function; one with contextlib takes three times as long
     """Have all that this thread does with Redis in the block end by `moment`, of `time.monotonic`.
 
     So finding a master, connecting, logging in and the exchange itself share one time.
     """
-    _thread.deadline = moment
-    try:
-        yield
-    finally:
+
+    def __init__(self, moment: float) -> None:
+        self._moment = moment
+
+    def __enter__(self) -> None:
+        _thread.deadline = self._moment
+
+    def __exit__(self, *_: object) -> None:
         _thread.deadline = None
 
 
@@ -51,19 +57,23 @@ class Punctual(AbstractConnection):
 
     #: The part of the time left that it may take.
     _share = 1.0
+    #: What the socket was told last: to tell it takes a call of the system, which is saved where it changes little.
+    _told = 0.0
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._patience: float = self.socket_timeout or float("inf")
 
     def _connect(self) -> Any:
-        self.socket_timeout = self.socket_connect_timeout = self._left()
+        self._told = self.socket_timeout = self.socket_connect_timeout = self._left()
         return super()._connect()  # type: ignore[safe-super, no-untyped-call]
 
     def send_packed_command(self, command: Any, check_health: bool = True) -> None:
         """Send, and have the answer come before the deadline."""
-        if self._sock:
-            self._sock.settimeout(self._left())
+        left = self._left()
+        if self._sock and abs(left - self._told) > _LITTLE * left:
+            self._told = left
+            self._sock.settimeout(left)
         super().send_packed_command(command, check_health)  # type: ignore[no-untyped-call]
 
     def _left(self) -> float:

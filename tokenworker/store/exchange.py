@@ -75,7 +75,8 @@ class Exchange:
             if time.monotonic() >= end:
                 raise
             return None
-        return None if any(map(_is_of_wrong_server, answers)) else answers
+        refused = [answer for answer in answers if isinstance(answer, redis.ResponseError)]
+        return None if refused and any(map(_is_of_wrong_server, refused)) else answers
 
     def _once(self, commands: Sequence[Words], end: float) -> list[Any]:
         with deadline(min(end, time.monotonic() + self._patience.one)):
@@ -111,7 +112,5 @@ def _answer(connection: Any) -> Any:
         return error
 
 
-def _is_of_wrong_server(answer: object) -> bool:
-    return isinstance(answer, _WRONG_SERVER) or (
-        isinstance(answer, redis.ResponseError) and str(answer).startswith(_WRONG_SERVER_CODES)
-    )
+def _is_of_wrong_server(refusal: redis.ResponseError) -> bool:
+    return isinstance(refusal, _WRONG_SERVER) or str(refusal).startswith(_WRONG_SERVER_CODES)
