@@ -22,21 +22,6 @@ def run(stack: Stack, *words: str) -> tuple[int, str]:
 
 
 @pytest.fixture
-def replica(tmp_path: Path, server: RedisServer) -> Iterator[RedisServer]:
-    folder = tmp_path / "replica"
-    folder.mkdir()
-    replica = RedisServer(folder)
-    replica.options = ("--replicaof", f"127.0.0.1 {server.port}")
-    try:
-        replica.start()
-        with replica.client() as client:
-            wait_for(lambda: client.info("replication")["master_link_status"] == "up")
-        yield replica
-    finally:
-        replica.kill()
-
-
-@pytest.fixture
 def node(tmp_path: Path) -> Iterator[RedisServer]:
     """A node of a cluster that has all slots."""
     folder = tmp_path / "node"
@@ -51,16 +36,6 @@ def node(tmp_path: Path) -> Iterator[RedisServer]:
         yield node
     finally:
         node.kill()
-
-
-def test_a_replica_as_the_broker(
-    make_stack: Callable[..., Stack], server: RedisServer, replica: RedisServer, sandbox: Sandbox
-) -> None:
-    stack = make_stack(server, sandbox, CELERY_BROKER_URL=replica.url)
-    code, said = run(stack, "check")
-
-    assert code == 1
-    assert "it is a replica, which takes no writes" in said
 
 
 def test_a_node_of_a_cluster_as_the_broker(
