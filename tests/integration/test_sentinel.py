@@ -54,7 +54,6 @@ def guarded(tmp_path: Path) -> Iterator[SentinelSet]:
         yield sentinels
 
 
-@pytest.mark.timeout(120)
 def test_all_ways_to_a_token_lead_through_sentinels_with_passwords_before_and_after_the_master_is_killed(
     make_stack: Callable[..., Stack], guarded: SentinelSet, sandbox: Sandbox
 ) -> None:

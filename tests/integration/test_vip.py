@@ -119,7 +119,6 @@ def test_worker_and_beat_with_their_queue_on_the_same_server_go_on(
 # The queue alone
 
 
-@pytest.mark.timeout(90)
 def test_a_worker_waits_and_check_says_why_while_the_queues_address_leads_to_a_replica(
     make_stack: Callable[..., Stack], servers: Replicated, vip: Vip, server: RedisServer, sandbox: Sandbox
 ) -> None:
