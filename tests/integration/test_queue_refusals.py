@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from support.processes import RedisServer, Stack, free_port, wait_for
+from support.clusters import cluster_of_one
+from support.processes import RedisServer, Stack, wait_for
 
 from tokenworker.sandbox import Sandbox
 
@@ -22,45 +23,9 @@ def run(stack: Stack, *words: str) -> tuple[int, str]:
 
 
 @pytest.fixture
-def replica(tmp_path: Path, server: RedisServer) -> Iterator[RedisServer]:
-    folder = tmp_path / "replica"
-    folder.mkdir()
-    replica = RedisServer(folder)
-    replica.options = ("--replicaof", f"127.0.0.1 {server.port}")
-    try:
-        replica.start()
-        with replica.client() as client:
-            wait_for(lambda: client.info("replication")["master_link_status"] == "up")
-        yield replica
-    finally:
-        replica.kill()
-
-
-@pytest.fixture
 def node(tmp_path: Path) -> Iterator[RedisServer]:
-    """A node of a cluster that has all slots."""
-    folder = tmp_path / "node"
-    folder.mkdir()
-    node = RedisServer(folder)
-    node.options = ("--cluster-enabled", "yes", "--cluster-port", str(free_port()))
-    try:
-        node.start()
-        with node.client() as client:
-            client.execute_command("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
-            wait_for(lambda: b"cluster_state:ok" in client.execute_command("CLUSTER", "INFO"))
+    with cluster_of_one(tmp_path / "node") as node:
         yield node
-    finally:
-        node.kill()
-
-
-def test_a_replica_as_the_broker(
-    make_stack: Callable[..., Stack], server: RedisServer, replica: RedisServer, sandbox: Sandbox
-) -> None:
-    stack = make_stack(server, sandbox, CELERY_BROKER_URL=replica.url)
-    code, said = run(stack, "check")
-
-    assert code == 1
-    assert "it is a replica, which takes no writes" in said
 
 
 def test_a_node_of_a_cluster_as_the_broker(

@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from pathlib import Path
 from traceback import format_exception
 
 import pytest
 import redis
 from kombu import Connection
 from kombu.transport import TRANSPORT_ALIASES
+from support.clusters import cluster_of_one
 from support.old_redis import RESP2_ONLY, proxy, replace_url
 from support.processes import RedisServer, Stack, free_port, wait_for
 from support.targets import lease_of
@@ -96,14 +98,9 @@ def start_anew(server: RedisServer, *options: str) -> None:
 
 
 @pytest.fixture
-def cluster(own_server: RedisServer) -> RedisServer:
-    """One node that has all slots, as managed services offer it."""
-    port = str(free_port())
-    start_anew(own_server, "--cluster-enabled", "yes", "--cluster-port", port, "--appendonly", "no")
-    with own_server.client() as client:
-        client.cluster("ADDSLOTSRANGE", 0, 16383)
-        wait_for(lambda: client.cluster("INFO")["cluster_state"] == "ok")
-    return own_server
+def cluster(tmp_path: Path) -> Iterator[RedisServer]:
+    with cluster_of_one(tmp_path / "cluster") as cluster:
+        yield cluster
 
 
 def test_a_cluster_of_one_node_does_as_well_as_a_server_that_is_none(

@@ -10,7 +10,7 @@ import pytest
 from support.certificates import Certificates, TlsServer, program_with_tls
 from support.clusters import ClusterSet
 from support.processes import Stack, wait_for
-from support.queue_sentinels import SERVICE, Sentinels
+from support.sentinels import SERVICE, SentinelSet
 from support.usage import by_async_reader, by_reader, command, faults, useless_ways
 
 from tokenworker import TokenReader
@@ -150,36 +150,24 @@ def keys(url: str) -> str:
 
 
 @pytest.fixture
-def sentinels(tmp_path: Path, certificates: Certificates) -> Iterator[Sentinels]:
+def sentinels(tmp_path: Path, certificates: Certificates) -> Iterator[SentinelSet]:
     """Servers and Sentinels that speak TLS alone, to each other too, and want a certificate of all."""
-    given = {"port": "0", "tls-port": "PORT", "tls-replication": "yes", **certificates.settings(clients=True)}
-    client = {"ssl": True, **certificates.options(client=True)}
-    sentinels = Sentinels(
-        tmp_path,
-        options=[word for name, value in given.items() for word in (f"--{name}", value)],
-        lines=[f"{name} {value}" for name, value in given.items()],
-        login=client,
-        hop=client,
-        program=program_with_tls(),
-    )
-    with closing(sentinels):
-        sentinels.start()
+    with SentinelSet(tmp_path / "set", certificates=certificates) as sentinels:
         yield sentinels
 
 
 @pytest.mark.timeout(90)
 def test_sentinels_and_the_master_that_they_name_are_reached_by_tls(
-    make_stack: Callable[..., Stack], sentinels: Sentinels, certificates: Certificates, sandbox: Sandbox
+    make_stack: Callable[..., Stack], sentinels: SentinelSet, certificates: Certificates, sandbox: Sandbox
 ) -> None:
-    url = f"sentinels://{sentinels.hosts}/{SERVICE}?{certificates.query(client=True)}"
-    assert refusals(url) == NOTHING
+    assert refusals(sentinels.url) == NOTHING
     assert all(refusals(f"sentinels://{sentinels.hosts}/{SERVICE}?{certificates.query()}").values())
-    assert all(refusals(url.replace("sentinels://", "sentinel://").partition("?")[0]).values())
+    assert all(refusals(f"sentinel://{sentinels.hosts}/{SERVICE}").values())
 
-    sentinels.fail_over()
-    wait_for(lambda: refusals(url) == NOTHING, timeout=20)
-    told = command(make_stack(sentinels.servers[0], sandbox, REDIS_URL=url, TOKENWORKER_REPLICAS="0"), "check").stdout
-    assert f"3 of 3 name 127.0.0.1:{sentinels.master().port}" in told  # type: ignore[union-attr]
+    sentinels.failover()
+    wait_for(lambda: refusals(sentinels.url) == NOTHING, timeout=20)
+    told = command(make_stack(sentinels, sandbox, TOKENWORKER_REPLICAS="0"), "check").stdout
+    assert f"3 of 3 name 127.0.0.1:{sentinels.master().port}" in told
     assert "FAULT Redis" not in told
 
 

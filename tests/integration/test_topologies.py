@@ -17,8 +17,6 @@ from support.replicated import Replicated, admin
 from support.sentinels import SentinelSet, downtime
 from support.vip import Vip
 
-PASSWORD = "p@ss/w rd"
-
 
 @pytest.fixture
 def replicated(tmp_path: Path) -> Iterator[Replicated]:
@@ -114,27 +112,11 @@ def test_a_killed_master_is_replaced_within_seconds_and_comes_back_as_a_replica(
         assert client.get("tokenworker:tests") == b"1"
 
 
-def test_a_frozen_master_is_replaced_and_is_demoted_when_it_wakes(sentinels: SentinelSet) -> None:
-    old = sentinels.freeze_master()
-    new = sentinels.wait_for_another(old)
-    sentinels.wake(old)
-    sentinels.wait_until_whole()
-
-    assert (old.role(), new.role()) == ("slave", "master")
-
-
 def test_failovers_can_be_ordered_one_after_another(sentinels: SentinelSet) -> None:
     for _ in range(2):
         old = sentinels.failover()
         assert sentinels.master() is not old
         sentinels.wait_until_whole()
-
-
-def test_sentinels_and_their_servers_can_have_passwords(tmp_path: Path) -> None:
-    with SentinelSet(tmp_path / "set", password=PASSWORD, sentinel_password="other " + PASSWORD) as sentinels:
-        with pytest.raises(redis.AuthenticationError), admin(sentinels.sentinels[0].port) as client:
-            client.ping()
-        assert downtime(sentinels) < 8
 
 
 def test_a_killed_master_of_a_cluster_is_replaced_by_its_replica(cluster: ClusterSet) -> None:

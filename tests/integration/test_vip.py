@@ -5,11 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from support.processes import Stack, wait_for
+from celery import Celery
+from redis.exceptions import ConnectionError as Lost
+from support.processes import RedisServer, Stack, wait_for
 from support.replicated import Replicated
-from support.usage import useless_ways
+from support.usage import command, useless_ways
 from support.vip import Vip
 
 from tokenworker import TokenReader
@@ -17,6 +20,8 @@ from tokenworker.errors import StoreUnavailable
 from tokenworker.sandbox import DEMO_APPID, Rules, Sandbox
 from tokenworker.store.connect import connect
 from tokenworker.store.store import Store
+from tokenworker.worker import redisbroker
+from tokenworker.worker.redisresults import RedisBackend
 
 KEY = f"tokenworker:{{{DEMO_APPID}}}:access_token"
 
@@ -45,9 +50,10 @@ def value(servers: Replicated) -> str:
     return found.decode() if isinstance(found, bytes) else ""
 
 
-def fail_over(servers: Replicated, vip: Vip) -> None:
-    """Have a replica in the master's place and at its address; nobody's connection is cut."""
+def fail_over(servers: Replicated, vip: Vip, delay: float = 0.0) -> None:
+    """Have a replica in the master's place and, after so many seconds, at its address; nobody's connection is cut."""
     servers.failover()
+    time.sleep(delay)
     vip.move(servers.master)
 
 
@@ -97,12 +103,69 @@ def test_worker_and_beat_with_their_queue_on_the_same_server_go_on(
     stack = make_stack(vip, sandbox)
     worker, beat = stack.worker(), stack.beat()
     first = wait_for(lambda: value(servers), timeout=20)
-    fail_over(servers, vip)
+    # Meanwhile new connections lead to the one that was demoted, too.
+    fail_over(servers, vip, delay=2)
 
     wait_for(lambda: value(servers) not in ("", first), timeout=20, pause=0.2)
     assert (worker.poll(), beat.poll()) == (None, None), stack.logs()[-3000:]
+    assert "Unrecoverable" not in stack.logs()
     assert useless_ways(stack, vip.url, sandbox) == {}
     with servers.master.admin() as client:
         client.delete("tokenworker:ticked")
         # Beat sends there, and the worker takes it from there.
         wait_for(lambda: client.get("tokenworker:ticked"), timeout=15)
+
+
+# The queue alone
+
+
+def test_a_worker_waits_and_check_says_why_while_the_queues_address_leads_to_a_replica(
+    make_stack: Callable[..., Stack], servers: Replicated, vip: Vip, server: RedisServer, sandbox: Sandbox
+) -> None:
+    servers.failover()
+    stack = make_stack(server, sandbox, CELERY_BROKER_URL=vip.url, CELERY_RESULT_BACKEND=vip.url)
+    worker = stack.run("celery", "--app=tokenworker", "worker", "--loglevel=INFO")
+    reason = "it is a replica, which takes no writes"
+
+    wait_for(lambda: reason in stack.log(0), timeout=20)
+    check = command(stack, "check")
+    assert check.returncode == 1
+    assert reason in " ".join(check.stdout.split())
+    assert "Traceback" not in check.stdout + check.stderr
+    vip.move(servers.master)
+    wait_for(lambda: " ready." in stack.log(0), timeout=20)
+    assert worker.poll() is None
+
+
+def test_a_result_that_a_demoted_server_refuses_goes_to_the_next_one(servers: Replicated, vip: Vip) -> None:
+    app = Celery(set_as_current=False)
+    backend = RedisBackend(app=app, url=vip.url)
+    backend.store_result("before", 1, "SUCCESS")
+    fail_over(servers, vip)
+    backend.store_result("after", 2, "SUCCESS")
+
+    with servers.master.admin() as there:
+        assert there.exists("celery-task-meta-before", "celery-task-meta-after") == 2
+    backend.client.close()
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)",
+        "READONLY You can't write against a read only replica.",
+        "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+        "LOADING Redis is loading the dataset in memory",
+        "NOREPLICAS Not enough good replicas to write.",
+    ],
+)
+def test_what_a_server_that_is_no_master_says_ends_the_connection(server: RedisServer, refusal: str) -> None:
+    app = Celery(broker=server.url, set_as_current=False)
+    app.conf.broker_transport = "tokenworker.worker.redisbroker:Transport"
+    with app.connection_for_write() as connection:
+        client: Any = connection.default_channel.client  # type: ignore[attr-defined]
+        with pytest.raises(Lost, match="Redis"):
+            client.eval("return redis.error_reply(ARGV[1])", 0, refusal)
+        assert isinstance(Lost(), connection.connection_errors)
+        assert client.ping()
+    assert redisbroker.Transport.Channel is redisbroker.Channel

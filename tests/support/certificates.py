@@ -45,6 +45,10 @@ class Certificates:
             "tls-auth-clients": "yes" if clients else "no",
         }
 
+    def settings_alone(self, port: int, *, clients: bool = False) -> dict[str, str]:
+        """Return the settings of a server that speaks TLS alone, to its master too."""
+        return {"port": "0", "tls-port": str(port), "tls-replication": "yes", **self.settings(clients=clients)}
+
 
 def _issued(authority: trustme.CA, folder: Path, *hosts: str) -> tuple[Path, Path]:
     folder.mkdir()
@@ -76,5 +80,5 @@ class TlsServer(RedisServer):
         folder.mkdir(parents=True)
         super().__init__(folder, program_with_tls())
         self.url = self.url.replace("redis://", "rediss://")
-        given = {"port": "0", "tls-port": str(self.port), **certificates.settings(clients=clients)}
+        given = certificates.settings_alone(self.port, clients=clients)
         self.options = tuple(word for name, value in given.items() for word in (f"--{name}", value))

@@ -1,8 +1,9 @@
-"""A cluster of three masters with a replica each."""
+"""A cluster of three masters with a replica each, and one of a single node."""
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from itertools import combinations
 from pathlib import Path
 from typing import Self
@@ -10,7 +11,7 @@ from typing import Self
 import redis
 
 from support.ports import reserve_port
-from support.processes import wait_for
+from support.processes import RedisServer, free_port, wait_for
 from support.replicated import Node
 
 _SLOTS = ((0, 5460), (5461, 10922), (10923, 16383))
@@ -141,6 +142,22 @@ class ClusterSet:
             with replica.admin() as client:
                 client.execute_command("CLUSTER", "REPLICATE", master.id())
         self.wait_until_whole()
+
+
+@contextmanager
+def cluster_of_one(folder: Path) -> Iterator[RedisServer]:
+    """Run one node that has all slots, as managed services offer it."""
+    folder.mkdir()
+    node = RedisServer(folder)
+    node.options = ("--cluster-enabled", "yes", "--cluster-port", str(free_port()))
+    try:
+        node.start()
+        with node.client() as client:
+            client.execute_command("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
+            wait_for(lambda: b"cluster_state:ok" in client.execute_command("CLUSTER", "INFO"))
+        yield node
+    finally:
+        node.kill()
 
 
 def _text(answer: object) -> str:

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import redis
 
+from support.certificates import Certificates, program_with_tls
 from support.ports import is_open, reserve_port
 from support.processes import RedisServer, wait_for
 from support.vip import Vip
@@ -24,30 +25,44 @@ REPLICATION = {
 
 
 class Node(RedisServer):
-    """One server of several: it keeps what it was told in a file, as those that change roles have to."""
+    """One server of several: it keeps what it was told in a file, as those that change roles have to.
 
-    def __init__(self, folder: Path, options: dict[str, str] | None = None, password: str = "") -> None:
+    With certificates it speaks TLS alone, and wants one of whoever comes.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        options: dict[str, str] | None = None,
+        password: str = "",
+        certificates: Certificates | None = None,
+    ) -> None:
         folder.mkdir(parents=True)
-        super().__init__(folder)
+        super().__init__(folder, program_with_tls() if certificates else None)
         self.port = reserve_port()
         self.password = password
+        self.certificates = certificates
         login = f":{quote(password, safe='')}@" if password else ""
-        self.url = f"redis://{login}127.0.0.1:{self.port}/0"
+        self.url = f"{'rediss' if certificates else 'redis'}://{login}127.0.0.1:{self.port}/0"
         self._conf = folder / "redis.conf"
         secret = {"requirepass": password, "masterauth": password} if password else {}
-        self._write(REPLICATION | (options or {}) | secret)
+        self._write(REPLICATION | (options or {}) | secret | self._tls())
 
     def start(self) -> None:
         """Start it, or start it again with the role and the data that it had, and wait until it answers."""
-        log = (self.folder / "log").open("ab")
-        with log:
-            command = [str(self.program or server_command(self.port, self.folder)[0]), str(self._conf)]
+        self._launch()
+
+    def _launch(self, *words: str) -> None:
+        program = str(self.program or server_command(self.port, self.folder)[0])
+        with (self.folder / "log").open("ab") as log:
+            command = [program, str(self._conf), *words]
             self.process = subprocess.Popen(command, stdout=log, stderr=log, env=self.environ)
         wait_for(self._answers)
 
     def admin(self) -> redis.Redis:
         """Return a client of this very server, whatever its role."""
-        return admin(self.port, self.password)
+        tls = {"ssl": True, **self.certificates.options(client=True)} if self.certificates else {}
+        return admin(self.port, self.password, **tls)
 
     def role(self) -> str:
         """Return what it takes itself for: master or slave."""
@@ -82,6 +97,9 @@ class Node(RedisServer):
         info = self.info()
         return info["role"] == "slave" and info["master_link_status"] == "up" and not info["master_sync_in_progress"]
 
+    def _tls(self) -> dict[str, str]:
+        return self.certificates.settings_alone(self.port, clients=True) if self.certificates else {}
+
     def _write(self, options: dict[str, str]) -> None:
         given = [word.removeprefix("--") for word in server_command(self.port, self.folder)[1:]]
         ours = dict(zip(given[::2], given[1::2], strict=True)) | options
@@ -94,9 +112,9 @@ class Node(RedisServer):
         return is_open(self.port)
 
 
-def admin(port: int, password: str = "") -> redis.Redis:
+def admin(port: int, password: str = "", **tls: Any) -> redis.Redis:
     """Return a client of the server at a port, for the test's own questions and orders."""
-    return redis.Redis(port=port, password=password or None, socket_timeout=2, protocol=2)
+    return redis.Redis(port=port, password=password or None, socket_timeout=2, protocol=2, **tls)
 
 
 class Replicated:

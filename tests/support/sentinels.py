@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,11 +11,12 @@ from urllib.parse import quote
 
 import redis
 
+from support.certificates import Certificates
 from support.processes import wait_for
-from support.replicated import Node, admin
-from tokenworker.cli.up.embedded import server_command
+from support.replicated import Node
 
-SERVICE = "mymaster"
+#: With what a name may have in it.
+SERVICE = "shop.redis-1"
 
 #: How often Sentinels look, in ms: a tenth of what they are made with, so that a failover takes a tenth, too.
 #: Tilt: on a busy machine they stop for 30 s when they find that they were held up for two.
@@ -30,14 +30,10 @@ class SentinelNode(Node):
         self._master = master
         self._periods = _PERIODS | {"publish-period": round(publish_period * 1000)}
         self._down_after = down_after
-        super().__init__(folder, password=password)
+        super().__init__(folder, password=password, certificates=master.certificates)
 
     def start(self) -> None:
-        program = server_command(self.port, self.folder)[0]
-        with (self.folder / "log").open("ab") as log:
-            command = [program, str(self._conf), "--sentinel"]
-            self.process = subprocess.Popen(command, stdout=log, stderr=log, env=self.environ)
-        wait_for(self._answers)
+        self._launch("--sentinel")
         with self.admin() as client:
             for name, value in self._periods.items():
                 client.execute_command("SENTINEL", "DEBUG", name, value)
@@ -57,8 +53,9 @@ class SentinelNode(Node):
             return int(client.sentinel_get_master_addr_by_name(SERVICE)[1])
 
     def _write(self, options: dict[str, str]) -> None:
+        given = {"port": str(self.port), "bind": "127.0.0.1", "dir": str(self.folder), **self._tls()}
         lines = [
-            f'port {self.port}\nbind 127.0.0.1\ndir "{self.folder}"\n',
+            *(f'{name} "{value}"\n' for name, value in given.items()),
             f"sentinel monitor {SERVICE} 127.0.0.1 {self._master.port} 2\n",
             f"sentinel down-after-milliseconds {SERVICE} {self._down_after * 1000:.0f}\n",
             f"sentinel failover-timeout {SERVICE} 3000\nsentinel parallel-syncs {SERVICE} 2\n",
@@ -87,9 +84,10 @@ class SentinelSet:
         password: str = "",
         sentinel_password: str = "",
         min_replicas: int = 0,
+        certificates: Certificates | None = None,
     ) -> None:
         options = {"min-replicas-to-write": str(min_replicas), "min-replicas-max-lag": "2"} if min_replicas else {}
-        self.nodes = [Node(folder / f"node{number}", options, password) for number in range(3)]
+        self.nodes = [Node(folder / f"node{number}", options, password, certificates) for number in range(3)]
         self.sentinels = [
             SentinelNode(
                 folder / f"sentinel{number}",
@@ -121,14 +119,19 @@ class SentinelSet:
         self._exits.close()
 
     @property
+    def hosts(self) -> str:
+        """The Sentinels, as a URL names them."""
+        return ",".join(f"127.0.0.1:{sentinel.port}" for sentinel in self.sentinels)
+
+    @property
     def url(self) -> str:
         """The URL that the product takes for it."""
-        hosts = ",".join(f"127.0.0.1:{sentinel.port}" for sentinel in self.sentinels)
         login = f":{quote(self.nodes[0].password, safe='')}@" if self.nodes[0].password else ""
-        theirs = self.sentinels[0].password
-        return f"sentinel://{login}{hosts}/{SERVICE}" + (
-            f"?sentinel_password={quote(theirs, safe='')}" if theirs else ""
-        )
+        theirs, certificates = self.sentinels[0].password, self.nodes[0].certificates
+        given = [f"sentinel_password={quote(theirs, safe='')}"] if theirs else []
+        given += [certificates.query(client=True)] if certificates else []
+        scheme, query = "sentinels" if certificates else "sentinel", "?" + "&".join(given) if given else ""
+        return f"{scheme}://{login}{self.hosts}/{SERVICE}{query}"
 
     def master(self) -> Node:
         """Return the server that most Sentinels take for the master."""
@@ -197,6 +200,6 @@ def downtime(sentinels: SentinelSet) -> float:
     killed_at = time.monotonic()
     old = sentinels.kill_master()
     new = sentinels.wait_for_another(old)
-    with admin(new.port, new.password) as client:
+    with new.admin() as client:
         client.set("tokenworker:tests", "1")
     return time.monotonic() - killed_at
