@@ -13,7 +13,7 @@ from celery.worker import state
 from kombu import Connection
 from kombu.exceptions import OperationalError
 from kombu.transport import TRANSPORT_ALIASES, redis
-from redis import RedisError, ResponseError, TimeoutError  # noqa: A004  redis-py's name
+from redis import ConnectionError, RedisError, ResponseError, TimeoutError  # noqa: A004  redis-py's names
 
 from tokenworker.redaction import redact_logs, redacted
 from tokenworker.settings.urls import ELSEWHERE, NO_CELERY
@@ -74,7 +74,13 @@ def _losing_patience() -> Iterator[None]:
 class _Plain:
     """A channel by RESP2: redis-py says HELLO by itself, which many proxies don't know, and kombu has no setting."""
 
+    connection: Any
+
     def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:
+        if self.connection.client is None:
+            # kombu closes a lost connection before its channels, which then want one to give back their messages; what
+            # it raises itself would end the worker. The messages are given back when they were invisible for long.
+            raise ConnectionError("the connection to the broker is closed")
         given: dict[str, Any] = super()._connparams(asynchronous)  # type: ignore[misc]
         hasty = type("Connection", (_Hasty, *self._ways, given["connection_class"]), {})
         return {"protocol": 2} | given | {"connection_class": hasty}
