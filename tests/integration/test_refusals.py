@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from traceback import format_exception
+from typing import Any
 
 import pytest
 import redis
@@ -222,3 +223,14 @@ def test_a_reader_sends_its_task_through_a_proxy_that_speaks_resp2_alone(
     with proxy(server, RESP2_ONLY) as url, server.client() as client:
         assert Tasks(url).send(CredentialId("wx1"), None) == ""
         assert client.llen("tokenworker") == 1
+
+
+def test_a_channel_whose_connection_is_gone_fails_as_celery_knows_it(server: RedisServer) -> None:
+    """A task that runs when the broker dies has its message given back by a channel that outlives the connection."""
+    redisbroker.use()
+    with Connection(server.url) as connection:
+        channel: Any = connection.default_channel
+        virtual, channel.connection.client = channel.connection.client, None
+        with pytest.raises(connection.connection_errors, match="the connection to the broker is closed"):
+            channel._get_pool()
+        channel.connection.client = virtual
