@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from tokenworker.accounts.account import Account
 from tokenworker.accounts.loaded import Loaded
@@ -33,6 +33,7 @@ from tokenworker.settings.urls import (
     check_redis,
 )
 from tokenworker.settings.variables import cleaned, misspelt, overlooked
+from tokenworker.settings.web import WebSettings, read_web
 
 #: `tokenworker up` writes here where everything is, so that other commands in the same folder find it.
 RUN_FILE = Path(".tokenworker/up.json")
@@ -42,6 +43,9 @@ ENV_FILE = Path(".env")
 
 #: The longest duration that is no mistake, in seconds.
 _LONGEST = int(DAY)
+
+#: For people, or for machines: one JSON object a line.
+LogFormat = Literal["text", "json"]
 
 #: The rate and the concurrency of few credentials, and the seconds in which all of many can be fetched anew.
 _LEAST_RATE = 20.0
@@ -75,6 +79,8 @@ class Config:
     accounts_file: Path | None = None
     #: Touched by worker and beat while they work.
     heartbeat_file: Path | None = None
+    log: LogFormat = "text"
+    web: WebSettings = field(default_factory=WebSettings)
     #: A sandbox that stands in for WeChat while no account is configured.
     sandbox: str | None = None
     #: Whether anybody said where Redis is, or the default stands.
@@ -193,6 +199,8 @@ def _read(environ: Mapping[str, str], faults: list[str]) -> Config:
         replicas=_replicas(set_, redis_url, faults),
         accounts_file=Path(accounts_file) if accounts_file else None,
         heartbeat_file=Path(file) if (file := set_.get("TOKENWORKER_HEARTBEAT_FILE")) else None,
+        log=_log_format(set_, faults),
+        web=read_web(set_, faults),
         sandbox=sandbox,
         redis_given="REDIS_URL" in set_ or bool(running),
     )
@@ -243,6 +251,13 @@ def _number(environ: Mapping[str, str], variable: str, faults: list[str]) -> flo
         f"{variable} is {excerpt(text)!r}: write a number, more than 0 and at most {_LONGEST}, such as 5 or 0.5"
     )
     return None
+
+
+def _log_format(environ: Mapping[str, str], faults: list[str]) -> LogFormat:
+    text = environ.get("TOKENWORKER_LOG", "text")
+    if text not in ("text", "json"):
+        faults.append(f"TOKENWORKER_LOG is {excerpt(text)!r}: write text or json")
+    return "json" if text == "json" else "text"
 
 
 def _replicas(environ: Mapping[str, str], redis_url: str, faults: list[str]) -> int:
