@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -37,22 +36,28 @@ class Gauge(NamedTuple):
     quota_period: float
 
 
+#: So many are measured in one script, and so many scripts sent in a round trip: everybody else waits at Redis till all
+#: of a round trip is done, for a millisecond. In a cluster each may lie on another node.
+_ON_SERVER, _IN_CLUSTER = (30, 1), (1, 100)
+
+#: No number of ours is larger; neither is what is no number, or infinite, smaller.
+_MOST = 1e15
+
 _FIELDS = Gauge._fields[Gauge._fields.index("error") :]
 
 
 class Gauges:
     """Looks at many credentials; may raise `StoreUnavailable`."""
 
-    def __init__(self, scripts: Scripts, keys: Keys, *, at_once: int, scripts_at_once: int) -> None:
-        """Measure so many in one script, for which everybody else waits, and have so many scripts in a round trip."""
+    def __init__(self, scripts: Scripts, keys: Keys, *, is_cluster: bool = False) -> None:
         self._scripts = scripts
         self._keys = keys
-        self._at_once = at_once
-        self._scripts_at_once = scripts_at_once
+        self._at_once = _IN_CLUSTER if is_cluster else _ON_SERVER
 
     def of(self, ids: Iterable[CredentialId]) -> Iterator[Gauge]:
         """Measure each."""
-        for part in grouped(grouped(ids, self._at_once), self._scripts_at_once):
+        together, scripts = self._at_once
+        for part in grouped(grouped(ids, together), scripts):
             answers = self._scripts.together(*(Call("gauges", self._names(group), _FIELDS) for group in part))
             for group, answer in zip(part, answers, strict=True):
                 now, *rows = json.loads(text(answer))
@@ -69,10 +74,10 @@ def _gauge(id_: CredentialId, now: float, row: list[Any]) -> Gauge:
     return Gauge(id_, now, left, counted, error or "", *map(_number, fields))
 
 
-def _number(text: str | bool) -> float:  # noqa: FBT001  as JSON has what is not there
+def _number(text: str | bool) -> float:
     """Return the number that a text holds, 0 for nonsense: another program or version may have written anything."""
     try:
         found = float(text or 0)
     except ValueError:
         return 0.0
-    return found if math.isfinite(found) else 0.0
+    return found if -_MOST < found < _MOST else 0.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tokenworker.store.cluster import Cluster
 from tokenworker.store.cluster_records import ClusterRecords
 from tokenworker.store.connect import Client
+from tokenworker.store.gauges import Gauges
 from tokenworker.store.history import History
 from tokenworker.store.keys import Keys
 from tokenworker.store.limiter import Limiter
@@ -32,6 +33,7 @@ class Store:
         records = ClusterRecords if isinstance(client, Cluster) else Records
         self.records = records(self._scripts, self.keys, self.schedule, self.limiter, replication or Replication())
         self.history = History(self._scripts, self.keys)
+        self.gauges = Gauges(self._scripts, self.keys, is_cluster=isinstance(client, Cluster))
         self.notes = Notes(self._scripts, self.keys)
         self.lineage = Lineage(self._scripts, self.keys)
 

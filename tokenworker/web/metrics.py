@@ -6,7 +6,7 @@ import logging
 from typing import ClassVar
 
 from tokenworker.errors import StoreUnavailable
-from tokenworker.web.exposition import CONTENT_TYPE, Exposition, labels
+from tokenworker.web.exposition import CONTENT_TYPE, Exposition
 from tokenworker.web.handler import Handler
 from tokenworker.web.held import Held
 from tokenworker.web.series import METRICS, Series
@@ -16,9 +16,6 @@ logger = logging.getLogger(__name__)
 
 #: A worker shows that it is alive at each pulse; one that has not for so many is not.
 _PULSES = 15
-
-#: What clients do, by the names under which that is counted.
-_ACTIONS = {"reads": "read", "reports": "report", "signatures": "sign", "refusals": "refusal"}
 
 
 def exposition(held: Held) -> bytes:
@@ -41,10 +38,6 @@ def _measure(held: Held, to: Exposition) -> None:
         series.add(gauge)
     series.end()
     _measure_signs(held, to, len(ids))
-    for client, counts in held.store.usage.counts().items():
-        for name, count in counts.items():
-            tail = labels(client=client, action=_ACTIONS.get(name, name))
-            to.add("tokenworker_client_requests_total", count, f"{{{tail}}}")
 
 
 def _measure_signs(held: Held, to: Exposition, kept: int) -> None:

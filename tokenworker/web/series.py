@@ -10,6 +10,7 @@ from tokenworker.credentials.kind import Kind
 from tokenworker.durations import BEIJING, DAY, Durations
 from tokenworker.errors import OperatorError
 from tokenworker.refresh.causes import since
+from tokenworker.refresh.events import BUCKETS
 from tokenworker.store.gauges import Gauge
 from tokenworker.store.state import MANY_DEATHS
 from tokenworker.web.exposition import Exposition, Metric, labels
@@ -17,16 +18,11 @@ from tokenworker.wechat.errcodes import TABLES, UNKNOWN
 
 _OF = ("account", "credential")
 
-#: Bounds of the buckets of the histogram in order, as they stand in Redis and in labels.
-BUCKETS = ("0.1", "0.25", "0.5", "1", "2.5", "5", "10", "+Inf")
-
 METRICS = (
     Metric("tokenworker_up", "gauge", "Whether Redis answers; without it there is no other metric"),
     Metric("tokenworker_credentials", "gauge", "Credentials that are kept, by how they are", ("state",)),
     Metric("tokenworker_credential_ready", "gauge", "Whether there is one that works", _OF),
-    Metric(
-        "tokenworker_credential_expires_timestamp_seconds", "gauge", "When it ends, 0 while there is none", _OF
-    ),
+    Metric("tokenworker_credential_expires_timestamp_seconds", "gauge", "When it ends, 0 while there is none", _OF),
     Metric(
         "tokenworker_credential_refresh_timestamp_seconds", "gauge", "When it is due to be fetched, 0 for never", _OF
     ),
@@ -64,6 +60,7 @@ _COUNTERS = {
     "early_deaths": ("tokenworker_early_deaths_total", ()),
     "rescues": ("tokenworker_rescues_total", ()),
 }
+_TIMES = "tokenworker_fetch_seconds"
 _FROM_ZERO = [name for name, labelled in _COUNTERS.values() if not labelled]
 
 
@@ -118,14 +115,11 @@ class Series:
         for metric in _FROM_ZERO:
             self._to.add(metric, 0, f"{{{named}}}" if named else "")
         for name, count in it.counts.items():
-            word, _, rest = name.partition(":")
-            if word == "took":
-                self._took[rest] = self._took.get(rest, 0) + count
-            elif name == "took_sum":
-                self._took["sum"] += count
-            elif word in _COUNTERS:
-                metric, more = _counter(name)
-                listed = ",".join(filter(None, (named, more)))
+            metric, more = _counter(name)
+            if metric == _TIMES:
+                self._took[more] += count
+            elif metric:
+                listed = f"{named},{more}" if named and more else named or more
                 self._to.add(metric, count, f"{{{listed}}}" if listed else "")
 
     def end(self) -> float:
@@ -143,17 +137,20 @@ class Series:
         below = 0.0
         for bound in BUCKETS:
             below += self._took[bound]
-            self._to.add("tokenworker_fetch_seconds", below, f"_bucket{{{labels(le=bound)}}}")
-        self._to.add("tokenworker_fetch_seconds", self._took["sum"], "_sum")
-        self._to.add("tokenworker_fetch_seconds", below, "_count")
+            self._to.add(_TIMES, below, f"_bucket{{{labels(le=bound)}}}")
+        self._to.add(_TIMES, self._took["sum"], "_sum")
+        self._to.add(_TIMES, below, "_count")
 
 
 @lru_cache(maxsize=10_000)
 def _counter(name: str) -> tuple[str, str]:
-    """Return the metric of a count and the labels that stand in its name; strange ones have fewer, or more in the last."""
+    """Return the metric of a count and the labels in its name, or the bucket; empty for what is none of ours."""
     word, *values = name.split(":", 2)
-    metric, names = _COUNTERS[word]
-    return metric, labels(**dict(zip(names, values, strict=False)))
+    if word in ("took", "took_sum"):
+        bucket = values[0] if values else "sum"
+        return (_TIMES, bucket) if bucket in (*BUCKETS, "sum") else ("", "")
+    metric, names = _COUNTERS.get(word, ("", ()))
+    return (metric, labels(**dict(zip(names, values, strict=True)))) if len(values) == len(names) else ("", "")
 
 
 def _is_contested(it: Gauge, durations: Durations) -> bool:
