@@ -58,4 +58,4 @@ class Reject(Asking):
 
 #: An id of WeCom's holds a slash, which may stand as it is or as %2F.
 _ONE = r"/v1/credentials/([^/]+(?:/[^/]+)?)/([a-z0-9_]+)"
-routes = [(_ONE, One), (f"{_ONE}/reject", Reject)]
+routes = [(f"{_ONE}/reject", Reject), (_ONE, One)]

@@ -37,7 +37,7 @@ class Held:
     refused: Rarely = field(default_factory=lambda: Rarely(60.0))
 
     @classmethod
-    def from_config(cls, config: Config, celery: Any) -> Self:
+    def from_config(cls, config: Config, celery: Any, clients: Clients | None = None) -> Self:
         """Put the parts together; `celery` is the app, or the URL of its broker, by which workers are asked.
 
         Raises `ConfigError`, and opens no connection yet.
@@ -45,7 +45,8 @@ class Held:
         reader = AsyncTokenReader(config.redis_url, config.prefix, config.durations, celery=celery)
         store = Store(connect(config.redis_url), config.prefix)
         kept, tokens = Kept(store), Tokens(store, config.durations.overlap)
-        return cls(config, config.durations, reader, store, Clients(config.web.clients), kept, tokens)
+        clients = clients or Clients(config.web.clients)
+        return cls(config, config.durations, reader, store, clients, kept, tokens)
 
     async def aclose(self) -> None:
         """Close the connections to Redis."""
