@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import pytest
 import yaml
 
 from tokenworker.settings.variables import SETTINGS
+from tokenworker.web.clients import Clients
 
 ROOT = Path(__file__).parent.parent.parent
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
@@ -49,7 +49,9 @@ def test_the_web_face_starts_without_anything_set_and_lets_nobody_in() -> None:
 
     assert target == SERVICES["web"]["environment"]["TOKENWORKER_WEB_CLIENTS"]
     assert default
-    assert tomllib.loads((ROOT / default[1]).read_text(encoding="utf-8")) == {}
+    clients = Clients(ROOT / default[1])
+    assert clients.need_keys
+    assert not len(clients)
 
 
 @pytest.mark.parametrize("name", [name for name in OURS if name != "worker"])
