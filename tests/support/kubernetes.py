@@ -42,7 +42,9 @@ def build(folder: Path) -> Iterator[Document]:
 
 def pods(found: list[Document]) -> dict[str, Document]:
     """Return the spec of each pod that there will be, by the name of its component."""
-    templates = [document["spec"]["template"] for document in found if document["kind"] in ("Deployment", "StatefulSet")]
+    templates = [
+        document["spec"]["template"] for document in found if document["kind"] in ("Deployment", "StatefulSet")
+    ]
     return {template["metadata"]["labels"]["app.kubernetes.io/component"]: template for template in templates}
 
 

@@ -196,7 +196,9 @@ def test_the_files_of_the_example_are_good(tmp_path: Path) -> None:
 def egress(labels: dict[str, str]) -> list[Document]:
     """Return the rules for what a pod may reach, None for no rules at all."""
     policies = [policy["spec"] for policy in of_kind(ALL, "NetworkPolicy").values()]
-    mine = [policy for policy in policies if matches(policy["podSelector"], labels) and "Egress" in policy["policyTypes"]]
+    mine = [
+        policy for policy in policies if matches(policy["podSelector"], labels) and "Egress" in policy["policyTypes"]
+    ]
     assert mine, "not restricted"
     return [rule for policy in mine for rule in policy.get("egress", ())]
 
