@@ -204,7 +204,8 @@ def egress(labels: dict[str, str]) -> list[Document]:
 
 
 def labelled(name: str) -> dict[str, str]:
-    return PODS[name]["metadata"]["labels"] | {"app.kubernetes.io/name": "tokenworker"}
+    labels: dict[str, str] = PODS[name]["metadata"]["labels"]
+    return labels | {"app.kubernetes.io/name": "tokenworker"}
 
 
 @pytest.mark.parametrize("name", PODS)
