@@ -47,6 +47,7 @@ def test_it_lives_since_when_it_began(server: RedisServer) -> None:
 
 def test_it_lives_without_redis(own_server: RedisServer) -> None:
     with Web(own_server.url) as web:
+        assert web.ask("/healthz").status == 200
         own_server.send_signal(signal.SIGSTOP)
         with within(SOON):
             assert web.ask("/healthz").status == 200

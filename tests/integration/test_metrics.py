@@ -301,10 +301,11 @@ def test_totals_name_no_account(server: RedisServer, kept: Store, client: redis.
 @pytest.mark.usefixtures("kept")
 def test_every_metric_is_said_with_its_type_and_its_labels(server: RedisServer, client: redis.Redis) -> None:
     count(client, "wx1", fetches__stale__failed=2, errors__40164=1, probes__dead=3)
+    client.hset("tokenworker:clients", "shop:reads", 1)
     samples = metrics(server)
     known = {metric.name.removeprefix("tokenworker_"): metric for metric in METRICS}
 
-    assert {name for name in known if not name.startswith("client_requests")} <= {
+    assert set(known) <= {
         *samples,
         *(name.removesuffix("_count") for name in samples),
     }
@@ -343,6 +344,27 @@ def test_who_scrapes_needs_a_key_with_the_scope_status_where_there_are_keys(
         statuses = [web.ask("/metrics", key).status for key in ("", "tw_wrong", keys["shop"], keys["prometheus"])]
 
     assert statuses == [401, 403, 403, 200]
+
+
+def test_a_client_sees_its_own_accounts(server: RedisServer, kept: Store, tmp_path: Path) -> None:
+    kept.notes.rename({"wx2": "shop"})
+    keys = clients_file(tmp_path, all='scopes = ["status"]', shop='accounts = ["shop"]\nscopes = ["status"]')
+    with Web(server.url, TOKENWORKER_WEB_CLIENTS=str(tmp_path / "clients.toml")) as web:
+        seen = {name: set(scraped(web, key)["credential_ready"]) for name, key in keys.items()}
+
+    assert seen == {"all": {TOKEN, OTHER}, "shop": {OTHER}}
+
+
+def test_what_clients_do_is_counted(server: RedisServer, kept: Store) -> None:
+    kept.usage.add({("shop", "reads"): 3, ("shop", "refusals"): 1, ("crm", "reports"): 2})
+    counted = metrics(server)["client_requests_total"]
+
+    assert {labels: number for labels, number in counted.items() if number} == {
+        ("shop", "read"): 3,
+        ("shop", "refusal"): 1,
+        ("crm", "report"): 2,
+    }
+    assert counted["crm", "sign"] == 0
 
 
 def test_without_redis_it_says_just_that(own_server: RedisServer) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tokenworker.store.cluster import Cluster
 from tokenworker.store.cluster_records import ClusterRecords
 from tokenworker.store.connect import Client
+from tokenworker.store.fingerprints import Fingerprints
 from tokenworker.store.gauges import Gauges
 from tokenworker.store.history import History
 from tokenworker.store.keys import Keys
@@ -14,6 +15,7 @@ from tokenworker.store.notes import Notes
 from tokenworker.store.records import Records, Replication
 from tokenworker.store.schedule import Schedule
 from tokenworker.store.scripts import Keyless, Scripts
+from tokenworker.store.usage import Usage
 
 
 class Store:
@@ -34,6 +36,8 @@ class Store:
         self.records = records(self._scripts, self.keys, self.schedule, self.limiter, replication or Replication())
         self.history = History(self._scripts, self.keys)
         self.gauges = Gauges(self._scripts, self.keys, is_cluster=isinstance(client, Cluster))
+        self.usage = Usage(self._scripts, self.keys)
+        self.fingerprints = Fingerprints(self._scripts, self.keys)
         self.notes = Notes(self._scripts, self.keys)
         self.lineage = Lineage(self._scripts, self.keys)
 

@@ -14,6 +14,7 @@ from tokenworker.durations import Durations
 from tokenworker.errors import StoreUnavailable
 from tokenworker.messages import QUEUE
 from tokenworker.store.store import Store
+from tokenworker.web.client import Client
 from tokenworker.web.handler import Handler
 from tokenworker.web.shared import Shared
 
@@ -97,7 +98,9 @@ def _of_credentials(look: Look | None) -> list[str]:
 
 
 class Healthz(Handler):
-    """Whether the process lives: that it answers is all there is to know, and nothing is asked for it."""
+    """Whether the process lives: that it answers is all there is to know, and nobody is asked for it."""
+
+    bounded = False
 
     def get(self) -> None:
         """Answer."""
@@ -109,6 +112,8 @@ class Healthz(Handler):
 
 class Readyz(Handler):
     """Whether every credential that is kept is there, and ticks come; 503 when not."""
+
+    bounded = False
 
     async def get(self) -> None:
         """Answer, and say what is not."""
@@ -125,10 +130,14 @@ class Readyz(Handler):
             told["ticked_ago"] = round(verdict.ticked_ago, 1)
         if verdict.look:
             told |= {"credentials": verdict.look.kept, "missing": len(verdict.look.missing)}
-        if verdict.look and self.held.clients.of(self.key).may("status"):
-            named = verdict.look.missing[:_NAMED]
+        if verdict.look and (client := self.held.clients.of(self.key)).may("status"):
+            named = [id_ for id_ in verdict.look.missing if self._may_see(client, id_)][:_NAMED]
             told["named"] = [{"account": id_.account, "credential": id_.name} for id_ in named]
         return told
+
+    def _may_see(self, client: Client, id_: CredentialId) -> bool:
+        name = self.held.kept.names.get(id_.account, "")
+        return client.may_see(id_.account, name) and client.may_have(id_.name)
 
 
 routes = [("/healthz", Healthz), ("/readyz", Readyz)]
