@@ -49,6 +49,11 @@ class Keys:
         return f"{self.prefix}:ticked"
 
     @property
+    def workers(self) -> str:
+        """A sorted set of the workers, by when each was last seen alive."""
+        return f"{self.prefix}:workers"
+
+    @property
     def pulse(self) -> str:
         """A number that only grows, unless Redis goes back in time."""
         return f"{self.prefix}:pulse"
@@ -66,11 +71,13 @@ class Keys:
         """Return the keys that all accounts share."""
         marks = [self.mark(name) for name in ("in_doubt", "restored", "suspected", "sweep")]
         limits = [self.rate, self.running, self.waiting]
-        return [self.due, self.names, *limits, self.accounts_error, self.ticked, self.pulse, self.lineage, *marks]
+        signs = [self.workers, self.pulse, self.lineage]
+        return [self.due, self.names, *limits, self.accounts_error, self.ticked, *signs, *marks]
 
     def of(self, id_: CredentialId) -> list[str]:
-        """Return the keys of one credential: its value, state, lease and copies."""
-        return [self.value(id_), self.state(id_), self.lease(id_), self.copies(id_)]
+        """Return the keys of one credential: its value, state, lease, copies, history and counts."""
+        keep = [self.value(id_), self.state(id_), self.lease(id_), self.copies(id_)]
+        return [*keep, self.history(id_), self.counts(id_)]
 
     def value(self, id_: CredentialId) -> str:
         """The bare credential, which lives as long as it."""
@@ -87,3 +94,11 @@ class Keys:
     def copies(self, id_: CredentialId) -> str:
         """A hash of the keys of its published copies, each with the SHA-1 of what was written there."""
         return f"{self.value(id_)}:copies"
+
+    def history(self, id_: CredentialId) -> str:
+        """A list of what happened to a credential on the last day, newest first."""
+        return f"{self.value(id_)}:history"
+
+    def counts(self, id_: CredentialId) -> str:
+        """A hash of how often each thing happened to a credential."""
+        return f"{self.value(id_)}:counts"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tokenworker.store.cluster import Cluster
 from tokenworker.store.cluster_records import ClusterRecords
 from tokenworker.store.connect import Client
+from tokenworker.store.history import History
 from tokenworker.store.keys import Keys
 from tokenworker.store.limiter import Limiter
 from tokenworker.store.lineage import Lineage
@@ -30,6 +31,7 @@ class Store:
         self.limiter = Limiter(self._scripts, self.keys)
         records = ClusterRecords if isinstance(client, Cluster) else Records
         self.records = records(self._scripts, self.keys, self.schedule, self.limiter, replication or Replication())
+        self.history = History(self._scripts, self.keys)
         self.notes = Notes(self._scripts, self.keys)
         self.lineage = Lineage(self._scripts, self.keys)
 

@@ -1,0 +1,20 @@
+"""The web process: its settings checked, its parts put together, its log where one looks for it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from tokenworker.celery import app
+from tokenworker.settings.config import Config
+from tokenworker.web import server
+from tokenworker.web.held import Held
+
+
+def serve(config: Config, address: str, port: int, say: Callable[[str], object]) -> None:
+    """Serve until a signal; `say` gets the URL once it listens. Raises `ConfigError`, `OSError`."""
+    server.check_address(config, address)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    held = Held.from_config(config, app)
+    host = f"[{address}]" if ":" in address else address
+    server.run(held, address, port, lambda bound: say(f"http://{host}:{bound}"))
