@@ -48,12 +48,10 @@ CHINESE: dict[str, str] = {
     "the appid is a third-party platform's: it gets its token by another call": (
         "这个 appid 属于第三方平台：它用另一个接口获取 token"
     ),
-    "the admin refused this server's IP twice; it is blocked for 24 hours: ask the account's admin to confirm this"
-    " server in WeChat, or add its IP to the whitelist": (
+    "the admin refused this server's IP twice; it is blocked for 24 hours: ask the account's admin to confirm this server in WeChat, or add its IP to the whitelist": (
         "管理员两次拒绝了这台服务器的 IP，已被封禁 24 小时：请账号管理员在微信中确认这台服务器，或把它的 IP 加入 IP 白名单"
     ),
-    "the admin refused this server's IP; it is blocked for an hour: ask the account's admin to confirm this server in"
-    " WeChat, or add its IP to the whitelist": (
+    "the admin refused this server's IP; it is blocked for an hour: ask the account's admin to confirm this server in WeChat, or add its IP to the whitelist": (
         "管理员拒绝了这台服务器的 IP，已被封禁一小时：请账号管理员在微信中确认这台服务器，或把它的 IP 加入 IP 白名单"
     ),
     "check the Secret of this application in WeCom's console, and that corpid and agent are its own": (

@@ -61,7 +61,7 @@ class Day:
 def day(events: Sequence[Event], now: float, length: float, live: Span | None = None) -> Day:
     """Return the day before `now`, `length` seconds, by its events; `live` is the life of what there is now."""
     told = sorted((event for event in events if _is_moment(event.get("at"))), key=lambda event: event["at"])
-    lives = list(_lives(told, now))
+    lives = list(_lives(told))
     if live and not any(life.until >= min(now, live.until) and life.since >= live.since - 1 for life in lives):
         lives = [*lives, live]
     window = Span(now - length, now)
@@ -75,13 +75,13 @@ def _is_moment(value: Any) -> bool:
     return isinstance(value, int | float) and isfinite(value)
 
 
-def _lives(told: Sequence[Event], now: float) -> Iterator[Span]:
+def _lives(told: Sequence[Event]) -> Iterator[Span]:
     """Yield the lives: each lasts until its end, the next refresh or its death."""
     since, until = 0.0, 0.0
     for event in told:
         at, kind, outcome = event["at"], event.get("event"), event.get("outcome")
         is_new = kind == "refreshed" and outcome != "refused"
-        is_end = kind == "cleared" or (kind, outcome) == ("probed", "dead")
+        is_end = (kind, outcome) == ("probed", "dead")
         if until and (is_new or is_end):
             yield Span(since, min(until, at))
         if is_new:
@@ -126,7 +126,7 @@ def summary(it: Day, words: Words) -> str:
 
 def svg(it: Day, words: Words) -> str:
     """Return the picture, with what it shows as its name."""
-    parts = [*_grid(it), *_bars(it), *_symbols(it), *_labels(it, words)]
+    parts = [*_grid(), *_bars(it), *_symbols(it), *_labels(it, words)]
     name = xhtml_escape(summary(it, words))
     return f'<svg class="timeline" role="img" aria-label="{name}" width="100%" height="46">{"".join(parts)}</svg>'
 
@@ -136,7 +136,7 @@ def _x(it: Day, moment: float) -> float:
     return max(0.0, min(100.0, (moment - it.since) / it.length * PAST))
 
 
-def _grid(it: Day) -> Iterator[str]:
+def _grid() -> Iterator[str]:
     yield f'<rect class="track" x="0" y="14" width="{PAST:.2f}%" height="14" rx="3"/>'
     for quarter in (1, 2, 3):
         x = quarter * PAST / 4

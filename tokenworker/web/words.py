@@ -44,8 +44,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "no_redis": ("Redis does not answer", "Redis 没有响应"),
     "no_redis_do": (
-        "Nothing can be said of the credentials. Services that hold a copy use it until shortly before its end. Look"
-        " whether the server runs, and at REDIS_URL of this process.",
+        "Nothing can be said of the credentials. Services that hold a copy use it until shortly before its end. Look whether the server runs, and at REDIS_URL of this process.",
         "无法得知凭据的情况。持有副本的服务会继续使用副本，直到它快到期。请检查 Redis 是否在运行，以及本进程的 REDIS_URL。",
     ),
     "try_again": ("Try again", "重试"),
@@ -64,15 +63,12 @@ TEXTS: dict[str, tuple[str, str]] = {
         "10 分钟内没有任何 worker 活动。请启动一个 worker：没有它就不会刷新任何凭据。",
     ),
     "no_tick": (
-        "No tick has come for a day. Start beat, and a worker that takes from the queue tokenworker; until then the"
-        " watchdogs of the workers refresh, some seconds late.",
+        "No tick has come for a day. Start beat, and a worker that takes from the queue tokenworker; until then the watchdogs of the workers refresh, some seconds late.",
         "一天之内没有 tick。请启动 beat，以及从队列 tokenworker 取任务的 worker；在此之前由 worker 中的 watchdog 刷新，会晚若干秒。",
     ),
     "late_tick": (
-        "The last tick came {ago}. Does beat run, and does a worker take from the queue tokenworker? Until then the"
-        " watchdogs of the workers refresh, some seconds late.",
-        "上一次 tick 在{ago}。beat 是否在运行，是否有 worker 从队列 tokenworker 取任务？在此之前由 worker 中的 watchdog"
-        " 刷新，会晚若干秒。",
+        "The last tick came {ago}. Does beat run, and does a worker take from the queue tokenworker? Until then the watchdogs of the workers refresh, some seconds late.",
+        "上一次 tick 在 {ago}。beat 是否在运行，是否有 worker 从队列 tokenworker 取任务？在此之前由 worker 中的 watchdog 刷新，会晚若干秒。",
     ),
     # Choosing
     "choose": ("Choose credentials", "筛选凭据"),
@@ -97,19 +93,18 @@ TEXTS: dict[str, tuple[str, str]] = {
         "没有凭据：读取方得到的是错误。",
     ),
     "contested_means": (
-        "Another program fetches for the same account, and so ends ours early: {n} within an hour. Find it, or set"
-        " endpoint to stable_token.",
+        "Another program fetches for the same account, and so ends ours early: {n} within an hour. Find it, or set endpoint to stable_token.",
         "另一个程序在为同一个账号获取凭据，使我们的凭据提前失效：一小时内 {n} 次。请找到它，或将 endpoint 设为 stable_token。",
     ),
     "sandbox": ("made up by the sandbox", "由沙盒虚构"),
     # One credential
     "left": ("{time} left", "剩余 {time}"),
     "none_left": ("none", "无"),
-    "refresh_in": ("next refresh in {time}", "{time}后刷新"),
+    "refresh_in": ("next refresh in {time}", "{time} 后刷新"),
     "refresh_now": ("a refresh is due now", "现在应当刷新"),
-    "attempt_in": ("next attempt in {time}", "{time}后重试"),
+    "attempt_in": ("next attempt in {time}", "{time} 后重试"),
     "under_way": ("WeChat is being asked now", "正在向微信请求"),
-    "fetched": ("fetched {ago}", "获取于{ago}"),
+    "fetched": ("fetched {ago}", "获取于 {ago}"),
     "never_fetched": ("never fetched", "从未获取"),
     "fingerprint": ("fingerprint", "指纹"),
     "quota": ("{used} of {allowed} calls of this day", "当天已调用 {used} 次，上限 {allowed} 次"),
@@ -118,10 +113,14 @@ TEXTS: dict[str, tuple[str, str]] = {
     "forced": ("{n} of them forced", "其中强制刷新 {n} 次"),
     # Trouble and what to do
     "failed": ("The last fetch failed", "上次获取失败"),
-    "failed_times": ("{n} fetch failed, {ago}|{n} fetches failed in a row, the last one {ago}", "连续失败 {n} 次，最近一次在{ago}"),
+    "failed_times": (
+        "{n} fetch failed, {ago}|{n} fetches failed in a row, the last one {ago}",
+        "连续失败 {n} 次，最近一次在 {ago}",
+    ),
     "do": ("What to do", "怎么办"),
     "wait": ("Nothing: it is tried again by itself.", "无需处理：会自动重试。"),
-    "then": ("Then have it tried at once:", "改正后可以立即重试："),
+    "where": ("Where", "在哪里"),
+    "then": ("Then, to try at once", "改正后立即重试"),
     "ip": ("IP to allow", "需要加入白名单的 IP"),
     "copy": ("Copy", "复制"),
     "copied": ("Copied", "已复制"),
@@ -140,13 +139,11 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "probe_error": ("It was reported, and can't be tested: {error}", "它被上报，但无法测试：{error}"),
     "publish_error": (
-        "A published copy can't be written: {error}. The credential itself is there: give the workers' user in Redis the"
-        " right to that key.",
+        "A published copy can't be written: {error}. The credential itself is there: give the workers' user in Redis the right to that key.",
         "副本写不进去：{error}。凭据本身没有问题：请让 worker 所用的 Redis 用户有权访问该 key。",
     ),
     "deaths": (
-        "It died before its time, without us, {n} time within an hour.|It died before its time, without us, {n} times"
-        " within an hour: does another program fetch for this account?",
+        "It died before its time, without us, {n} time within an hour.|It died before its time, without us, {n} times within an hour: does another program fetch for this account?",
         "一小时内提前失效 {n} 次，并非由我们造成：是否有另一个程序在为这个账号获取？",
     ),
     # The timeline
@@ -156,8 +153,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     "errors": ("{n} error|{n} errors", "出错 {n} 次"),
     "tests": ("{n} test|{n} tests", "测试 {n} 次"),
     "reports": ("{n} report|{n} reports", "上报 {n} 次"),
-    "gaps": ("{time} without a credential", "{time}没有凭据"),
-    "past": ("{time} ago", "{time}前"),
+    "gaps": ("{time} without a credential", "{time} 没有凭据"),
+    "past": ("{time} ago", "{time} 前"),
     "at_now": ("now", "现在"),
     "legend": ("How to read the timelines", "时间线图例"),
     "legend_life": ("one life of a credential", "凭据的一次有效期"),
@@ -173,10 +170,16 @@ TEXTS: dict[str, tuple[str, str]] = {
     "what": ("What happened", "事件"),
     # Events
     "refreshed": ("Refreshed: {cause}", "已刷新：{cause}"),
-    "refreshed_reported": ("Refreshed, but WeChat handed out the reported one again", "已刷新，但微信再次给出被上报的那一个"),
+    "refreshed_reported": (
+        "Refreshed, but WeChat handed out the reported one again",
+        "已刷新，但微信再次给出被上报的那一个",
+    ),
     "refreshed_suspected": ("Refreshed during a failover; it is tested once more", "故障切换期间刷新，会再测试一次"),
     "refreshed_in_doubt": ("Refreshed, but another fetch overlapped", "已刷新，但与另一次获取重叠"),
-    "refreshed_refused": ("Fetched too late: another process was at it meanwhile", "获取得太晚：期间另一个进程已在处理"),
+    "refreshed_refused": (
+        "Fetched too late: another process was at it meanwhile",
+        "获取得太晚：期间另一个进程已在处理",
+    ),
     "took": ("WeChat took {time}", "微信耗时 {time}"),
     "fetch_failed": ("Failed: {error}", "失败：{error}"),
     "probed_alive": ("Tested: it works", "测试：可用"),
@@ -184,8 +187,6 @@ TEXTS: dict[str, tuple[str, str]] = {
     "probed_dead_early": ("Tested: it died before its time, without us", "测试：提前失效，并非由我们造成"),
     "probed_unknown": ("Tested, which told nothing: {error}", "测试，但没有结论：{error}"),
     "reported": ("A service reported that WeChat refused it", "有服务上报微信拒绝了它"),
-    "cleared": ("Taken out of Redis", "已从 Redis 中移除"),
-    "other_event": ("{event}", "{event}"),
     # Causes
     "cause_forced": ("somebody forced it", "有人强制刷新"),
     "cause_missing": ("there was none", "之前没有"),
@@ -204,19 +205,22 @@ TEXTS: dict[str, tuple[str, str]] = {
     # Who refreshes, who reads
     "refreshers": ("Who keeps them fresh", "谁在刷新"),
     "beat": ("Beat", "Beat"),
-    "last_tick": ("last tick {ago}", "上一次 tick 在{ago}"),
+    "last_tick": ("last tick {ago}", "上一次 tick 在 {ago}"),
     "never_ticked": ("no tick for a day", "一天之内没有 tick"),
     "workers": ("{n} worker|{n} workers", "{n} 个 worker"),
     "workers_heading": ("Workers", "Worker"),
     "none_alive": ("none is alive", "没有存活的 worker"),
-    "seen": ("seen {ago}", "最近活动在{ago}"),
-    "silent": ("silent, seen {ago}", "没有动静，最近活动在{ago}"),
+    "seen": ("seen {ago}", "最近活动在 {ago}"),
+    "silent": ("silent, seen {ago}", "没有动静，最近活动在 {ago}"),
     "readers": ("Who reads over HTTP", "谁在通过 HTTP 读取"),
     "no_readers": (
         "Nobody yet. Who reads from Redis itself is not counted.",
         "还没有。直接从 Redis 读取的不计入。",
     ),
-    "readers_note": ("Since they were first seen; who reads from Redis itself is not counted.", "自首次出现起累计；直接从 Redis 读取的不计入。"),
+    "readers_note": (
+        "Since they were first seen; who reads from Redis itself is not counted.",
+        "自首次出现起累计；直接从 Redis 读取的不计入。",
+    ),
     "client": ("Client", "客户端"),
     "reads": ("Reads", "读取"),
     "reports_heading": ("Reports", "上报"),
@@ -229,7 +233,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "short_minutes": ("{m} min {s:02} s", "{m} 分 {s:02} 秒"),
     "seconds": ("{s} s", "{s} 秒"),
     "part": ("{s:.2g} s", "{s:.2g} 秒"),
-    "ago": ("{time} ago", "{time}前"),
+    "ago": ("{time} ago", "{time} 前"),
     "just_now": ("just now", "刚刚"),
     # Letting in
     "locked": (
@@ -237,6 +241,9 @@ TEXTS: dict[str, tuple[str, str]] = {
         "此页面需要密码：TOKENWORKER_WEB_PASSWORD 的密码，或具有 status 权限的客户端密钥。",
     ),
 }
+
+#: Of so many minutes nobody wants the seconds.
+_MANY = 10
 
 
 class Words:
@@ -258,11 +265,13 @@ class Words:
         return LANGUAGES[1 - self._place]
 
     def duration(self, seconds: float) -> str:
-        """Return a length of time: 59 s, 59 min 59 s, 1 h 59 min."""
+        """Return a length of time: 59 s, 9 min 59 s, 59 min, 1 h 59 min."""
         minutes, s = divmod(max(0, int(seconds)), 60)
         h, m = divmod(minutes, 60)
         if h:
             return self("hours" if m else "whole_hours", h=h, m=m)
+        if m >= _MANY:
+            return self("minutes", m=m)
         if m:
             return self("short_minutes" if s else "minutes", m=m, s=s)
         return self("part", s=seconds) if 0 < seconds < 1 else self("seconds", s=s)
