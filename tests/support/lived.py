@@ -54,7 +54,7 @@ class Lived:
         """What must be seen nowhere."""
         return f"made-up-{self.account.replace('/', '-')}-{self.credential}-{'Zq7' * 20}"
 
-    def write(self, pipe: redis.client.Pipeline, now: float) -> None:
+    def write(self, pipe: Any, now: float) -> None:
         """Write it down."""
         pipe.zadd(KEYS.due, {str(self.id): now + 60})
         if self.name:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,8 +23,8 @@ CONDITIONS: tuple[Condition, ...] = get_args(Condition)
 
 #: So many are on a page.
 PAGE = 50
-#: So many events of each stand there as text; of few credentials all.
-_EVENTS, _FEW = 10, 3
+#: Of so few all events stand there as text.
+_FEW = 3
 
 #: A worker that gave no sign for so many watchdogs' pulses is silent.
 _PULSES = 15
@@ -44,8 +45,8 @@ class Question:
         condition, page = given("state"), given("page")
         return cls(
             text=given("q").strip()[:128],
-            condition=CONDITIONS[CONDITIONS.index(condition)] if condition in CONDITIONS else None,  # type: ignore[arg-type]
-            page=int(page) if page.isascii() and page.isdigit() and int(page[:6]) > 0 else 1,
+            condition=CONDITIONS[CONDITIONS.index(condition)] if condition in CONDITIONS else None,
+            page=int(page) if re.fullmatch("[0-9]{1,6}", page) and int(page) else 1,
             language={"en": "en", "zh-CN": "zh-CN"}.get(given("lang")),  # type: ignore[arg-type]
         )
 
@@ -63,8 +64,8 @@ class Row:
     status: Status
     condition: Condition
     events: Sequence[Event]
-    #: So many of the events stand there as text.
-    told: int
+    #: Whether all events are to be read, since there are few credentials.
+    whole: bool
 
 
 @dataclass(frozen=True)
@@ -183,16 +184,19 @@ def _rows(
     store: Store, durations: Durations, ids: Sequence[CredentialId], conditions: Mapping[CredentialId, Condition]
 ) -> list[Row]:
     events = dict(store.history.of_each(ids))
-    told = 200 if len(ids) <= _FEW else _EVENTS
     rows = survey(store, durations, ids)
-    return [_row(status, conditions, events, told) for status in rows]
+    return [_row(status, conditions, events, whole=len(ids) <= _FEW) for status in rows]
 
 
 def _row(
     status: Status,
     conditions: Mapping[CredentialId, Condition],
     events: Mapping[CredentialId, Sequence[Event]],
-    told: int,
+    *,
+    whole: bool,
 ) -> Row:
     id_ = CredentialId(status["account"], status["credential"])
-    return Row(status, conditions[id_], events[id_], told)
+    # What lies in no such time was written by somebody else.
+    since, until = status["now"] - 2 * DAY, status["now"] + DAY
+    told = [event for event in events[id_] if since < event["at"] < until]
+    return Row(status, conditions[id_], told, whole)

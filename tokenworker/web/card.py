@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
+from itertools import groupby
 
 from tokenworker.credential import CredentialId
 from tokenworker.credentials.kind import HOUR
@@ -15,6 +17,9 @@ from tokenworker.web.quotas import Allowed, allowed
 from tokenworker.web.timeline import Span, day, svg
 from tokenworker.web.words import TEXTS, Words, clock
 
+#: So many lines of events stand with each of many credentials.
+_LINES = 10
+
 
 @dataclass(frozen=True)
 class Line:
@@ -24,6 +29,8 @@ class Line:
     clock: str
     ago: str
     text: str
+    #: How often it happened, when that is more than once.
+    times: str
     kind: str
 
 
@@ -153,21 +160,47 @@ class Card:
     @property
     def events(self) -> str:
         """How many events there are to read."""
-        told, known = self._row.told, len(self._row.events)
-        words = self._words
-        return words("events", known) if known <= told else words("events_newest", told, all=known)
+        return self._words("events", len(self._row.events))
+
+    @property
+    def whole(self) -> bool:
+        """Whether all of them are to be read."""
+        return self._row.whole
+
+    @property
+    def listed(self) -> bool:
+        """Whether they are to be read here: of many credentials, only those of the ones with trouble."""
+        return self.whole or self.condition != "live"
+
+    @cached_property
+    def _told(self) -> list[list[Event]]:
+        """The events; those that repeat themselves stand together."""
+        return [list(same) for _, same in groupby(self._row.events, _alike)]
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether there are more than stand in the lines."""
+        return not self.whole and len(self._told) > _LINES
 
     @property
     def lines(self) -> Iterator[Line]:
         """The newest events."""
-        for event in self._row.events[: self._row.told]:
-            at = float(event["at"])
+        for same in self._told if self.whole else self._told[:_LINES]:
+            at = float(same[0]["at"])
             moment = datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
             ago = self._words.ago(self.status["now"] - at)
-            yield Line(moment, clock(at)[:8], ago, _told(event, self._words), str(event.get("event")))
+            since = "" if len(same) == 1 else self._words("times", len(same), since=clock(float(same[-1]["at"])))
+            yield Line(moment, clock(at), ago, _told(same[0], self._words), since, str(same[0].get("event")))
 
     def _ago(self, at: float, text: str) -> str:
         return self._words(text, ago=self._words.ago(self.status["now"] - at))
+
+
+def _alike(event: Event) -> object:
+    """Return what is the same for events that need one line: a failure that goes on; each has a number of its own."""
+    if event.get("event") != "failed":
+        return event["at"]
+    return event.get("errcode"), str(event.get("error")).partition(" rid:")[0]
 
 
 def _told(event: Event, words: Words) -> str:
@@ -175,7 +208,7 @@ def _told(event: Event, words: Words) -> str:
     facts = [_happened(event, words)]
     if event.get("event") == "refreshed" and event.get("fingerprint"):
         facts.append(str(event["fingerprint"]))
-    if isinstance(took := event.get("took"), int | float):
+    if isinstance(took := event.get("took"), int | float) and took > 0:
         facts.append(words("took", time=words.duration(took)))
     return " · ".join(facts)
 

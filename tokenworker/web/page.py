@@ -62,18 +62,23 @@ class Page(Handler):
 
     async def get(self) -> None:
         """Show it."""
-        client = self._reader()
-        question = Question.of(lambda name: self.get_query_argument(name, ""))
-        began = time.monotonic()
-        error = self.held.clients.error or ""
-        seen = await asyncio.to_thread(board.look, self.held.store, self.held.durations, client, question, error)
+        # Many credentials take a moment, which others must not wait for.
+        self.write(await asyncio.to_thread(self._page, self._reader(), Question.of(self._word)))
+
+    def _page(self, client: Client, question: Question) -> str:
+        began, error = time.monotonic(), self.held.clients.error or ""
+        seen = board.look(self.held.store, self.held.durations, client, question, error)
         every = max(_LEAST, round(_TIMES * (time.monotonic() - began)))
-        self.write(render(seen, question, self._words, every))
+        return render(seen, question, self._words, every)
+
+    def _word(self, name: str) -> str:
+        """Return what the query says by that name, or nothing."""
+        return self.request.query_arguments.get(name, [b""])[-1].decode("utf-8", "replace")
 
     @property
     def _words(self) -> texts.Words:
         accepted = self.request.headers.get("Accept-Language", "")
-        return texts.words(texts.chosen(accepted, self.get_query_argument("lang", "")))
+        return texts.words(texts.chosen(accepted, self._word("lang")))
 
     def _reader(self) -> Client:
         """Return who looks: by the page's password, or a client's key with the scope status; else raises a problem."""
@@ -144,7 +149,7 @@ def _notices(seen: Board, words: texts.Words) -> list[tuple[str, str]]:
 
 
 def _rendered(template: str, words: texts.Words, **values: Any) -> str:
-    common = {"w": words, "style": _STYLE, "script": _SCRIPT, "clock": texts.clock, "version": version("tokenworker")}
+    common = {"w": words, "style": _STYLE, "script": _SCRIPT, "zoned": texts.zoned, "version": version("tokenworker")}
     return _LOADER.load(template).generate(**common, **values).decode()
 
 

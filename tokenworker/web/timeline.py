@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import isfinite
 from typing import Any, Literal
 
@@ -95,10 +96,10 @@ def _lives(told: Sequence[Event]) -> Iterator[Span]:
 
 def _gaps(lives: Sequence[Span], window: Span) -> Iterator[Span]:
     """Yield when there was none, since the first life that we know of."""
-    for life, after in zip(lives, [*lives[1:], None], strict=True):
-        until = after.since if after else window.until
-        if until - life.until >= (window.until - window.since) / 5000 and until > window.since:
-            yield Span(life.until, until)
+    least = (window.until - window.since) / 5000
+    for life, after in pairwise([*lives, Span(window.until, window.until)]):
+        if after.since - life.until >= least and after.since > window.since:
+            yield Span(life.until, after.since)
 
 
 def _mark(event: Event) -> Mark | None:

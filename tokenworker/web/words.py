@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import time
 from functools import cache
 from typing import Literal, get_args
 
@@ -12,7 +12,6 @@ LANGUAGES: tuple[Language, ...] = get_args(Language)
 #: By name, each in the order of the languages; `|` stands between the forms for one and for more.
 TEXTS: dict[str, tuple[str, str]] = {
     # The whole
-    "title": ("tokenworker", "tokenworker"),
     "skip": ("Skip to the credentials", "跳到凭据列表"),
     "other_language": ("简体中文", "English"),
     "credentials": ("{n} credential|{n} credentials", "{n} 个凭据"),
@@ -37,10 +36,6 @@ TEXTS: dict[str, tuple[str, str]] = {
     "nothing_kept_do": (
         "Start a worker with accounts: what it keeps appears here within seconds. tokenworker check says what is wrong.",
         "请启动配置了账号的 worker：它维护的凭据几秒内就会出现在这里。tokenworker check 会说明哪里有问题。",
-    ),
-    "nothing_visible": (
-        "Your key is for other accounts than those that are kept here.",
-        "您的密钥所允许的账号都不在此处维护。",
     ),
     "no_redis": ("Redis does not answer", "Redis 没有响应"),
     "no_redis_do": (
@@ -100,9 +95,9 @@ TEXTS: dict[str, tuple[str, str]] = {
     # One credential
     "left": ("{time} left", "剩余 {time}"),
     "none_left": ("none", "无"),
-    "refresh_in": ("next refresh in {time}", "{time} 后刷新"),
+    "refresh_in": ("next refresh in {time}", "{time}后刷新"),
     "refresh_now": ("a refresh is due now", "现在应当刷新"),
-    "attempt_in": ("next attempt in {time}", "{time} 后重试"),
+    "attempt_in": ("next attempt in {time}", "{time}后重试"),
     "under_way": ("WeChat is being asked now", "正在向微信请求"),
     "fetched": ("fetched {ago}", "获取于 {ago}"),
     "never_fetched": ("never fetched", "从未获取"),
@@ -142,10 +137,6 @@ TEXTS: dict[str, tuple[str, str]] = {
         "A published copy can't be written: {error}. The credential itself is there: give the workers' user in Redis the right to that key.",
         "副本写不进去：{error}。凭据本身没有问题：请让 worker 所用的 Redis 用户有权访问该 key。",
     ),
-    "deaths": (
-        "It died before its time, without us, {n} time within an hour.|It died before its time, without us, {n} times within an hour: does another program fetch for this account?",
-        "一小时内提前失效 {n} 次，并非由我们造成：是否有另一个程序在为这个账号获取？",
-    ),
     # The timeline
     "timeline": ("Last {time}: {facts}.", "最近 {time}：{facts}。"),
     "timeline_none": ("nothing is known", "没有记录"),
@@ -153,8 +144,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     "errors": ("{n} error|{n} errors", "出错 {n} 次"),
     "tests": ("{n} test|{n} tests", "测试 {n} 次"),
     "reports": ("{n} report|{n} reports", "上报 {n} 次"),
-    "gaps": ("{time} without a credential", "{time} 没有凭据"),
-    "past": ("{time} ago", "{time} 前"),
+    "gaps": ("{time} without a credential", "{time}没有凭据"),
+    "past": ("{time} ago", "{time}前"),
     "at_now": ("now", "现在"),
     "legend": ("How to read the timelines", "时间线图例"),
     "legend_life": ("one life of a credential", "凭据的一次有效期"),
@@ -165,7 +156,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     "legend_dead": ("tested, and dead", "测试结果：已失效"),
     "legend_reported": ("reported by a service", "被服务上报"),
     "events": ("{n} event of the last day|{n} events of the last day", "最近一天的 {n} 个事件"),
-    "events_newest": ("The newest {n} of {all} events of the last day", "最近一天的 {all} 个事件中最新的 {n} 个"),
+    "times": ("{n} times since {since}", "自 {since} 起共 {n} 次"),
+    "all_events": ("All of them", "全部事件"),
     "when": ("When", "时间"),
     "what": ("What happened", "事件"),
     # Events
@@ -207,7 +199,6 @@ TEXTS: dict[str, tuple[str, str]] = {
     "beat": ("Beat", "Beat"),
     "last_tick": ("last tick {ago}", "上一次 tick 在 {ago}"),
     "never_ticked": ("no tick for a day", "一天之内没有 tick"),
-    "workers": ("{n} worker|{n} workers", "{n} 个 worker"),
     "workers_heading": ("Workers", "Worker"),
     "none_alive": ("none is alive", "没有存活的 worker"),
     "seen": ("seen {ago}", "最近活动在 {ago}"),
@@ -233,7 +224,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "short_minutes": ("{m} min {s:02} s", "{m} 分 {s:02} 秒"),
     "seconds": ("{s} s", "{s} 秒"),
     "part": ("{s:.2g} s", "{s:.2g} 秒"),
-    "ago": ("{time} ago", "{time} 前"),
+    "ago": ("{time} ago", "{time}前"),
     "just_now": ("just now", "刚刚"),
     # Letting in
     "locked": (
@@ -241,6 +232,9 @@ TEXTS: dict[str, tuple[str, str]] = {
         "此页面需要密码：TOKENWORKER_WEB_PASSWORD 的密码，或具有 status 权限的客户端密钥。",
     ),
 }
+
+#: In seconds; who says more than that writes nonsense into our Redis.
+_LONGEST = 1e9
 
 #: Of so many minutes nobody wants the seconds.
 _MANY = 10
@@ -266,7 +260,8 @@ class Words:
 
     def duration(self, seconds: float) -> str:
         """Return a length of time: 59 s, 9 min 59 s, 59 min, 1 h 59 min."""
-        minutes, s = divmod(max(0, int(seconds)), 60)
+        seconds = min(_LONGEST, max(0.0, seconds))
+        minutes, s = divmod(int(seconds), 60)
         h, m = divmod(minutes, 60)
         if h:
             return self("hours" if m else "whole_hours", h=h, m=m)
@@ -312,7 +307,11 @@ def _weighed(item: str) -> tuple[float, str]:
 
 
 def clock(moment: float) -> str:
+    """Return a moment as the clock of this machine shows it: 14:05:12."""
+    return time.strftime("%H:%M:%S", time.localtime(moment))
+
+
+def zoned(moment: float) -> str:
     """Return a moment as the clock of this machine shows it, with its zone: 14:05:12 UTC+08:00."""
-    local = datetime.fromtimestamp(moment).astimezone()
-    offset = f"{local:%z}"
-    return f"{local:%H:%M:%S} UTC{offset[:3]}:{offset[3:5]}"
+    offset = time.strftime("%z", time.localtime(moment))
+    return f"{clock(moment)} UTC{offset[:3]}:{offset[3:5]}"

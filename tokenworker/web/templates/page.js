@@ -8,10 +8,9 @@ const busy = () => paused || document.hidden || !getSelection().isCollapsed ||
 
 function show(found) {
   const old = document.getElementById("main"), main = found.getElementById("main");
-  const open = [...old.querySelectorAll("details[open]")].map(it => it.id);
   const links = it => [...it.querySelectorAll("a, button, summary, [tabindex]")];
   const place = links(old).indexOf(document.activeElement);
-  for (const id of open) found.getElementById(id)?.setAttribute("open", "");
+  for (const {id, open} of old.querySelectorAll("details")) found.getElementById(id)?.toggleAttribute("open", open);
   old.replaceWith(main);
   if (place >= 0) links(main)[place]?.focus({preventScroll: true});
   document.title = found.title;
