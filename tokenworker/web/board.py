@@ -148,7 +148,7 @@ def look(store: Store, durations: Durations, client: Client, question: Question,
         clients_error=clients_error,
         ticked_ago=store.notes.ticked_ago(),
         workers=dict(sorted(store.notes.workers().items())),
-        readers={},
+        readers=dict(sorted(store.usage.counts().items())),
     )
 
 

@@ -19,7 +19,7 @@ from tokenworker.web.board import Board, Condition, Question
 from tokenworker.web.card import Card
 from tokenworker.web.client import ANYBODY, Client
 from tokenworker.web.handler import Handler
-from tokenworker.web.problems import Problem, not_allowed
+from tokenworker.web.problems import Problem
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _STYLE = (_TEMPLATES / "page.css").read_text(encoding="utf-8")
@@ -90,8 +90,13 @@ class Page(Handler):
             return ANYBODY
         client = clients.of(given)
         if not clients.need_keys or not client.may("status"):
-            raise not_allowed() if self.key else Problem(401, self._words("locked"))
+            raise self._refused(client, given)
         return client
+
+    def _refused(self, client: Client, given: str) -> Problem:
+        """Return the problem of one who gave no password that is right: a browser is to ask for one."""
+        problem = self._refusal(client, "the page") if given else None
+        return problem if problem and self.key else Problem(401, self._words("locked"))
 
     def _password(self) -> str:
         """Return the password that a browser sends, or nothing."""
