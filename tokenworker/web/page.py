@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 from tornado.template import Loader
 
+from tokenworker.errors import StoreUnavailable
 from tokenworker.web import board, words as texts
 from tokenworker.web.board import Board, Condition, Question
 from tokenworker.web.card import Card
@@ -50,6 +51,10 @@ _POLICY = "; ".join(
 )
 
 
+class _NoRedis(Problem):
+    """Nothing can be said, since Redis does not answer."""
+
+
 class Page(Handler):
     """The page, in the language of who asks."""
 
@@ -62,8 +67,12 @@ class Page(Handler):
 
     async def get(self) -> None:
         """Show it."""
-        # Many credentials take a moment, which others must not wait for.
-        self.write(await asyncio.to_thread(self._page, self._reader(), Question.of(self._word)))
+        client, question = self._reader(), Question.of(self._word)
+        try:
+            # Many credentials take a moment, which others must not wait for.
+            self.write(await asyncio.to_thread(self._page, client, question))
+        except StoreUnavailable as error:
+            raise _NoRedis(503, str(error), retry_after=_LEAST) from error
 
     def _page(self, client: Client, question: Question) -> str:
         began, error = time.monotonic(), self.held.clients.error or ""
@@ -124,7 +133,9 @@ def render(seen: Board, question: Question, words: texts.Words, every: int = _LE
 
 def render_problem(problem: Problem, words: texts.Words) -> str:
     """Return the page of one who can't have it."""
-    return _rendered("problem.html", words, problem=problem, now=time.time)
+    lost = isinstance(problem, _NoRedis)
+    title = words("no_redis") if lost else str(problem.body["title"])
+    return _rendered("problem.html", words, problem=problem, title=title, lost=lost, now=time.time)
 
 
 def _verdict(seen: Board, words: texts.Words) -> tuple[str, Condition]:
