@@ -12,6 +12,7 @@ import redis
 
 from tokenworker.credential import CredentialId, fingerprint
 from tokenworker.store.keys import Keys
+from tokenworker.store.usage import Action
 
 KEYS = Keys()
 HOUR = 3600.0
@@ -103,7 +104,7 @@ def refreshed(ago: float, dice: Random, cause: str = "stale") -> Told:
 
 def lives(seed: int, until: float = 0.0, period: float = PERIOD) -> list[Told]:
     """Return the refreshes of a day, newest first, the last one less than a period before `until` seconds ago."""
-    dice = Random(seed)
+    dice = Random(seed)  # noqa: S311  a made-up day
     first, count = until + dice.random() * period, int((23.8 * HOUR - until) / period)
     return [refreshed(first + place * period, dice) for place in range(count)]
 
@@ -143,7 +144,12 @@ def refused() -> Lived:
 
 def contested() -> Lived:
     """Return one that another program ends again and again."""
-    dice, events = Random(4), lives(8, until=8 * HOUR, period=3600)
+    dice, events = (
+        Random(4),
+        lives(  # noqa: S311
+            8, until=8 * HOUR, period=3600
+        ),
+    )
     for ago in (7.4 * HOUR, 5.8 * HOUR, 3.1 * HOUR, 3200, 2500, 1900, 1300, 700):
         dead = {"event": "probed", "cause": "rejected", "outcome": "dead", "early": True}
         events += [refreshed(ago, dice, "dead"), (ago + 5, dead), (ago + 6, {"event": "reported"})]
@@ -180,3 +186,14 @@ def many(count: int) -> list[Lived]:
         if place % 30 == 0:
             found[place].left = None
     return found
+
+
+#: Who read, reported, asked for signatures and was refused, how often.
+READ: dict[tuple[str, Action], int] = {
+    ("shop-php", "reads"): 48_211,
+    ("shop-php", "reports"): 3,
+    ("h5-pages", "reads"): 9_630,
+    ("h5-pages", "signatures"): 21_874,
+    ("crm-java", "reads"): 5_127,
+    ("crm-java", "refusals"): 2,
+}

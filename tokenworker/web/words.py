@@ -13,6 +13,7 @@ LANGUAGES: tuple[Language, ...] = get_args(Language)
 TEXTS: dict[str, tuple[str, str]] = {
     # The whole
     "skip": ("Skip to the credentials", "跳到凭据列表"),
+    "language": ("Language", "语言"),
     "other_language": ("简体中文", "English"),
     "credentials": ("{n} credential|{n} credentials", "{n} 个凭据"),
     "accounts": ("{n} account|{n} accounts", "{n} 个账号"),
