@@ -144,12 +144,8 @@ def refused() -> Lived:
 
 def contested() -> Lived:
     """Return one that another program ends again and again."""
-    dice, events = (
-        Random(4),
-        lives(  # noqa: S311
-            8, until=8 * HOUR, period=3600
-        ),
-    )
+    dice = Random(4)  # noqa: S311
+    events = lives(8, until=8 * HOUR, period=3600)
     for ago in (7.4 * HOUR, 5.8 * HOUR, 3.1 * HOUR, 3200, 2500, 1900, 1300, 700):
         dead = {"event": "probed", "cause": "rejected", "outcome": "dead", "early": True}
         events += [refreshed(ago, dice, "dead"), (ago + 5, dead), (ago + 6, {"event": "reported"})]

@@ -13,6 +13,7 @@ from tokenworker.credential import CredentialId
 from tokenworker.durations import DAY, Durations
 from tokenworker.store.history import Event
 from tokenworker.store.store import Store
+from tokenworker.store.usage import Action
 from tokenworker.web.client import Client
 from tokenworker.web.words import Language
 from tokenworker.worker.status import Overview, Status, survey
@@ -87,7 +88,7 @@ class Board:
     #: How long ago each worker gave a sign of life.
     workers: Mapping[str, float]
     #: How often each client read, reported, signed and was refused.
-    readers: Mapping[str, Mapping[str, int]]
+    readers: Mapping[str, Mapping[Action, int]]
 
     @property
     def total(self) -> int:

@@ -34,8 +34,9 @@ ENGLISH, CHINESE = (words(language) for language in LANGUAGES)
 def status(**facts: Any) -> Status:
     """Return how a healthy credential is, but for some facts."""
     texts = ("name", "fingerprint", "error", "hint", "rejected", "probe_error", "publish_error")
-    numbers = ("fetched_at", "refresh_at", "fetches_today", "forced_today", "failures", "failed_at", "retry_at")
-    known = dict.fromkeys(texts, "") | dict.fromkeys((*numbers, "in_doubt_since", "probed_at", "early_deaths"), 0)
+    numbers = ["fetched_at", "refresh_at", "fetches_today", "forced_today", "failures", "failed_at", "retry_at"]
+    numbers += ["in_doubt_since", "probed_at", "early_deaths"]
+    known: dict[str, Any] = dict.fromkeys(texts, "") | dict.fromkeys(numbers, 0)
     known |= {"account": "wx1", "credential": "access_token", "state": "live", "sandbox": False, "now": NOW}
     known |= {"expires_at": NOW + 60, "expires_in": 60.0, "lease_left": None, "errcode": None}
     return cast("Status", known | facts)
