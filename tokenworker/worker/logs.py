@@ -1,0 +1,49 @@
+"""The logs of our own processes, in the form that TOKENWORKER_LOG names.
+
+An app that our tasks are in keeps its own form, and so does who sets logging up by Celery's signal `setup_logging`.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any
+
+from celery import Celery
+from celery.app.log import Logging
+from celery.signals import celeryd_after_setup, import_modules
+
+from tokenworker.worker.jsonlines import JsonLines
+
+
+class JsonLogging(Logging):
+    """Celery's setting up of logs, with lines of JSON."""
+
+    def setup_handlers(self, logger: Any, logfile: Any, format: Any, colorize: Any, **options: Any) -> Any:  # noqa: A002
+        """Give a logger its handler, unless somebody did."""
+        return super().setup_handlers(logger, logfile, format, colorize, **options | {"formatter": JsonLines})
+
+
+def write_json(app: Celery) -> None:
+    """Have the processes of this app write their logs as JSON; to be called before any of them sets logging up."""
+    app.log_cls = JsonLogging
+    app.Beat = app.subclass_with_self("tokenworker.worker.quietbeat:QuietBeat")
+
+    @celeryd_after_setup.connect(weak=False)
+    def hush(instance: Any, **_: Any) -> None:
+        """Keep a worker of ours from printing its picture."""
+        if instance.app is app:
+            instance.quiet = True
+
+    @import_modules.connect(sender=app, weak=False)
+    def reform(**_: Any) -> None:
+        """Reform what Tornado set up: Flower loads the tasks after that, and knows nothing of Celery's logging."""
+        reform_pretty()
+
+
+def reform_pretty() -> None:
+    """Have the handlers of Tornado's making write JSON."""
+    tornado = sys.modules.get("tornado.log")
+    for handler in logging.getLogger().handlers:
+        if tornado and isinstance(handler.formatter, tornado.LogFormatter):
+            handler.setFormatter(JsonLines())
