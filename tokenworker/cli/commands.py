@@ -195,10 +195,14 @@ def events(accounts: tuple[str, ...], follow: bool, since: Since | None, limit: 
     with closing(Kept()) as held:
         now = held.store.now()
         seen = history.Events(held.store, partial(held.ids, accounts), since(now) if since else now - DAY)
-        show(seen.look(limit or (None if since else _RECENT)))
-        if follow:
-            with _until_interrupted():
-                history.follow(seen, show, partial(click.echo, err=True))
+        most = limit or (None if since else _RECENT)
+        if not follow:
+            show(seen.look(most))
+            return
+        if accounts:
+            held.ids(accounts)  # one may be misspelt, for which nobody should wait
+        with _until_interrupted():
+            history.follow(seen, show, partial(click.echo, err=True), most)
 
 
 @main.command(

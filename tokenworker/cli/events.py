@@ -90,22 +90,21 @@ class Events:
             yield from (Happened(id_, event) for event in reversed(new) if event["at"] >= self._since)
 
 
-def follow(events: Events, show: Callable[[list[Happened]], None], complain: Callable[[str], None]) -> NoReturn:
-    """Show what is new, again and again, and once that Redis can't be asked, and that it can again."""
-    lost = False
+def follow(
+    events: Events, show: Callable[[list[Happened]], None], complain: Callable[[str], None], most: int | None = None
+) -> NoReturn:
+    """Show what is new, again and again, at first only the `most` newest; and once each what is in the way."""
+    problem = ""
     while True:
         began = time.monotonic()
         try:
-            found = events.look()
+            show(events.look(most))
+            most, now = None, ""
         except (StoreUnavailable, NothingChosen) as error:
-            if not lost:
-                complain(f"{error}; it goes on when that is over")
-            lost = True
-        else:
-            if lost:
-                complain("it goes on")
-            lost = False
-            show(found)
+            now = str(error)
+        if now != problem:
+            complain(now or "it goes on")
+        problem = now
         # Of many credentials a look takes longer: so a tenth of the time is spent on it at most.
         time.sleep(max(_PAUSE, 10 * (time.monotonic() - began)))
 
