@@ -24,3 +24,10 @@ class Command(click.Command):
             with formatter.section("Examples"):
                 formatter.write_dl(list(self.examples.items()), col_max=_LONGEST)
         super().format_epilog(ctx, formatter)
+
+
+class Group(Command, click.Group):
+    """Commands with examples, and groups of such."""
+
+    command_class = Command
+    group_class = type

@@ -1,4 +1,4 @@
-"""The command line: ``tokenworker up | status | events | get | sign | refresh | leak | check | …``."""
+"""The command line: ``tokenworker up | status | events | get | sign | refresh | leak | check | web | …``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from tokenworker.cli.command import Command
+from tokenworker.cli.command import Group
 from tokenworker.cli.completion import SHELLS, AccountType, script
 from tokenworker.cli.kept import Kept, absence
 from tokenworker.cli.moments import Since, SinceType
@@ -34,10 +34,8 @@ if TYPE_CHECKING:
     from tokenworker.worker.status import State
 
 
-class _Commands(click.Group):
+class _Commands(Group):
     """Turns errors that have a sentence for people into that sentence and exit code 1."""
-
-    command_class = Command
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -84,7 +82,16 @@ def _told(*kinds: type[Exception]) -> Iterator[None]:
         _fail(str(error))
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    examples={
+        "tokenworker up": "Everything on this machine, to try it out.",
+        "tokenworker status": "How every credential is.",
+        "tokenworker check": "What is wrong, and what to do about it.",
+        "tokenworker status --help": "More on one command.",
+    },
+)
 @click.version_option(package_name="tokenworker")
 def main() -> None:
     """Keep WeChat access tokens fresh."""
@@ -310,6 +317,48 @@ def check(call: bool, as_json: bool, app: str) -> None:
             view.finding(finding.level, finding.subject, finding.sentence)
     if any(finding.level == "fault" for finding in findings):
         sys.exit(1)
+
+
+@main.group(
+    invoke_without_command=True,
+    examples={
+        "tokenworker web": "At http://127.0.0.1:8790, for this machine alone.",
+        "tokenworker web --address 0.0.0.0": "For others, with keys from TOKENWORKER_WEB_CLIENTS.",
+        "tokenworker web new-key shop-php": "A key for a client, and the lines for the clients' file.",
+    },
+)
+@click.option("--address", help="Where to listen, instead of TOKENWORKER_WEB_ADDRESS.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Instead of TOKENWORKER_WEB_PORT; 0 takes any free one.")
+@click.pass_context
+def web(context: click.Context, address: str | None, port: int | None) -> None:
+    """Serve credentials over HTTP to services in every language, to monitoring, and to people.
+
+    It needs a worker, and no AppSecret. On another address than this machine's own it needs TOKENWORKER_WEB_CLIENTS.
+    """
+    if context.invoked_subcommand:
+        return
+    from tokenworker.cli import serving  # noqa: PLC0415  readers of tokens need no server
+
+    config = Config.from_env()
+    settings = config.web
+    chosen = address or settings.address, settings.port if port is None else port
+    try:
+        serving.serve(config, *chosen, lambda url: click.echo(f"tokenworker web listens at {url}; Ctrl-C stops it."))
+    except (OSError, UnicodeError) as error:
+        _fail(f"tokenworker web can't listen on {chosen[0]}:{chosen[1]}: {getattr(error, 'strerror', error)}")
+
+
+@web.command("new-key", examples={"tokenworker web new-key shop-php": "For the service that you call shop-php."})
+@click.argument("name", default="shop")
+def new_key(name: str) -> None:
+    """Make a key for a client of that NAME, and the lines for the clients' file, which hold its SHA-256 alone."""
+    from tokenworker.web import client  # noqa: PLC0415
+
+    key = client.new_key()
+    click.echo("The key, for the service alone; it is shown this once:", err=True)
+    click.echo(key)
+    click.echo("The lines for the file of TOKENWORKER_WEB_CLIENTS:", err=True)
+    click.echo(f'[[client]]\nname = "{name}"\nkey_sha256 = "{client.digest(key)}"')
 
 
 def _finite(_context: click.Context, _option: click.Parameter, number: float | None) -> float | None:

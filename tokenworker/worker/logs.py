@@ -13,7 +13,11 @@ from celery import Celery
 from celery.app.log import Logging
 from celery.signals import celeryd_after_setup, import_modules
 
+from tokenworker.settings.config import LogFormat
 from tokenworker.worker.jsonlines import JsonLines
+
+#: For people, where no Celery sets logging up.
+_TEXT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 class JsonLogging(Logging):
@@ -39,6 +43,13 @@ def write_json(app: Celery) -> None:
     def reform(**_: Any) -> None:
         """Reform what Tornado set up: Flower loads the tasks after that, and knows nothing of Celery's logging."""
         reform_pretty()
+
+
+def begin(form: LogFormat) -> None:
+    """Write the log of this process, which is not Celery's, to standard error."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonLines() if form == "json" else logging.Formatter(_TEXT))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
 
 
 def reform_pretty() -> None:

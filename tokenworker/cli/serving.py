@@ -1,0 +1,26 @@
+"""The web process: its settings checked, its parts put together, its log where one looks for it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import partial
+
+from tokenworker.celery import app
+from tokenworker.settings.config import Config
+from tokenworker.web import server
+from tokenworker.web.held import Held
+from tokenworker.worker.logs import begin
+
+logger = logging.getLogger(__name__)
+
+
+def serve(config: Config, address: str, port: int, say: Callable[[str], object]) -> None:
+    """Serve until a signal; `say` gets the URL once it listens. Raises `ConfigError`, `OSError`."""
+    server.check_address(config, address)
+    begin(config.log)
+    held = Held.from_config(config, app)
+    host = f"[{address}]" if ":" in address else address
+    # What else it says is for machines then, and so is this.
+    tell = partial(logger.info, "tokenworker web listens at %s") if config.log == "json" else say
+    server.run(held, address, port, lambda bound: tell(f"http://{host}:{bound}"))

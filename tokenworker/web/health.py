@@ -1,0 +1,16 @@
+"""Whether this process is well: for whoever starts it again."""
+
+from __future__ import annotations
+
+from tokenworker.web.handler import Handler
+
+
+class Healthz(Handler):
+    """Alive."""
+
+    def get(self) -> None:
+        """Answer."""
+        self.write_json({"status": "ok"})
+
+
+routes = [("/healthz", Healthz)]
