@@ -25,7 +25,7 @@ _MOST = 200
 _WORD = re.compile(r"[\w.@+/-]+")
 
 
-class AccountType(click.ParamType):
+class AccountType(click.ParamType):  # type: ignore[type-arg]  # no generic class in older clicks
     """The id or the name of an account."""
 
     name = "account"

@@ -17,7 +17,7 @@ _SPAN = re.compile(r"(\d{1,9}(?:\.\d{1,9})?) ?(s|m|min|h|d)?", re.ASCII)
 _CLOCK = re.compile(r"\d{1,2}:\d{2}(:\d{2})?", re.ASCII)
 
 
-class SinceType(click.ParamType):
+class SinceType(click.ParamType):  # type: ignore[type-arg]  # no generic class in older clicks
     """A span before now, a time of the last day, or a date and a time."""
 
     name = "moment"

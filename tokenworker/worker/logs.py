@@ -9,7 +9,6 @@ import logging
 import sys
 from typing import Any
 
-from celery import Celery
 from celery.app.log import Logging
 from celery.signals import celeryd_after_setup, import_modules
 
@@ -23,13 +22,21 @@ _TEXT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 class JsonLogging(Logging):
     """Celery's setting up of logs, with lines of JSON."""
 
-    def setup_handlers(self, logger: Any, logfile: Any, format: Any, colorize: Any, **options: Any) -> Any:  # noqa: A002
+    def setup_handlers(
+        self,
+        logger: logging.Logger,
+        logfile: Any,
+        format: str,  # noqa: A002  Celery's name
+        colorize: bool,
+        formatter: Any = JsonLines,
+        **options: Any,
+    ) -> logging.Logger:
         """Give a logger its handler, unless somebody did."""
-        return super().setup_handlers(logger, logfile, format, colorize, **options | {"formatter": JsonLines})
+        return super().setup_handlers(logger, logfile, format, colorize, JsonLines, **options)
 
 
-def write_json(app: Celery) -> None:
-    """Have the processes of this app write their logs as JSON; to be called before any of them sets logging up."""
+def write_json(app: Any) -> None:
+    """Have the processes of this Celery app write JSON; to be called before any of them sets logging up."""
     app.log_cls = JsonLogging
     app.Beat = app.subclass_with_self("tokenworker.worker.quietbeat:QuietBeat")
 
