@@ -71,9 +71,11 @@ def _answer(config: Config) -> Iterator[Finding]:
     status = _healthz(host, config.web.port)
     if status == 200:  # noqa: PLR2004  HTTP's own
         yield ok(_SUBJECT, f"{place} answers")
+    elif config.web == WebSettings():
+        return
     elif status is not None:
         yield fault(_SUBJECT, f"another program answers at {place} ({status}): set TOKENWORKER_WEB_PORT to a free port")
-    elif config.web != WebSettings():
+    else:
         yield note(_SUBJECT, f"nothing answers at {place}: start `tokenworker web`, unless it runs on another machine")
 
 
