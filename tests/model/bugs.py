@@ -186,7 +186,7 @@ BUGS = {
         Promise.HONEST,
     ),
     "any commit heals": Seed(
-        _lua("if (tonumber(state[2] or -1) or -1) >= fencing", "if false"),
+        _lua("if (tonumber(state[2] or -1) or -1) < fencing", "if true"),
         stories.frozen_before_sending_and_overtaken_twice,
         Promise.HONEST,
     ),

@@ -38,11 +38,12 @@ def _tables(path: Path, faults: list[str]) -> list[tuple[str, dict[str, Any]]]:
     except (ValueError, RecursionError):
         faults.append(f"{shown(path)}: is not TOML in UTF-8: look for an open quote or bracket")
     else:
-        tables = document.pop("client", [])
+        # An empty list is no oversight: nobody may do anything yet.
+        tables = document.pop("client", None)
         faults.extend(
             f"{path}: {excerpt(word)!r} is unknown here: write [[client]] over what is one's" for word in document
         )
-        if tables and isinstance(tables, list) and all(isinstance(table, dict) for table in tables):
+        if isinstance(tables, list) and all(isinstance(table, dict) for table in tables):
             return [(f"{path}: client {number}", table) for number, table in enumerate(tables, start=1)]
         faults.append(f"{path}: has no clients: write [[client]], with two brackets, over each")
     return []
