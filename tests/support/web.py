@@ -50,6 +50,11 @@ class Web:
         self._thread.join()
         self._listener.close()
 
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return int(self._listener.getsockname()[1])
+
     def ask(self, path: str, key: str = "", body: Any = None, method: str | None = None, **headers: str) -> Answer:
         """Ask, with a key if there is one, and by POST with a body of JSON if there is one."""
         return ask(self.url + path, key, body, method, **headers)

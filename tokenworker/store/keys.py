@@ -54,6 +54,11 @@ class Keys:
         return f"{self.prefix}:workers"
 
     @property
+    def clients(self) -> str:
+        """A hash of how often each client of the web face asked, and was refused."""
+        return f"{self.prefix}:clients"
+
+    @property
     def pulse(self) -> str:
         """A number that only grows, unless Redis goes back in time."""
         return f"{self.prefix}:pulse"
@@ -72,12 +77,23 @@ class Keys:
         marks = [self.mark(name) for name in ("in_doubt", "restored", "suspected", "sweep")]
         limits = [self.rate, self.running, self.waiting]
         signs = [self.workers, self.pulse, self.lineage]
-        return [self.due, self.names, *limits, self.accounts_error, self.ticked, *signs, *marks]
+        return [self.due, self.names, *limits, self.accounts_error, self.clients, self.ticked, *signs, *marks]
 
     def of(self, id_: CredentialId) -> list[str]:
         """Return the keys of one credential: its value, state, lease, copies, history and counts."""
-        keep = [self.value(id_), self.state(id_), self.lease(id_), self.copies(id_)]
-        return [*keep, self.history(id_), self.counts(id_)]
+        return [
+            self.value(id_),
+            self.state(id_),
+            self.lease(id_),
+            self.copies(id_),
+            self.history(id_),
+            self.counts(id_),
+        ]
+
+    def pair(self, id_: CredentialId) -> tuple[str, str]:
+        """Return the first two of them, value and state, in a third of the time: for all credentials at once."""
+        value = self.value(id_)
+        return value, f"{value}:state"
 
     def value(self, id_: CredentialId) -> str:
         """The bare credential, which lives as long as it."""

@@ -92,7 +92,7 @@ class Records:
                 yield from zip(group, text(letters), strict=True)
 
     def _pairs(self, ids: Iterable[CredentialId]) -> list[str]:
-        return [key for id_ in ids for key in self._keys.of(id_)[:2]]
+        return [key for id_ in ids for key in self._keys.pair(id_)]
 
     # A lease, from its beginning to one of its ends
 
@@ -223,7 +223,7 @@ class Records:
         for group in grouped(ids):
             steps: list[Call | Command] = []
             for id_ in group:
-                steps.append(Call("doubt", self._keys.of(id_)[:2], (int(replaced), but_last)))
+                steps.append(Call("doubt", self._keys.pair(id_), (int(replaced), but_last)))
                 steps.append(self._schedule.setting(id_, 0))
             self._scripts.together(*steps)
 
@@ -234,7 +234,7 @@ class Records:
         """
         fetched_at: dict[CredentialId, float] = {}
         for group in grouped(ids):
-            found = self._scripts.together(*(Call("suspect", self._keys.of(id_)[:2]) for id_ in group))
+            found = self._scripts.together(*(Call("suspect", self._keys.pair(id_)) for id_ in group))
             fetched_at |= {id_: float(at) for id_, at in zip(group, found, strict=True) if at}
         return sorted(fetched_at, key=fetched_at.__getitem__, reverse=True)
 

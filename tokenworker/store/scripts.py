@@ -25,7 +25,7 @@ _INCLUDE = re.compile(r'^--- @include "(\w+)"\n', re.MULTILINE)
 
 #: The types of our keys, by the last part of their names; all others are strings.
 _TYPES = {
-    **dict.fromkeys(("state", "copies", "names", "counts"), "hash"),
+    **dict.fromkeys(("state", "copies", "names", "counts", "clients"), "hash"),
     **dict.fromkeys(("due", "running", "waiting", "workers"), "zset"),
     "history": "list",
 }

@@ -6,13 +6,13 @@ from typing import Any
 
 from tornado.web import Application
 
-from tokenworker.web import health
+from tokenworker.web import credentials, health, signature, status, wechat
 from tokenworker.web.handler import Handler
 from tokenworker.web.held import Held
 from tokenworker.web.problems import Problem
 
 #: In the order in which paths are tried: those that are asked for most come first.
-_FACES = (health,)
+_FACES = (credentials, wechat, signature, status, health)
 
 
 class _Nothing(Handler):
@@ -20,6 +20,7 @@ class _Nothing(Handler):
 
     def prepare(self) -> None:
         """Refuse, whatever the method."""
+        super().prepare()
         raise Problem(404, "there is nothing at this path: /v1/openapi.json lists all paths")
 
 

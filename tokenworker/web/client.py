@@ -51,6 +51,6 @@ class Client:
 
 
 #: Who has no key that we know: all is compared for him as for others, and he may do nothing.
-NOBODY = Client("", "0" * 64, ("",), ("",), ())
+NOBODY = Client("(unknown)", "0" * 64, ("",), ("",), ())
 #: Who asks where no keys are needed, since only this machine can ask.
-ANYBODY = Client("anybody", "", scopes=SCOPES)
+ANYBODY = Client("(anybody)", "", scopes=SCOPES)

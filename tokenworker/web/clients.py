@@ -41,6 +41,13 @@ class Clients:
         """Whether who asks needs a key."""
         return self._path is not None
 
+    def some_may_read(self, account: str, name: str, credential: str) -> bool:
+        """Return whether there is a client that may read that credential of an account, by id or name."""
+        them = self if self.need_keys else [ANYBODY]
+        return any(
+            client.may("read") and client.may_see(account, name) and client.may_have(credential) for client in them
+        )
+
     def of(self, key: str) -> Client:
         """Return whose key it is, or `NOBODY`, in the same time for each key."""
         if self._path is None:

@@ -8,6 +8,8 @@ from tokenworker.web.handler import Handler
 class Healthz(Handler):
     """Alive."""
 
+    bounded = False
+
     def get(self) -> None:
         """Answer."""
         self.write_json({"status": "ok"})
