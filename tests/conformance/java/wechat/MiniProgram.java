@@ -1,0 +1,29 @@
+import cn.binarywang.wx.miniapp.api.WxMaService;
+import cn.binarywang.wx.miniapp.api.impl.WxMaServiceImpl;
+import cn.binarywang.wx.miniapp.config.impl.WxMaRedisBetterConfigImpl;
+import java.io.IOException;
+import java.util.Map;
+
+/** A mini program on WxJava: {@code CLIENT REDIS_URL API_URL APPID SECRET}. */
+final class MiniProgram {
+  public static void main(String[] given) throws IOException {
+    WxMaRedisBetterConfigImpl config = new WxMaRedisBetterConfigImpl(RedisClients.ops(given[0], given[1]), "wa");
+    config.setAppid(given[3]);
+    config.setSecret(given[4]);
+    config.setApiHostUrl(given[2]);
+    WxMaService service = new WxMaServiceImpl();
+    service.setWxMaConfig(config);
+    Conversation.hold(answers(service));
+  }
+
+  static Map<String, Conversation.Answer> answers(WxMaService service) {
+    return Map.of(
+        "", page -> {
+          service.get("https://api.weixin.qq.com/cgi-bin/user/get", null);
+          return 0;
+        },
+        "access_token", page -> service.getAccessToken());
+  }
+
+  private MiniProgram() {}
+}
