@@ -9,6 +9,7 @@ import (
 	"github.com/silenceper/wechat/v2"
 	"github.com/silenceper/wechat/v2/cache"
 	"github.com/silenceper/wechat/v2/credential"
+	"github.com/silenceper/wechat/v2/officialaccount"
 	official "github.com/silenceper/wechat/v2/officialaccount/config"
 	work "github.com/silenceper/wechat/v2/work/config"
 )
@@ -41,7 +42,10 @@ func copies(given []string) answers {
 }
 
 func ofOfficialAccount(sdk *wechat.Wechat, config *official.Config) answers {
-	account := sdk.GetOfficialAccount(config)
+	return ofAccount(sdk.GetOfficialAccount(config), config)
+}
+
+func ofAccount(account *officialaccount.OfficialAccount, config *official.Config) answers {
 	ticket := credential.NewDefaultJsTicket(config.AppID, credential.CacheKeyOfficialAccountPrefix, config.Cache)
 	return answers{
 		"":             call(account),

@@ -12,16 +12,16 @@ import me.chanjar.weixin.cp.config.impl.WxCpRedissonConfigImpl;
 final class WeComApplication {
   public static void main(String[] given) throws IOException {
     WxCpService service = new WxCpServiceImpl();
-    service.setWxCpConfigStorage(configured(storage(given[0], given[1]), given));
+    service.setWxCpConfigStorage(configured(storage(given[0], given[1]), given[2], given[3], given[4]));
     Conversation.hold(answers(service));
   }
 
-  static WxCpDefaultConfigImpl configured(WxCpDefaultConfigImpl config, String[] given) {
-    String[] account = given[3].split("/");
+  static WxCpDefaultConfigImpl configured(WxCpDefaultConfigImpl config, String api, String id, String secret) {
+    String[] account = id.split("/");
     config.setCorpId(account[0]);
     config.setAgentId(Integer.valueOf(account[1]));
-    config.setCorpSecret(given[4]);
-    config.setBaseApiUrl(given[2]);
+    config.setCorpSecret(secret);
+    config.setBaseApiUrl(api);
     return config;
   }
 
