@@ -11,6 +11,7 @@ import (
 	"github.com/silenceper/wechat/v2/credential"
 	"github.com/silenceper/wechat/v2/officialaccount"
 	official "github.com/silenceper/wechat/v2/officialaccount/config"
+	"github.com/silenceper/wechat/v2/util"
 	work "github.com/silenceper/wechat/v2/work/config"
 )
 
@@ -64,6 +65,7 @@ func ofWork(sdk *wechat.Wechat, config *work.Config) answers {
 		})
 	}
 	return answers{
+		"":             withToken(app.GetContext().GetAccessToken, domains),
 		"access_token": func(string) (any, error) { return app.GetContext().GetAccessToken() },
 		"jsapi_ticket": ticket(credential.TicketTypeCorpJs),
 		"agent_ticket": ticket(credential.TicketTypeAgentJs),
@@ -71,12 +73,21 @@ func ofWork(sdk *wechat.Wechat, config *work.Config) answers {
 	}
 }
 
-func withToken(token func() (string, error), ticket func(string) (string, error)) func(string) (any, error) {
+func withToken[T any](token func() (string, error), do func(string) (T, error)) func(string) (any, error) {
 	return func(string) (any, error) {
 		with, err := token()
 		if err != nil {
 			return nil, err
 		}
-		return ticket(with)
+		return do(with)
 	}
+}
+
+// A call of WeCom that only shows whether the token is accepted; the SDK has none of its own.
+func domains(token string) (int, error) {
+	answer, err := util.HTTPGet("https://qyapi.weixin.qq.com/cgi-bin/get_api_domain_ip?access_token=" + token)
+	if err != nil {
+		return 0, err
+	}
+	return 0, util.DecodeWithCommonError(answer, "get_api_domain_ip")
 }
