@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import redis
 from hypothesis import settings
+from support import chromium as chromiums
+from support.chromium import Chromium
 from support.processes import RedisServer, Stack
 
 from tokenworker.credentials.target import Target
@@ -40,6 +42,13 @@ def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisSer
     server.start()
     yield server
     server.kill()
+
+
+@pytest.fixture(scope="session")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
+    """One browser for all tests, where there is one; each opens pages of its own."""
+    with chromiums.running(tmp_path_factory.mktemp("chromium")) as browser:
+        yield browser
 
 
 @pytest.fixture
