@@ -76,8 +76,14 @@ REPORTING = [name for name in SDKS if name.startswith("WxJava")]
 
 
 @pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(Rules(life=7200)) as sandbox:
+def life() -> float:
+    """For how many seconds what WeChat issues lives."""
+    return 7200
+
+
+@pytest.fixture
+def sandbox(life: float) -> Iterator[Sandbox]:
+    with Sandbox(Rules(life=life)) as sandbox:
         yield sandbox
 
 
@@ -158,6 +164,18 @@ def test_wechat_takes_what_it_signs_for_a_page(
     nonce = config.get("nonceStr") or config["nonce_str"]
 
     assert sandbox.page_check(DEMO_APPID, PAGE, nonce, int(config["timestamp"]), config["signature"])
+    assert fetches(sandbox) == before
+
+
+@pytest.mark.parametrize("life", [1000])
+@pytest.mark.parametrize("name", [name for name in SDKS if "silenceper" in name])
+def test_it_works_with_less_left_than_it_takes_off(
+    name: str, start: Callable[[str], Conversation], sandbox: Sandbox
+) -> None:
+    before = fetches(sandbox)
+    app = start(name)
+
+    assert [app.ask() for _ in range(3)] == ["0"] * 3
     assert fetches(sandbox) == before
 
 
