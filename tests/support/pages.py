@@ -47,6 +47,8 @@ ELSEWHERE = {
     "wx.config(": "runs in WeChat's own browser alone",
     " beat ──tick──▶": "a drawing",
     " machine 1": "a drawing",
+    '{"ready":false': "an answer; test_health.py asks for them",
+    "scrape_configs": "settings of Prometheus; test_metrics.py reads what is scraped",
     "REDIS_URL=sentinel": "test_sentinel.py runs everything on it",
     "# redis.conf": "settings of servers; test_roles.py and the tests of Sentinels run their parts",
 }
