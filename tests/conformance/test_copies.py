@@ -65,20 +65,19 @@ def _silenceper(name: str, wechat: tuple[str, ...], wecom: tuple[str, ...] = ())
 
 def _wxjava(client: str) -> dict[str, Sdk]:
     """Return what WxJava is on one of the clients of Redis that it takes."""
-    of = {
-        "": Sdk("wxjava", *_java("wechat", "OfficialAccount", client), ("access_token", "jsapi_ticket", "wx_card_ticket")),
-        " for mini programs": Sdk("wxjava-miniapp", *_java("wechat", "MiniProgram", client), ("access_token",)),
-    }
-    wecom = Sdk(
-        "wxjava-cp", *_java("wecom", "WeComApplication", client), (), ("access_token", "jsapi_ticket", "agent_ticket")
-    )
-    return {f"WxJava 4.7.0{whose} on {client}": sdk for whose, sdk in of.items()} | {
-        f"WxJava 4.6.0 for WeCom on {client}": wecom
+    wechat = ("access_token", "jsapi_ticket", "wx_card_ticket")
+    wecom = ("access_token", "jsapi_ticket", "agent_ticket")
+    return {
+        f"WxJava 4.7.0 on {client}": _java("wxjava", "wechat", "OfficialAccount", client, wechat),
+        f"WxJava 4.7.0 for mini programs on {client}": _java(
+            "wxjava-miniapp", "wechat", "MiniProgram", client, ("access_token",)
+        ),
+        f"WxJava 4.6.0 for WeCom on {client}": _java("wxjava-cp", "wecom", "WeComApplication", client, (), wecom),
     }
 
 
-def _java(part: str, program: str, client: str) -> tuple[tuple[str, ...], Path]:
-    return wxjava(part, program, client), wxjava_class(part, program)
+def _java(name: str, part: str, program: str, client: str, *kept: tuple[str, ...]) -> Sdk:
+    return Sdk(name, wxjava(part, program, client), wxjava_class(part, program), *kept)
 
 
 #: Spring's `StringRedisTemplate` is called template.
