@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 from tokenworker.worker.masking import mask
@@ -9,11 +10,10 @@ from tokenworker.worker.masking import mask
 
 def hide_credentials() -> None:
     """Have it show results without credentials: who may look at Flower is not who may have them."""
-    from flower.api.tasks import BaseTaskHandler  # noqa: PLC0415  Flower's process alone has it
-
-    whole = BaseTaskHandler.safe_result
+    handler: Any = import_module("flower.api.tasks").BaseTaskHandler  # Flower's process alone has it
+    whole = handler.safe_result
 
     def safe_result(self: Any, result: Any) -> Any:
         return mask(whole(self, result))
 
-    BaseTaskHandler.safe_result = safe_result
+    handler.safe_result = safe_result

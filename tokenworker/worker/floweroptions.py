@@ -1,4 +1,4 @@
-"""Flower as it comes with tokenworker: its options, which it takes from variables of its own that begin with FLOWER_."""
+"""Flower as it comes with tokenworker: its options, which it takes from variables that begin with FLOWER_."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import MutableMapping
 from pathlib import Path
 
 _DEFAULTS = {
-    # The columns: first what a narrow screen must show, and the cause of a failure, which may be long, behind the short.
+    # First what a narrow screen must show; the UUID leads to the task; behind the short what may be long.
     "FLOWER_TASKS_COLUMNS": "state,result,received,name,uuid,kwargs,retries,runtime,exception",
     "FLOWER_NATURAL_TIME": "True",
     # Flower by itself listens everywhere, and without a password whoever finds it may stop workers.
@@ -21,8 +21,8 @@ _DEFAULTS = {
 
 _AUTH, _PERSISTENT, _DB = "FLOWER_BASIC_AUTH", "FLOWER_PERSISTENT", "FLOWER_DB"
 _YES, _NO = ("y", "yes", "t", "true", "on", "1"), ("n", "no", "f", "false", "off", "0")
-#: Flower compares in bytes, and takes commas for ends.
-_LOGIN = re.compile(r"[!-+\--9;-~]+:[!-+\--~]+")
+#: Flower can't compare anything but ASCII, and takes commas for ends.
+_LOGIN = re.compile(r"(?!['\"])[!-+\--9;-~]+:[!-+\--~]+")
 
 
 def set_options(environ: MutableMapping[str, str]) -> None:

@@ -54,11 +54,11 @@ class MaskedRequest(Request):
         self._error = exc_info.exception
         return super().on_failure(exc_info, *args, **kwargs)
 
-    def send_event(self, kind: str, **fields: Any) -> None:
+    def send_event(self, type: str, **fields: Any) -> None:  # noqa: A002  Celery's name
         """Tell Flower and other monitors; of a failure its reason where they show results, since they look there."""
-        if kind in ("task-failed", "task-retried"):
+        if type in ("task-failed", "task-retried"):
             fields |= reason(self._error, _whom(self.kwargs), fields)
-        super().send_event(kind, **fields)
+        super().send_event(type, **fields)
 
     def info(self, safe: bool = False) -> Any:
         """Describe the task for `celery inspect` and for Flower."""

@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from billiard.einfo import ExceptionWithTraceback
+from billiard.einfo import ExceptionWithTraceback  # type: ignore[attr-defined]
 from celery import current_app
 from celery.exceptions import Retry
 
 from tokenworker.credential import ACCESS_TOKEN, Credential, CredentialId
 from tokenworker.errors import FetchError, TokenWorkerError
 from tokenworker.redaction import discreet
+from tokenworker.worker.status import State
 
 #: An end that is no more seconds away is told to the second.
 _SOON = 600
@@ -31,7 +32,7 @@ def summary(outcome: str, id_: CredentialId, credential: Credential | None, retr
     return _line(outcome, _whom(id_), *known, _next(retry_in))
 
 
-def counted(counts: Mapping[str, int], accounts_error: str | None) -> str:
+def counted(counts: Mapping[State, int], accounts_error: str | None) -> str:
     """Return a line such as `300 live · 2 missing · 0 contested`, with what is wrong with the accounts behind it."""
     return _line(*(f"{number} {state}" for state, number in counts.items()), accounts_error or "")
 
