@@ -42,9 +42,10 @@ lint: .venv/developed
 unit: .venv/developed
 	$(BIN)/pytest --numprocesses=3 --dist=loadgroup
 
-# Real SDKs, installed into .venv/conformance.
+# Real SDKs, installed into .venv/conformance; and Debian's Prometheus, where there is Debian.
 conformance: .venv/developed
 	tests/conformance/install
+	-tests/conformance/install-prometheus
 	$(BIN)/pytest -m conformance
 
 # One fetch per token life: a model that tries what can happen, in thousands of orders, and then real processes, which

@@ -167,8 +167,19 @@ def fill(worker: Runtime) -> None:
             value, state, *_ = worker.store.keys.of(id_)
             pipe.set(value, "t" * 136, px=later * 1000)
             pipe.hset(state, mapping=_state(worker.reconciler.targets[id_], now))
+            pipe.lpush(worker.store.keys.history(id_), *[_EVENT] * _LIVES)
+            pipe.hset(worker.store.keys.counts(id_), mapping=_COUNTS)
             pipe.zadd(worker.store.keys.due, {str(id_): now + later})
         pipe.execute()
+
+
+#: A day of tokens, as commits note them.
+_LIVES = 13
+_EVENT = (
+    '{"at":1795732109.117,"event":"refreshed","cause":"stale","outcome":"committed","fingerprint":"2b5893e17b42abed",'
+    '"expires_at":1795739309.105,"took":0.312}'
+)
+_COUNTS: dict[str | bytes, bytes | float | int | str] = {"fetches:stale:refreshed": 13, "took:0.5": 13, "took_sum": 4.1}
 
 
 def _state(target: Target, now: float) -> dict[str, str | float]:
@@ -289,7 +300,7 @@ def memory() -> Results:
     """Count bytes in Redis."""
     with filled() as (made, _), made.client() as client:
         each = client.info("memory")["used_memory"] / MANY
-    yield f"an account takes at most 1,000 bytes in Redis: {each:.0f}", each <= 1000  # noqa: PLR2004
+    yield f"an account with a day of history takes at most 3,500 bytes in Redis: {each:.0f}", each <= 3500  # noqa: PLR2004
 
 
 def get_token() -> Results:

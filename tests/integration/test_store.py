@@ -88,9 +88,9 @@ def test_a_lease_ends_by_itself_and_the_next_has_a_higher_number(store: Store) -
 
 def test_a_credential_is_looked_at_when_the_lease_of_a_fetch_ends_for_its_holder_may_be_dead(store: Store) -> None:
     store.schedule.set(WX1, 9e9)
-    assert begin(store, leased(store, 0.05)) == "ok"
+    assert begin(store, leased(store, 0.5)) == "ok"
     assert store.schedule.claim(10, 60) == []
-    time.sleep(0.08)
+    time.sleep(0.55)
 
     assert store.schedule.claim(10, 60) == [WX1]
 
@@ -269,7 +269,7 @@ def test_a_key_of_a_wrong_type_stops_nobody(store: Store, client: redis.Redis, n
         store.notes.rename({"wx1": "one", "wx2": ""})
         store.notes.mark("in_doubt", 60)
         store.notes.mark("restored", 60)
-        store.notes.pulse()
+        store.notes.pulse("host:1")
         store.records.doubt([WX1])
         store.notes.set_ticked()
         store.notes.set_accounts_error("fault", 60)

@@ -447,9 +447,9 @@ def test_an_errcode_needs_no_errmsg(errmsg: object) -> None:
 
 
 def test_an_errmsg_is_short_and_fit_for_a_terminal() -> None:
-    errmsg = r'"a\u001b[31m\r\n\tb\u202e\ud800' + "c" * 9999 + '"'
+    errmsg = r'"a\u001b[31m\r\n\tb\u202e\ud800' + "c " * 9999 + '"'
     error = fetch_error(http_answer(b'{"errcode":40013,"errmsg":' + errmsg.encode() + b"}"))
-    assert error.errmsg == "a[31m b" + "c" * 293
+    assert error.errmsg == "a[31m b" + "c " * 146 + "c"
 
 
 @pytest.mark.parametrize("secret", [SECRET, ODD_SECRET])

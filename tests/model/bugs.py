@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Unpack, cast
+from typing import Any, cast
 
 from model import stories
 from model.commits import SteppedCommits
@@ -16,6 +16,7 @@ from tokenworker.refresh.attempt import Attempt, Busy, Inputs, Result
 from tokenworker.refresh.causes import Cause, Demand
 from tokenworker.refresh.commits import Pending
 from tokenworker.refresh.decide import Fetch
+from tokenworker.refresh.events import Asked
 from tokenworker.refresh.fetcher import Fetcher
 from tokenworker.store.records import Begin, Records
 from tokenworker.store.scripts import Command
@@ -29,8 +30,8 @@ class Trusting(Records):
     def begin(self, lease: Lease, *, stray: float = 0, **budgets: Any) -> Begin:
         return super().begin(lease, stray=0, **budgets)
 
-    def fail(self, lease: Lease, *, retry_at: float, lost: bool = False, **facts: Unpack[Facts]) -> None:
-        super().fail(lease, retry_at=retry_at, lost=False, **facts)
+    def fail(self, lease: Lease, *, retry_at: float, lost: bool = False, **rest: Any) -> None:
+        super().fail(lease, retry_at=retry_at, lost=False, **rest)
 
 
 class Confident(Records):
@@ -51,9 +52,9 @@ def _probed(found: Snapshot) -> Snapshot:
 class Despairing(Records):
     """Takes a token for lost when no other can be had."""
 
-    def fail(self, lease: Lease, *, retry_at: float, lost: bool = False, **facts: Unpack[Facts]) -> None:
+    def fail(self, lease: Lease, *, retry_at: float, lost: bool = False, **rest: Any) -> None:
         self._scripts.answers(Command(("DEL", self._keys.value(lease.id))))
-        super().fail(lease, retry_at=retry_at, lost=lost, **facts)
+        super().fail(lease, retry_at=retry_at, lost=lost, **rest)
 
 
 class Impatient(Records):
@@ -135,9 +136,9 @@ class Hasty(Fetcher):
 class Optimist(Fetcher):
     """Counts the life of a token from the answer on."""
 
-    def _accept(self, attempt: Attempt, cause: Cause, issued: Issued) -> Result:
+    def _accept(self, attempt: Attempt, asked: Asked, issued: Issued) -> Result:
         lease = replace(attempt.lease, taken_at=self._store.now())
-        return super()._accept(replace(attempt, lease=lease), cause, issued)
+        return super()._accept(replace(attempt, lease=lease), asked, issued)
 
 
 @dataclass(frozen=True)
@@ -185,7 +186,7 @@ BUGS = {
         Promise.HONEST,
     ),
     "any commit heals": Seed(
-        _lua("if (tonumber(state[2] or -1) or -1) >= fencing", "if false"),
+        _lua("if (tonumber(state[2] or -1) or -1) < fencing", "if true"),
         stories.frozen_before_sending_and_overtaken_twice,
         Promise.HONEST,
     ),

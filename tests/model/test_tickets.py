@@ -21,6 +21,7 @@ from model.workers import END
 from tokenworker.errors import FetchError
 from tokenworker.refresh.attempt import Attempt, Refused
 from tokenworker.refresh.causes import Demand
+from tokenworker.refresh.events import Asked
 from tokenworker.refresh.fetcher import Fetcher
 
 SECONDS = st.sampled_from([1.3, 16.2, 61.9, 303.3, 3707.7, 6601.1])
@@ -123,8 +124,10 @@ def test_the_model_finds_a_ticket_whose_clock_a_repeat_restarts(clocked: Clocked
 def test_the_model_finds_a_refused_token_that_counts_as_a_failure_of_the_ticket(
     clocked: ClockedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(fetcher: Fetcher, attempt: Attempt, failure: FetchError, _: object, *, lost: bool) -> Refused:
-        raise fetcher._failed(attempt, failure, lost=lost)
+    def refuse(
+        fetcher: Fetcher, attempt: Attempt, asked: Asked, failure: FetchError, _: object, *, lost: bool
+    ) -> Refused:
+        raise fetcher._failed(attempt, asked, failure, lost=lost)
 
     monkeypatch.setattr(Fetcher, "_refuse", refuse)
     world = TicketWorld(clocked)

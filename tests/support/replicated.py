@@ -178,7 +178,8 @@ class Replicated:
         self._attach(node, link)
 
     def failover(self) -> Node:
-        """Promote the first replica and demote the master in one go; returns the one that was master."""
+        """Promote the first replica, which has all that was written, and demote the master; returns that one."""
+        self.master.acknowledged(seconds=10)
         old = self.promote(self.replicas[0])
         self.demote(old)
         return old

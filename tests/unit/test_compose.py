@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from tokenworker.settings.variables import SETTINGS
+from tokenworker.web.clients import Clients
 
 ROOT = Path(__file__).parent.parent.parent
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
@@ -30,8 +31,27 @@ def test_the_sandbox_is_there_by_its_profile_alone() -> None:
     assert not [name for name in OURS if "TOKENWORKER_SANDBOX" in SERVICES[name]["environment"] and name != "worker"]
 
 
-def test_every_setting_reaches_the_worker() -> None:
-    assert set(SERVICES["worker"]["environment"]) == set(SETTINGS)
+def test_every_setting_reaches_the_worker_or_the_web_face() -> None:
+    worker, web = (set(SERVICES[name]["environment"]) for name in ("worker", "web"))
+
+    assert worker | web == set(SETTINGS)
+    assert {name for name in SETTINGS if name.startswith("TOKENWORKER_WEB_")} <= web - worker
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_port_is_open_to_this_machine_alone(name: str) -> None:
+    assert [port for port in SERVICES[name].get("ports", ()) if not port.startswith("127.0.0.1:${")] == []
+
+
+def test_the_web_face_starts_without_anything_set_and_lets_nobody_in() -> None:
+    source, target = (SERVICES["web"]["volumes"][1][end] for end in ("source", "target"))
+    default = re.fullmatch(r"\$\{TOKENWORKER_WEB_CLIENTS:-(.*)\}", source)
+
+    assert target == SERVICES["web"]["environment"]["TOKENWORKER_WEB_CLIENTS"]
+    assert default
+    clients = Clients(ROOT / default[1])
+    assert clients.need_keys
+    assert not len(clients)
 
 
 @pytest.mark.parametrize("name", [name for name in OURS if name != "worker"])

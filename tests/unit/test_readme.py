@@ -165,7 +165,8 @@ def test_the_keys_are_spelt_as_in_the_code() -> None:
     keys, token = Keys(), CredentialId("APPID")
 
     assert f"`{keys.value(token)}`" in text("README.md")
-    for name in (keys.state(token), keys.lease(token), keys.copies(token), keys.due, keys.names):
+    shared = (keys.due, keys.names, keys.workers)
+    for name in (*keys.of(token)[1:], *shared):
         assert f"| `{name}` |" in text("docs/how-it-works.md")
     wecom = CredentialId("ww0123456789abcdef/1000002")
     assert f"`{keys.value(wecom)}`" in text("docs/reading.md")

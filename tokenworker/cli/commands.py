@@ -1,4 +1,4 @@
-"""The command line: ``tokenworker up | status | get | sign | refresh | leak | check | sandbox``."""
+"""The command line: ``tokenworker up | status | get | sign | refresh | leak | check | web | sandbox``."""
 
 from __future__ import annotations
 
@@ -219,6 +219,41 @@ def check(call: bool, as_json: bool, app: str) -> None:
             view.finding(finding.level, finding.subject, finding.sentence)
     if any(finding.level == "fault" for finding in findings):
         sys.exit(1)
+
+
+@main.group(invoke_without_command=True)
+@click.option("--address", help="Where to listen, instead of TOKENWORKER_WEB_ADDRESS.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Instead of TOKENWORKER_WEB_PORT; 0 takes any free one.")
+@click.pass_context
+def web(context: click.Context, address: str | None, port: int | None) -> None:
+    """Serve credentials over HTTP to services in every language, to monitoring, and to people.
+
+    It needs a worker, and no AppSecret. On another address than this machine's own it needs TOKENWORKER_WEB_CLIENTS.
+    """
+    if context.invoked_subcommand:
+        return
+    from tokenworker.cli import serving  # noqa: PLC0415  readers of tokens need no server
+
+    config = Config.from_env()
+    settings = config.web
+    chosen = address or settings.address, settings.port if port is None else port
+    try:
+        serving.serve(config, *chosen, lambda url: click.echo(f"tokenworker web listens at {url}; Ctrl-C stops it."))
+    except (OSError, UnicodeError) as error:
+        _fail(f"tokenworker web can't listen on {chosen[0]}:{chosen[1]}: {getattr(error, 'strerror', error)}")
+
+
+@web.command("new-key")
+@click.argument("name", default="shop")
+def new_key(name: str) -> None:
+    """Make a key for a client of that NAME, and the lines for the clients' file, which hold its SHA-256 alone."""
+    from tokenworker.web import client  # noqa: PLC0415
+
+    key = client.new_key()
+    click.echo("The key, for the service alone; it is shown this once:", err=True)
+    click.echo(key)
+    click.echo("The lines for the file of TOKENWORKER_WEB_CLIENTS:", err=True)
+    click.echo(f'[[client]]\nname = "{name}"\nkey_sha256 = "{client.digest(key)}"')
 
 
 def _finite(_context: click.Context, _option: click.Parameter, number: float | None) -> float | None:

@@ -54,14 +54,27 @@ class AsyncTokenReader:
 
     async def reject(self, account: str, value: str, name: str = ACCESS_TOKEN) -> None:
         """Report that WeChat refused a value, as `TokenReader.reject`."""
-        id_, rejected = identify(account, name), fingerprint(value)
+        rejected = fingerprint(value)
         del value  # error trackers show the variables of frames
+        await self.report(account, rejected, name)
+
+    async def report(self, account: str, rejected: str, name: str = ACCESS_TOKEN) -> None:
+        """Report the value with this fingerprint, as `reject`."""
+        id_ = identify(account, name)
         try:
             await asyncio.to_thread(self._reader.report, id_, rejected)
         finally:
             # A read that was under way may bring the refused one.
             for key in [key for key in list(self._flights) if key[1] == id_]:
                 self._flights.pop(key, None)
+
+    def known(self, account: str, name: str = ACCESS_TOKEN) -> Credential | None:
+        """Return the last one that was read, if it has not run out: at once, without a look at Redis."""
+        return self._reader.cache.stale_if_error(identify(account, name))
+
+    def left(self, account: str, credential: Credential, name: str = ACCESS_TOKEN) -> float:
+        """Return the seconds for which one that was read goes on working, by this process's own clock."""
+        return self._reader.cache.left(identify(account, name), credential)
 
     async def aclose(self) -> None:
         """Close the connections to Redis."""

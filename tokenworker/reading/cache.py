@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -71,6 +72,12 @@ class Cache:
         entry = self._entries.get(id_)
         left = entry.expires_at - self._durations.reader_margin - self._clock() if entry else 0
         return entry.credential if entry and left > 0 else None
+
+    def left(self, id_: CredentialId, credential: Credential) -> float:
+        """Return the seconds that one has left: by this process's clock if it is ours, else by Redis's and our date."""
+        entry = self._entries.get(id_)
+        ours = entry is not None and entry.credential is credential
+        return entry.expires_at - self._clock() if entry and ours else credential.expires_in(time.time())
 
     def newer(self, id_: CredentialId, version: Version) -> Credential | None:
         """Return ours, if it came after the one in Redis, of that version, and has not run out.

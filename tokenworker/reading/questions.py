@@ -155,8 +155,9 @@ class Questions:
 
     def report(self, id_: CredentialId, rejected: str) -> None:
         """Note in its state that WeChat refused the one with this fingerprint, and have a worker look at it."""
-        value, state = self._keys.value(id_), self._keys.state(id_)
-        noted, live = self._link.ask([("EVAL", source("reject"), 2, value, state, rejected), ("GET", value)])
+        value, state, _, _, history, counts = self._keys.of(id_)
+        ask = ("EVAL", source("reject"), 4, value, state, history, counts, rejected)
+        noted, live = self._link.ask([ask, ("GET", value)])
         # What another program wrote is not in our state; a worker has to look at it all the same.
         if noted == 1 or _is(live, rejected):
             [noted] = self._link.ask([self._due(id_)])

@@ -55,6 +55,8 @@ class Attempt:
     target: Target
     snapshot: Snapshot
     inputs: Inputs
+    #: Whether a watchdog makes it, since nobody else did.
+    neglected: bool = False
 
     @property
     def name(self) -> str:

@@ -45,6 +45,8 @@ class Demand:
     rejected: str | None = None
     early: bool = False
     force: bool = False
+    #: Whether a watchdog asks, since nobody else did.
+    neglected: bool = False
 
 
 @dataclass(frozen=True)

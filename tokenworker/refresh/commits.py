@@ -12,7 +12,8 @@ from tokenworker.credential import Credential
 from tokenworker.durations import Durations
 from tokenworker.errors import StoreUnavailable
 from tokenworker.publish.formats import Copy
-from tokenworker.store.records import Committed, Records
+from tokenworker.store.history import Note
+from tokenworker.store.records import NO_NOTE, Committed, Records
 from tokenworker.store.state import Facts, Lease
 
 logger = logging.getLogger(__name__)
@@ -28,6 +29,7 @@ class Pending:
     next_look: float
     copies: Sequence[Copy]
     facts: Facts
+    note: Note = NO_NOTE
     #: By `time.monotonic`.
     began: float = field(default_factory=time.monotonic)
 
@@ -64,7 +66,13 @@ class Commits:
 
     def _try(self, it: Pending) -> Committed:
         return self._records.commit(
-            it.lease, it.credential, refresh_at=it.refresh_at, next_look=it.next_look, copies=it.copies, **it.facts
+            it.lease,
+            it.credential,
+            refresh_at=it.refresh_at,
+            next_look=it.next_look,
+            copies=it.copies,
+            note=it.note,
+            **it.facts,
         )
 
     def _keep(self, pending: Pending) -> None:

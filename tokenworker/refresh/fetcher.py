@@ -25,8 +25,10 @@ from tokenworker.refresh.decide import (
     decide,
     foreign,
 )
+from tokenworker.refresh.events import Asked, failed, probed, refreshed
 from tokenworker.refresh.lifetime import lifetime
 from tokenworker.secret import Secret
+from tokenworker.store.history import Note
 from tokenworker.store.limiter import Room
 from tokenworker.store.records import Begin, Commit
 from tokenworker.store.state import Facts
@@ -85,7 +87,7 @@ class Fetcher:
         if isinstance(decision, Nothing | Wait) or not _is_ready(decision, target, inputs):
             self._records.release(lease)
             return decision if isinstance(decision, Wait) else Again()
-        attempt = Attempt(lease, target, snapshot, inputs)
+        attempt = Attempt(lease, target, snapshot, inputs, demand.neglected)
         if isinstance(decision, Probe):
             return self._probe(attempt, decision.cause)
         if self._is_alone(attempt, demand, decision):
@@ -160,7 +162,8 @@ class Fetcher:
             return Again()
         failure.retry_in = self._durations.transient_cap
         facts["probe_error"] = failure.reason
-        self._records.release(attempt.lease, **facts)
+        note = probed(cause, live.fingerprint, "unknown", error=failure.reason)
+        self._records.release(attempt.lease, note, **facts)
         logger.warning("%s: %s can't be probed (%s): %s", attempt.name, live.fingerprint, cause, failure)
         raise failure
 
@@ -172,10 +175,12 @@ class Fetcher:
         if alive:
             facts["probed_alive"] = live.fingerprint
             facts |= attempt.of_suspicion(self._durations)
-            self._records.release(attempt.lease, **facts)
+            self._records.release(attempt.lease, probed(cause, live.fingerprint, "alive"), **facts)
         else:
-            facts |= self._early_death(attempt, cause)
-            self._records.withhold(attempt.lease, live, **facts)
+            death = self._early_death(attempt, cause)
+            note = probed(cause, live.fingerprint, "dead", early=bool(death))
+            facts |= death
+            self._records.withhold(attempt.lease, live, note, **facts)
 
     def _early_death(self, attempt: Attempt, cause: Cause) -> Facts:
         """Log and count one that died before its time, unless it may have been us who ended it."""
@@ -196,17 +201,18 @@ class Fetcher:
             return Busy()
         if allowed != "ok":
             error = DayLimit(f"the quota has {allowed}", hint="what is left of it is for people")
-            raise self._failed(attempt, error)
+            raise self._failed(attempt, Asked(decision.cause), error)
         secrets = {name: Secret(credential.value) for name, credential in attempt.inputs.items()}
         kind, account = attempt.target.kind, attempt.target.account
+        began = time.monotonic()
         try:
             issued = self._source.fetch(kind, account, secrets, force=decision.force)
         except FetchError as error:
             failure = error
         else:
-            return self._accept(attempt, decision.cause, issued)
+            return self._accept(attempt, _asked(attempt, decision, began), issued)
         lost = failure.ambiguous and attempt.kills(force=decision.force)
-        return self._refuse(attempt, failure, believed, lost=lost)
+        return self._refuse(attempt, _asked(attempt, decision, began), failure, believed, lost=lost)
 
     def _begin(self, attempt: Attempt, *, force: bool) -> Begin:
         stray = self._durations.fetch_timeout + self._durations.stray if attempt.kills(force=force) else 0
@@ -214,57 +220,65 @@ class Fetcher:
         budgets = {"budget": fetches, "forced_budget": FORCED_QUOTA}
         return self._records.begin(attempt.lease, forced=force, stray=stray, period=period, **budgets)
 
-    def _refuse(self, attempt: Attempt, failure: FetchError, believed: frozenset[str], *, lost: bool) -> Refused:
+    def _refuse(
+        self, attempt: Attempt, asked: Asked, failure: FetchError, believed: frozenset[str], *, lost: bool
+    ) -> Refused:
         """Return which input WeChat refused; any other failure is recorded and raised."""
         refused = attempt.refused_input(failure)
         if refused is None or refused.fingerprint in believed:
-            raise self._failed(attempt, failure, lost=lost)
+            raise self._failed(attempt, asked, failure, lost=lost)
         logger.warning("%s: WeChat refused the %s that it is made from: %s", attempt.name, refused.need, failure)
-        self._records.release(attempt.lease)
+        self._records.release(attempt.lease, failed(asked, failure))
         return refused
 
-    def _accept(self, attempt: Attempt, cause: Cause, issued: Issued) -> Result:
+    def _accept(self, attempt: Attempt, asked: Asked, issued: Issued) -> Result:
         name, before, taken_at = fingerprint(issued.value), attempt.snapshot, attempt.lease.taken_at
         if name == before.probed_dead:
             follows = "a forced refresh follows" if attempt.target.kind.can_force else "it is asked for again"
             failure = TransientError("WeChat hands out again the one that it refuses", hint=follows)
-            raise self._failed(attempt, failure, reissued_dead=name)
+            raise self._failed(attempt, asked, failure, reissued_dead=name)
         life = lifetime(attempt.target, issued, before, taken_at, self._durations, self._leeway)
         facts = attempt.of_success(name, self._durations)
         facts |= {"ends_at": life.ends_at, "born_after": life.born_after}
-        if foreign(before, attempt.target, name, cause, self._durations):
+        died_early = foreign(before, attempt.target, name, asked.cause, self._durations)
+        if died_early:
             facts |= attempt.of_death(self._durations)
         credential = Credential(issued.value, life.expires_at)
-        done = self._commit(attempt, credential, life.refresh_at, facts)
+        note = refreshed(asked, credential, early=died_early)
+        done = self._commit(attempt, credential, life.refresh_at, facts, note)
         which = "the same one" if name == before.fingerprint else name
         logger.info(
-            "%s: fetched (%s): %s, expires in %.0f s, %s", attempt.name, cause, which, issued.expires_in, done,
-            extra={"credential": str(attempt.target.id), "cause": cause.name, "fingerprint": name, "commit": done},
+            "%s: fetched (%s): %s, expires in %.0f s, %s", attempt.name, asked.cause, which, issued.expires_in, done,
+            extra={"credential": str(attempt.target.id), "cause": asked.name, "fingerprint": name, "commit": done},
         )  # fmt: skip
         # Refused: somebody else was at it meanwhile, or the account is gone. The next tick sees what to do.
         ends: dict[Commit, Result] = {"committed": Fetched(credential, before.now), "refused": Busy()}
         return ends.get(done, Again())
 
-    def _commit(self, attempt: Attempt, credential: Credential, refresh_at: float, facts: Facts) -> Commit:
+    def _commit(self, attempt: Attempt, credential: Credential, refresh_at: float, facts: Facts, note: Note) -> Commit:
         copies = attempt.target.copies(credential, attempt.lease.taken_at)
         # WeChat may act until then on a fetch that we gave up on; so it is due then.
         next_look = min(refresh_at, facts.get("in_doubt_until") or refresh_at)
-        pending = Pending(attempt.lease, credential, refresh_at, next_look, tuple(copies), facts)
+        pending = Pending(attempt.lease, credential, refresh_at, next_look, tuple(copies), facts, note)
         done = self._commits.commit(pending)
         if done.problem:
             logger.error("%s: a copy can't be written: %s", attempt.name, done.problem)
         return done.result
 
     def _failed(
-        self, attempt: Attempt, error: FetchError, *, lost: bool = False, reissued_dead: str = ""
+        self, attempt: Attempt, asked: Asked, error: FetchError, *, lost: bool = False, reissued_dead: str = ""
     ) -> FetchError:
         """Record the failure and return it, to be raised."""
         now = attempt.snapshot.now
         error.retry_in = cooldown_after(error, attempt.failures, now, self._durations)
         facts = attempt.of_failure(error, lost=lost, reissued_dead=reissued_dead)
-        self._records.fail(attempt.lease, retry_at=now + error.retry_in, lost=lost, **facts)
+        self._records.fail(attempt.lease, retry_at=now + error.retry_in, lost=lost, note=failed(asked, error), **facts)
         logger.warning("%s: %s; next attempt in %.1f s", attempt.name, error, error.retry_in)
         return error
+
+
+def _asked(attempt: Attempt, decision: Fetch, began: float) -> Asked:
+    return Asked(decision.cause, time.monotonic() - began, attempt.neglected)
 
 
 def _is_ready(decision: Probe | Fetch, target: Target, inputs: Inputs) -> bool:

@@ -8,7 +8,8 @@ from typing import Any, Unpack
 
 from tokenworker.credential import Credential, CredentialId
 from tokenworker.publish.formats import Copy
-from tokenworker.store.records import Committed, Records
+from tokenworker.store.history import Note
+from tokenworker.store.records import NO_NOTE, Committed, Records
 from tokenworker.store.scripts import Command, hidden, text
 from tokenworker.store.state import Facts, Lease
 
@@ -33,10 +34,10 @@ class ClusterRecords(Records):
         super().publish(id_, credential, None, digest)
         return self._write(id_, credential, list(copies or ()))
 
-    def withhold(self, lease: Lease, credential: Credential, **facts: Unpack[Facts]) -> None:
+    def withhold(self, lease: Lease, credential: Credential, note: Note = NO_NOTE, **facts: Unpack[Facts]) -> None:
         """End a lease under which the credential was found dead, and remove it and its copies."""
         written = self._written(lease.id)
-        super().withhold(lease, credential, **facts)
+        super().withhold(lease, credential, note, **facts)
         self._remove(written)
 
     def clear(self, id_: CredentialId, seconds: float = 60.0) -> None:
@@ -47,7 +48,7 @@ class ClusterRecords(Records):
 
     def _write(self, id_: CredentialId, credential: Credential, copies: Sequence[Copy]) -> str:
         """Write copies of the credential while it is there; returns why one can't be written, or ""."""
-        value, state, _, noted = self._keys.of(id_)
+        value, state, _, noted = self._keys.of(id_)[:4]
         there, left = self._scripts.together(Command(("GET", value)), Command(("PTTL", value)))
         if there is None or text(there) != credential.value or left <= 0:
             return ""  # a newer one came, with its own copies

@@ -49,6 +49,16 @@ class Keys:
         return f"{self.prefix}:ticked"
 
     @property
+    def workers(self) -> str:
+        """A sorted set of the workers, by when each was last seen alive."""
+        return f"{self.prefix}:workers"
+
+    @property
+    def clients(self) -> str:
+        """A hash of how often each client of the web face asked, and was refused."""
+        return f"{self.prefix}:clients"
+
+    @property
     def pulse(self) -> str:
         """A number that only grows, unless Redis goes back in time."""
         return f"{self.prefix}:pulse"
@@ -66,11 +76,24 @@ class Keys:
         """Return the keys that all accounts share."""
         marks = [self.mark(name) for name in ("in_doubt", "restored", "suspected", "sweep")]
         limits = [self.rate, self.running, self.waiting]
-        return [self.due, self.names, *limits, self.accounts_error, self.ticked, self.pulse, self.lineage, *marks]
+        signs = [self.workers, self.pulse, self.lineage]
+        return [self.due, self.names, *limits, self.accounts_error, self.clients, self.ticked, *signs, *marks]
 
     def of(self, id_: CredentialId) -> list[str]:
-        """Return the keys of one credential: its value, state, lease and copies."""
-        return [self.value(id_), self.state(id_), self.lease(id_), self.copies(id_)]
+        """Return the keys of one credential: its value, state, lease, copies, history and counts."""
+        return [
+            self.value(id_),
+            self.state(id_),
+            self.lease(id_),
+            self.copies(id_),
+            self.history(id_),
+            self.counts(id_),
+        ]
+
+    def pair(self, id_: CredentialId) -> tuple[str, str]:
+        """Return the first two of them, value and state, in a third of the time: for all credentials at once."""
+        value = self.value(id_)
+        return value, f"{value}:state"
 
     def value(self, id_: CredentialId) -> str:
         """The bare credential, which lives as long as it."""
@@ -87,3 +110,11 @@ class Keys:
     def copies(self, id_: CredentialId) -> str:
         """A hash of the keys of its published copies, each with the SHA-1 of what was written there."""
         return f"{self.value(id_)}:copies"
+
+    def history(self, id_: CredentialId) -> str:
+        """A list of what happened to a credential on the last day, newest first."""
+        return f"{self.value(id_)}:history"
+
+    def counts(self, id_: CredentialId) -> str:
+        """A hash of how often each thing happened to a credential."""
+        return f"{self.value(id_)}:counts"

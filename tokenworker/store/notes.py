@@ -8,9 +8,12 @@ from typing import cast
 
 from tokenworker.store.groups import AT_ONCE, grouped
 from tokenworker.store.keys import Keys
-from tokenworker.store.scripts import Command, Scripts, text
+from tokenworker.store.scripts import Call, Command, Scripts, text
 
 _DAY_MS = 86_400_000
+
+#: For so many seconds a worker is remembered that shows no sign of life.
+_REMEMBERED = 600
 
 #: So many names come in one page.
 _PAGE = 200
@@ -70,9 +73,15 @@ class Notes:
         left = int(self._scripts.command("PTTL", self._keys.ticked))
         return (_DAY_MS - left) / 1000 if left > 0 else None
 
-    def pulse(self) -> int:
-        """Count on, and return the number, which only grows, unless Redis goes back in time."""
-        return int(self._scripts.run("pulse", [self._keys.pulse]))
+    def pulse(self, worker: str) -> int:
+        """Count on, and return the number, which only grows, unless Redis goes back in time; `worker` is alive."""
+        steps = Call("pulse", [self._keys.pulse]), Call("alive", [self._keys.workers], (worker, _REMEMBERED))
+        return int(self._scripts.together(*steps)[0])
+
+    def workers(self) -> dict[str, float]:
+        """Return how many seconds ago each worker was alive, by `host:pid`; for ten minutes after its last sign."""
+        found = self._scripts.run("living", [self._keys.workers], _REMEMBERED)
+        return {text(name): float(ago) for name, ago in zip(found[::2], found[1::2], strict=True)}
 
     def mark(self, name: str, seconds: float) -> bool:
         """Set a mark that goes by itself; False when it stands already, since less than `seconds` ago."""

@@ -18,6 +18,7 @@ from tokenworker.durations import BEIJING, DAY
 from tokenworker.errors import StoreUnavailable
 from tokenworker.publish.formats import Copy
 from tokenworker.store.groups import grouped
+from tokenworker.store.history import Note
 from tokenworker.store.keys import Keys
 from tokenworker.store.limiter import Limiter
 from tokenworker.store.schedule import Schedule
@@ -31,6 +32,9 @@ Begin = Literal["ok", "lost", "no fetches left", "no forced refreshes left"]
 #: `reported`: committed, but it is the one that was reported. `suspected`: committed, but fetched before a failover.
 #: `in_doubt`: committed, but another fetch overlapped.
 Commit = Literal["committed", "reported", "suspected", "in_doubt", "refused"]
+
+#: Nothing is noted in the history.
+NO_NOTE = Note()
 
 
 class Committed(NamedTuple):
@@ -88,7 +92,7 @@ class Records:
                 yield from zip(group, text(letters), strict=True)
 
     def _pairs(self, ids: Iterable[CredentialId]) -> list[str]:
-        return [key for id_ in ids for key in self._keys.of(id_)[:2]]
+        return [key for id_ in ids for key in self._keys.pair(id_)]
 
     # A lease, from its beginning to one of its ends
 
@@ -129,7 +133,7 @@ class Records:
         `budget` is what a `period` of so many seconds may have. For `stray` seconds WeChat may act on the fetch,
         should its end never be known. Somebody looks when the lease ends, should its holder die.
         """
-        _, state, key, _ = self._keys.of(lease.id)
+        state, key = self._keys.of(lease.id)[1:3]
         arguments = (lease.owner, lease.fencing, int(forced), period, BEIJING, budget, forced_budget, stray)
         steps = Call("begin", (state, key), arguments), self._schedule.setting(lease.id, lease.until)
         return cast("Begin", text(self._scripts.together(*steps)[0]))
@@ -142,6 +146,7 @@ class Records:
         refresh_at: float,
         next_look: float | None = None,
         copies: Iterable[Copy] | None = (),
+        note: Note = NO_NOTE,
         **facts: Unpack[Facts],
     ) -> Committed:
         """Make it the account's credential, unless somebody took a lease after us: then nothing but a mark is set.
@@ -152,7 +157,7 @@ class Records:
         moments = {"fetched_at": lease.taken_at, "refresh_at": refresh_at}
         fields = {"fingerprint": credential.fingerprint, **moments, **facts}
         head = (lease.owner, lease.fencing, lease.after, hidden(credential.value), int(credential.expires_at * 1000))
-        call = Call("commit", self._keys.of(lease.id), (*head, *_listed(copies), *flat(fields)))
+        call = Call("commit", self._keys.of(lease.id), (*head, *note.words(), *_listed(copies), *flat(fields)))
         next_look = refresh_at if next_look is None else next_look
         (answer, problem), *rest = self._end(lease, call, next_look, self._acknowledgement())
         result = cast("Commit", text(answer))
@@ -161,22 +166,28 @@ class Records:
         acknowledged = rest[:1] if self._replication.replicas else []
         return Committed(result, text(problem), self._is_replicated(acknowledged))
 
-    def fail(self, lease: Lease, *, retry_at: float, lost: bool = False, **facts: Unpack[Facts]) -> None:
+    def fail(
+        self, lease: Lease, *, retry_at: float, lost: bool = False, note: Note = NO_NOTE, **facts: Unpack[Facts]
+    ) -> None:
         """Record a failed fetch; `lost` means that WeChat may have issued something that we never saw."""
         fields = {**facts, "retry_at": retry_at, "failed_at": lease.taken_at}
-        _, state, key, _ = self._keys.of(lease.id)
-        arguments = (lease.owner, lease.fencing, int(lost), *flat(fields))
-        self._end(lease, Call("fail", (state, key), arguments), retry_at)
+        arguments = (lease.owner, lease.fencing, *note.words(), int(lost), *flat(fields))
+        self._end(lease, Call("fail", self._noting(lease), arguments), retry_at)
 
-    def release(self, lease: Lease, **facts: Unpack[Facts]) -> None:
+    def _noting(self, lease: Lease) -> list[str]:
+        """Return the keys of what ends a lease: state, lease, history and counts."""
+        _, state, key, _, history, counts = self._keys.of(lease.id)
+        return [state, key, history, counts]
+
+    def release(self, lease: Lease, note: Note = NO_NOTE, **facts: Unpack[Facts]) -> None:
         """End a lease under which nothing was fetched, noting facts in the state."""
-        _, state, key, _ = self._keys.of(lease.id)
-        self._end(lease, Call("release", (state, key), (lease.owner, lease.fencing, *flat(facts))))
+        arguments = (lease.owner, lease.fencing, *note.words(), *flat(facts))
+        self._end(lease, Call("release", self._noting(lease), arguments))
 
-    def withhold(self, lease: Lease, credential: Credential, **facts: Unpack[Facts]) -> None:
+    def withhold(self, lease: Lease, credential: Credential, note: Note = NO_NOTE, **facts: Unpack[Facts]) -> None:
         """End a lease under which the credential was found dead: nobody finds it any more, nor its copies."""
         facts["probed_dead"] = credential.fingerprint
-        arguments = (lease.owner, lease.fencing, hidden(credential.value), *flat(facts))
+        arguments = (lease.owner, lease.fencing, *note.words(), hidden(credential.value), *flat(facts))
         self._end(lease, Call("withhold", self._keys.of(lease.id), arguments), 0)
 
     def _end(
@@ -192,7 +203,9 @@ class Records:
 
     def reject(self, id_: CredentialId, rejected: str) -> bool:
         """Note that WeChat refused the one with this fingerprint; return whether it is the live one."""
-        noted = bool(self._scripts.run("reject", self._keys.of(id_)[:2], rejected)) or self._is_live(id_, rejected)
+        value, state, _, _, history, counts = self._keys.of(id_)
+        noted = bool(self._scripts.run("reject", [value, state, history, counts], rejected))
+        noted = noted or self._is_live(id_, rejected)
         if noted:
             self._schedule.set(id_, 0)
         return noted
@@ -210,7 +223,7 @@ class Records:
         for group in grouped(ids):
             steps: list[Call | Command] = []
             for id_ in group:
-                steps.append(Call("doubt", self._keys.of(id_)[:2], (int(replaced), but_last)))
+                steps.append(Call("doubt", self._keys.pair(id_), (int(replaced), but_last)))
                 steps.append(self._schedule.setting(id_, 0))
             self._scripts.together(*steps)
 
@@ -221,7 +234,7 @@ class Records:
         """
         fetched_at: dict[CredentialId, float] = {}
         for group in grouped(ids):
-            found = self._scripts.together(*(Call("suspect", self._keys.of(id_)[:2]) for id_ in group))
+            found = self._scripts.together(*(Call("suspect", self._keys.pair(id_)) for id_ in group))
             fetched_at |= {id_: float(at) for id_, at in zip(group, found, strict=True) if at}
         return sorted(fetched_at, key=fetched_at.__getitem__, reverse=True)
 
@@ -258,7 +271,7 @@ class Records:
 
         Returns why one of them can't be written, or "".
         """
-        value, state, _, written = self._keys.of(id_)
+        value, state, _, written = self._keys.of(id_)[:4]
         arguments = (hidden(credential.value), digest, *_listed(copies))
         return text(self._scripts.run("publish", [value, state, written], *arguments))
 

@@ -24,7 +24,11 @@ T = TypeVar("T")
 _INCLUDE = re.compile(r'^--- @include "(\w+)"\n', re.MULTILINE)
 
 #: The types of our keys, by the last part of their names; all others are strings.
-_TYPES = {"state": "hash", "copies": "hash", "names": "hash", "due": "zset", "running": "zset", "waiting": "zset"}
+_TYPES = {
+    **dict.fromkeys(("state", "copies", "names", "counts", "clients"), "hash"),
+    **dict.fromkeys(("due", "running", "waiting", "workers"), "zset"),
+    "history": "list",
+}
 
 
 @dataclass(frozen=True)

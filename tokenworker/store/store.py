@@ -5,6 +5,8 @@ from __future__ import annotations
 from tokenworker.store.cluster import Cluster
 from tokenworker.store.cluster_records import ClusterRecords
 from tokenworker.store.connect import Client
+from tokenworker.store.fingerprints import Fingerprints
+from tokenworker.store.history import History
 from tokenworker.store.keys import Keys
 from tokenworker.store.limiter import Limiter
 from tokenworker.store.lineage import Lineage
@@ -12,6 +14,7 @@ from tokenworker.store.notes import Notes
 from tokenworker.store.records import Records, Replication
 from tokenworker.store.schedule import Schedule
 from tokenworker.store.scripts import Keyless, Scripts
+from tokenworker.store.usage import Usage
 
 
 class Store:
@@ -30,6 +33,9 @@ class Store:
         self.limiter = Limiter(self._scripts, self.keys)
         records = ClusterRecords if isinstance(client, Cluster) else Records
         self.records = records(self._scripts, self.keys, self.schedule, self.limiter, replication or Replication())
+        self.history = History(self._scripts, self.keys)
+        self.usage = Usage(self._scripts, self.keys)
+        self.fingerprints = Fingerprints(self._scripts, self.keys)
         self.notes = Notes(self._scripts, self.keys)
         self.lineage = Lineage(self._scripts, self.keys)
 

@@ -11,6 +11,7 @@ from urllib.parse import quote, quote_plus
 
 from tokenworker.credential import Issued, looks_issued
 from tokenworker.errors import FetchError, MalformedAnswer
+from tokenworker.redaction import discreet
 from tokenworker.secret import Secret
 from tokenworker.wechat.errcodes import UNKNOWN, Table
 from tokenworker.wechat.transport import Answer
@@ -101,13 +102,13 @@ def error(found: Mapping[str, Any], table: Table, hints: Mapping[int, str], secr
 
 
 def _clean(errmsg: object, secret: Secret) -> str:
-    """Return what a person can read of an errmsg, at most 300 characters, without a secret that it echoes."""
+    """Return what a person can read of an errmsg, at most 300 characters, without a secret or token that it echoes."""
     text = " ".join(errmsg.split()) if isinstance(errmsg, str) else ""
     text = "".join(char for char in text if char.isprintable())
     value = secret.reveal()
     for form in (value, quote_plus(value), quote(value, safe="")):
         text = text.replace(form, "***")
-    return text[:300]
+    return discreet(text)[:300]
 
 
 def _ip(errmsg: str) -> str:

@@ -102,7 +102,7 @@ class Sweep:
     def _refresh(self, target: Target) -> None:
         try:
             if time.monotonic() < self._end and not self._stopped.is_set():
-                self._held.keeper.refresh(target)
+                self._held.keeper.refresh(target, Demand(neglected=True))
         except TokenWorkerError as error:
             logger.warning("%s: the watchdog's refresh failed: %s", target.label, error)
         except Exception:

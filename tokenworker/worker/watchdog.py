@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import socket
 import threading
 import time
 from typing import Any
@@ -36,6 +38,8 @@ class Watchdog(threading.Thread):
         self._pulse = 0
         self._began = time.monotonic()
         self._silent = False
+        #: What the workers of all hosts call this one.
+        self._name = f"{socket.gethostname()}:{os.getpid()}"
         self._failovers = Failovers(held.store, held.reconciler, held.limits)
 
     def run(self) -> None:
@@ -81,7 +85,7 @@ class Watchdog(threading.Thread):
     def check_memory(self) -> None:
         """Doubt every credential when Redis went back in time: it may have lost others that came after them."""
         try:
-            before, self._pulse = self._pulse, self._held.store.notes.pulse()
+            before, self._pulse = self._pulse, self._held.store.notes.pulse(self._name)
             if self._pulse <= before:
                 logger.error("Redis went back in time, or was emptied: credentials are probed or fetched again")
                 self._doubt_all()

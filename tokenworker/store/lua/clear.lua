@@ -3,6 +3,8 @@
 -- KEYS[2]: its state
 -- KEYS[3]: its lease
 -- KEYS[4]: its copies
+-- KEYS[5]: its history
+-- KEYS[6]: its counts
 -- ARGV[1]: how long to remember that it went, in ms
 --- @include "copies"
 local length = ARGV[1]

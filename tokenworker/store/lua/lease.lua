@@ -1,8 +1,10 @@
--- The end of a lease under which nothing was committed. ARGV begins with its owner and its fencing number.
+-- The end of a lease under which nothing was committed. ARGV begins with its owner, its fencing number, and what to note
+-- in the history: an event and counts.
+--- @include "history"
 
 -- End our lease and note the fields and values of the state that stand in ARGV from `first` on.
 -- Returns 1, or 0 when the lease is no longer ours: then the state is somebody else's.
-local function finish(state, lease, first)
+local function finish(state, lease, history, counts, first)
   local owner, fencing = ARGV[1], tonumber(ARGV[2])
   if redis.call('GET', lease) ~= owner then
     return 0
@@ -15,6 +17,7 @@ local function finish(state, lease, first)
     redis.call('HSET', state, unpack(ARGV, first))
   end
   redis.call('DEL', lease)
+  note(history, counts, ARGV[3], ARGV[4])
   return 1
 end
 

@@ -1,9 +1,13 @@
 -- End a lease under which nothing was fetched.
 -- KEYS[1]: the state
 -- KEYS[2]: the lease
+-- KEYS[3]: its history
+-- KEYS[4]: its counts
 -- ARGV[1]: owner
 -- ARGV[2]: fencing number
--- ARGV[3] and on: fields and values of the state
+-- ARGV[3]: the event
+-- ARGV[4]: the counts
+-- ARGV[5] and on: fields and values of the state
 -- Returns 1, or 0 when the lease is no longer ours.
 --- @include "lease"
-return finish(KEYS[1], KEYS[2], 3)
+return finish(KEYS[1], KEYS[2], KEYS[3], KEYS[4], 5)

@@ -1,0 +1,250 @@
+"""What all faces of `tokenworker web` have in common: keys, clients, bounds, and what it says when it can't."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from support.credentials import put
+from support.processes import RedisServer, Stack, free_port, is_open, wait_for
+from support.web import Web, ask, clients_file
+
+from tokenworker.cli.commands import main
+from tokenworker.credential import CredentialId
+from tokenworker.store.store import Store
+from tokenworker.web import limits
+from tokenworker.web.client import new_key
+
+TOKEN = "/v1/credentials/wx1/access_token"
+
+
+@pytest.fixture(autouse=True)
+def kept(store: Store) -> Store:
+    put(store, "the-token")
+    store.notes.rename({"wx1": "shop"})
+    return store
+
+
+def with_clients(server: RedisServer, folder: Path, **lines: str) -> tuple[Web, dict[str, str]]:
+    keys = clients_file(folder, **lines)
+    return Web(server.url, TOKENWORKER_WEB_CLIENTS=str(folder / "clients.toml")), keys
+
+
+def test_it_says_that_it_lives(server: RedisServer) -> None:
+    with Web(server.url) as web:
+        answer = web.ask("/healthz")
+
+    assert answer.status == 200
+
+
+def test_a_path_that_nobody_knows_is_a_problem_with_a_sentence(server: RedisServer) -> None:
+    with Web(server.url) as web:
+        answer = web.ask("/v2/tokens", method="DELETE")
+
+    assert answer.status == 404
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.json["detail"] == "there is nothing at this path: /v1/openapi.json lists all paths"
+
+
+def test_a_method_that_a_path_does_not_take_is_told_which_it_takes(server: RedisServer) -> None:
+    with Web(server.url) as web:
+        answer = web.ask(TOKEN, method="DELETE")
+
+    assert (answer.status, answer.headers["Allow"]) == (405, "GET")
+
+
+# Keys
+
+
+def test_who_has_no_key_is_told_how_to_send_one(server: RedisServer, tmp_path: Path) -> None:
+    web, _ = with_clients(server, tmp_path, php="")
+    with web:
+        answer = web.ask(TOKEN)
+
+    assert (answer.status, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
+    assert answer.json["detail"] == "this needs a client's key: send the header Authorization: Bearer KEY"
+
+
+def test_an_unknown_key_and_a_forbidden_account_get_the_same_answer(server: RedisServer, tmp_path: Path) -> None:
+    web, keys = with_clients(
+        server, tmp_path, php='accounts = ["wx2"]', js='scopes = ["sign"]', go="", c='accounts = ["shop"]'
+    )
+    with web:
+        refused = [web.ask(TOKEN, key=key) for key in (new_key(), "x", keys["php"], keys["js"])]
+        allowed = [web.ask(TOKEN, key=key) for key in (keys["go"], keys["c"])]
+
+    assert {answer.status for answer in refused} == {403}
+    assert len({answer.body for answer in refused}) == 1
+    assert [answer.json["value"] for answer in allowed] == ["the-token"] * 2
+
+
+def test_a_changed_clients_file_is_in_force_within_two_seconds(server: RedisServer, tmp_path: Path) -> None:
+    web, keys = with_clients(server, tmp_path, php="")
+    with web:
+        assert web.ask(TOKEN, key=keys["php"]).status == 200
+        new = clients_file(tmp_path, php="")["php"]
+        wait_for(lambda: web.ask(TOKEN, key=new).status == 200, timeout=2)
+        assert web.ask(TOKEN, key=keys["php"]).status == 403
+
+
+def test_a_broken_clients_file_is_in_the_status(server: RedisServer, tmp_path: Path) -> None:
+    web, keys = with_clients(server, tmp_path, ops='scopes = ["status"]')
+    with web:
+        assert web.ask("/v1/status", key=keys["ops"]).json["clients_error"] is None
+        (tmp_path / "clients.toml").write_text("[[client]]", encoding="utf-8")
+        wait_for(lambda: web.ask("/v1/status", key=keys["ops"]).json["clients_error"], timeout=2)
+
+
+def test_what_clients_do_is_counted_each(server: RedisServer, kept: Store, tmp_path: Path) -> None:
+    web, keys = with_clients(server, tmp_path, php="", js='scopes = ["sign"]')
+    with web:
+        for _ in range(3):
+            web.ask(TOKEN, key=keys["php"])
+        web.ask(f"{TOKEN}/reject", key=keys["php"], body={"fingerprint": "0" * 16})
+        web.ask(TOKEN, key=keys["js"])
+        web.ask(TOKEN, key=new_key())
+        wait_for(lambda: len(kept.usage.counts()) == 3, timeout=3)
+
+    assert kept.usage.counts() == {
+        "php": {"reads": 3, "reports": 1, "signatures": 0, "refusals": 0},
+        "js": {"reads": 0, "reports": 0, "signatures": 0, "refusals": 1},
+        "(unknown)": {"reads": 0, "reports": 0, "signatures": 0, "refusals": 1},
+    }
+
+
+def test_what_is_counted_while_redis_is_away_is_written_when_it_is_back(own_server: RedisServer) -> None:
+    with own_server.client() as client:
+        put(client, "the-token")
+    with Web(own_server.url) as web:
+        web.ask(TOKEN)
+        own_server.kill()
+        assert web.ask(TOKEN).json["value"] == "the-token"
+        time.sleep(1.2)
+        own_server.start()
+        with own_server.client() as client:
+            wait_for(lambda: Store(client).usage.counts().get("(anybody)", {}).get("reads") == 2, timeout=4)
+
+
+def test_no_key_and_no_query_is_logged(server: RedisServer, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    web, keys = with_clients(server, tmp_path, php="", js='scopes = ["sign"]')
+    stranger = new_key()
+    with caplog.at_level(logging.DEBUG), web:
+        for key in (stranger, keys["php"], keys["js"]):
+            web.ask(TOKEN, key=key)
+            web.ask(f"/cgi-bin/token?grant_type=client_credential&appid=wx1&secret={key}")
+            web.ask(f"/v1/credentials/{key}/access_token", key=key)
+            web.ask(f"/nowhere/{key}?secret={key}", key=key)
+            with socket.create_connection(("127.0.0.1", web.port)) as raw:
+                raw.sendall(f"GET / HTTP/1.1\r\nAuthorization: {key}\x01\r\n\r\n".encode())
+                raw.recv(100)
+
+    assert "client js was refused" in caplog.text
+    for secret in (stranger, *keys.values(), "the-token"):
+        assert secret not in caplog.text
+
+
+# Bounds
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        f"POST {TOKEN}/reject HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n",
+        f"GET {TOKEN} HTTP/1.1\r\nHost: x\r\nX: {'x' * 20_000}\r\n\r\n",
+    ],
+    ids=["body", "head"],
+)
+def test_what_is_too_large_is_not_read(server: RedisServer, request_: str) -> None:
+    with Web(server.url) as web, socket.create_connection(("127.0.0.1", web.port), 5) as raw:
+        raw.sendall(request_.encode())
+        with suppress(ConnectionResetError):
+            assert raw.recv(1000).split(b"\r\n")[0] in (b"HTTP/1.1 400 Bad Request", b"")
+        assert web.ask(TOKEN).status == 200
+
+
+def test_a_client_that_reports_too_much_is_told_when_to_go_on(
+    server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "_BURST", 3.0)
+    with Web(server.url) as web:
+        answers = [web.ask(f"{TOKEN}/reject", body={"fingerprint": "0" * 16}) for _ in range(4)]
+        read = web.ask(TOKEN)
+
+    assert [answer.status for answer in answers] == [202, 202, 202, 429]
+    assert answers[3].headers["Retry-After"] == "1"
+    assert read.status == 200
+
+
+def test_too_many_requests_at_once_are_refused_but_not_the_question_whether_it_lives(
+    server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "_MOST", 0)
+    with Web(server.url) as web:
+        assert web.ask(TOKEN).status == 503
+        assert web.ask("/healthz").status == 200
+
+
+# The process
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0", "::", "shop.example.com"])  # noqa: S104  what is refused
+def test_it_does_not_start_where_others_could_take_all(address: str) -> None:
+    result = CliRunner().invoke(main, ["web", "--address", address], prog_name="tokenworker")
+
+    assert result.exit_code == 1
+    assert "where others could take all credentials: set TOKENWORKER_WEB_CLIENTS to a file" in result.stderr
+
+
+def test_it_does_not_start_with_a_broken_clients_file(tmp_path: Path) -> None:
+    file = tmp_path / "clients.toml"
+    file.write_text("[[client]]\nname = 'shop'\n", encoding="utf-8")
+    result = CliRunner().invoke(main, ["web"], env={"TOKENWORKER_WEB_CLIENTS": str(file)})
+
+    assert result.exit_code == 1
+    assert "client 1 (shop): key_sha256 must be 64 hex digits" in result.stderr
+
+
+def test_it_says_when_its_port_is_taken(stack: Stack) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        web = stack.run("tokenworker.cli", "web", f"--port={taken.getsockname()[1]}")
+        assert web.wait(30) == 1
+
+    assert "tokenworker web can't listen on 127.0.0.1:" in stack.logs()
+    assert "Traceback" not in stack.logs()
+
+
+def test_new_key_prints_a_key_and_the_lines_that_let_it_in(server: RedisServer, tmp_path: Path) -> None:
+    result = CliRunner().invoke(main, ["web", "new-key", "shop-php"])
+    key, lines = result.stdout.split("\n", 1)
+    (tmp_path / "clients.toml").write_text(lines, encoding="utf-8")
+    with Web(server.url, TOKENWORKER_WEB_CLIENTS=str(tmp_path / "clients.toml")) as web:
+        assert web.ask(TOKEN, key=key).status == 200
+
+
+def test_told_to_stop_it_answers_those_who_asked_and_ends(
+    make_stack: Callable[..., Stack], server: RedisServer, sandbox: object, kept: Store
+) -> None:
+    stack, port = make_stack(server, sandbox), free_port()
+    # One that nobody brings: whoever asks for it waits.
+    kept.schedule.set(CredentialId("wx9"), time.time() + 100)
+    web = stack.run("tokenworker.cli", "web", f"--port={port}")
+    wait_for(lambda: is_open(port))
+    assert ask(f"http://127.0.0.1:{port}{TOKEN}").status == 200
+    began = time.monotonic()
+    with socket.create_connection(("127.0.0.1", port)) as waiting:
+        waiting.sendall(b"GET /v1/credentials/wx9/access_token HTTP/1.1\r\nHost: x\r\n\r\n")
+        time.sleep(0.05)
+        os.kill(web.pid, signal.SIGTERM)
+        answer = waiting.recv(1000)
+    assert answer.startswith(b"HTTP/1.1 503 "), answer
+    assert web.wait(5) == 0
+    print(f"answered and ended after {time.monotonic() - began:.2f} s")
+    assert "Traceback" not in stack.logs()
