@@ -42,7 +42,10 @@ class Shown:
         self.flower = Flower(stack, "--logging=debug", login=LOGIN)
         self.flower.wait()
         stack.worker("--loglevel=DEBUG")
-        with Celery("theirs", broker=server.url, backend=server.url) as app:
+        wait_for(lambda: "w1@test" in self.flower.page("workers"), timeout=20)
+        with Celery("theirs", broker=server.url, backend=server.url) as app, server.client() as client:
+            client.delete(f"tokenworker:{{{DEMO_APPID}}}:access_token")
+            self._call(app, "refresh_token")
             self.token = self._call(app, "get_token")["access_token"]
             for task, kwargs in (("status", {}), ("get_token", {"appid": "wxffffffffffffffff"})):
                 self._call(app, task, **kwargs)
