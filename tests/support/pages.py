@@ -31,6 +31,8 @@ ELSEWHERE = {
     "make": "this is one of its tests; test_makefile.py and test_up.py run the parts",
     "WECHAT_APPID=wx… WECHAT_SECRET=… make up": "needs an account of WeChat's",
     "docker compose": "needs an engine; test_compose.py looks at the file",
+    "docker build": "needs an engine and a cluster; test_kubernetes.py puts it together",
+    "sudo": "needs systemd; test_systemd.py and test_confined.py have the units read and obeyed",
     "pip install": "needs a registry; the conformance suite installs the package into environments of its own",
     "redis-cli": "needs Redis's client; GET is what the reader does",
     "client = WeChatClient": "tests/conformance/wechatpy_app.py runs it",

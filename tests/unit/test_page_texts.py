@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 from typing import Any, cast
 
 import pytest
-from support.pages import ROOT
+from support.pages import PAGES, ROOT, text
 
 from tokenworker.credentials import KINDS
 from tokenworker.durations import Durations
@@ -18,6 +18,7 @@ from tokenworker.store.history import Event
 from tokenworker.web import board, page
 from tokenworker.web.advice import advice, said
 from tokenworker.web.board import Board, Question, Row
+from tokenworker.web.quotas import Quota
 from tokenworker.web.timeline import PAST, Span, day, summary, svg
 from tokenworker.web.words import LANGUAGES, TEXTS, Language, chosen, words
 from tokenworker.wechat.errcodes import TABLES, UNKNOWN
@@ -27,6 +28,7 @@ NOW = 1_800_000_000.0
 HOUR = 3600.0
 DAY = 24 * HOUR
 WEB = ROOT / "tokenworker" / "web"
+QUOTA = Quota(11, 2000, DAY)
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{ 7 * 7 }}&lt;"
 ENGLISH, CHINESE = (words(language) for language in LANGUAGES)
 
@@ -254,6 +256,18 @@ def test_strange_events_do_no_harm(at: Any, expires_at: Any) -> None:
     assert "<script" not in picture
 
 
+# The pictures of it
+
+
+def test_the_docs_show_every_picture_and_none_is_large() -> None:
+    pictures = {path.name: path.stat().st_size for path in (ROOT / "docs" / "screenshots").glob("*.png")}
+    shown = [name for page in PAGES for name in re.findall(r'screenshots/([\w.-]+)"', text(page))]
+
+    assert len(pictures) == 8
+    assert sorted(shown) == sorted(pictures)
+    assert max(pictures.values()) < 200_000
+
+
 # The whole
 
 
@@ -262,15 +276,16 @@ ROWS = (
         status(state="missing", expires_in=None, expires_at=None, error="WeChat answered 1 x"),
         "missing",
         (),
+        QUOTA,
         whole=True,
     ),
-    Row(status(account="wx2", name="Shop"), "live", (refreshed(60), refreshed(7000)), whole=True),
+    Row(status(account="wx2", name="Shop"), "live", (refreshed(60), refreshed(7000)), QUOTA, whole=True),
 )
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize(
-    "rows", [(), ROWS, (*ROWS, *(Row(row.status, row.condition, row.events, whole=False) for row in ROWS))]
+    "rows", [(), ROWS, (*ROWS, *(Row(row.status, row.condition, row.events, row.quota, whole=False) for row in ROWS))]
 )
 def test_the_page_is_well_formed(rows: tuple[Row, ...], language: Language) -> None:
     page = Elements(rendered(*rows, language=language))
@@ -312,7 +327,7 @@ def test_whatever_a_name_or_an_error_holds_is_text() -> None:
     facts = dict.fromkeys(("account", "credential", "name", "fingerprint", "error", "hint", "probe_error"), HOSTILE)
     event = {"at": NOW - 5, "event": "failed", "error": HOSTILE, "fingerprint": HOSTILE, "cause": HOSTILE}
     events = cast("tuple[Event, ...]", (event, {**event, "event": HOSTILE}, {**event, "event": "refreshed"}))
-    row = Row(status(**facts, publish_error=HOSTILE, errcode=40164), "trouble", events, whole=True)
+    row = Row(status(**facts, publish_error=HOSTILE, errcode=40164), "trouble", events, QUOTA, whole=True)
     readers = {HOSTILE: {"reads": 1}}
 
     html = rendered(
@@ -352,7 +367,7 @@ def test_what_is_wrong_with_the_whole_is_said() -> None:
     ],
 )
 def test_the_first_line_says_how_all_is(conditions: list[board.Condition], verdict: str) -> None:
-    text = Elements(rendered(*(Row(status(), condition, (), whole=True) for condition in conditions))).text
+    text = Elements(rendered(*(Row(status(), condition, (), QUOTA, whole=True) for condition in conditions))).text
 
     assert text.strip().startswith(f"{verdict} · tokenworker")
 
@@ -360,7 +375,7 @@ def test_the_first_line_says_how_all_is(conditions: list[board.Condition], verdi
 def test_failures_that_go_on_are_one_line() -> None:
     error = "WeChat answered 40164 no rid: {:08x}"
     events = [{"at": NOW - n, "event": "failed", "errcode": 40164, "error": error.format(n)} for n in range(1, 100)]
-    row = Row(status(), "trouble", cast("list[Event]", [*events, refreshed(500)]), whole=True)
+    row = Row(status(), "trouble", cast("list[Event]", [*events, refreshed(500)]), QUOTA, whole=True)
 
     rows = Elements(rendered(row)).text
 

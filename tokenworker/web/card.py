@@ -13,7 +13,6 @@ from tokenworker.credentials.kind import HOUR
 from tokenworker.store.history import Event
 from tokenworker.web.advice import Advice, advice, said
 from tokenworker.web.board import Row
-from tokenworker.web.quotas import Allowed, allowed
 from tokenworker.web.timeline import Span, day, svg
 from tokenworker.web.words import TEXTS, Words, clock
 
@@ -83,24 +82,19 @@ class Card:
         return self._ago(at, "fetched") if at else self._words("never_fetched")
 
     @property
-    def allowed(self) -> Allowed | None:
-        """How many fetches WeChat allows it, if that is known."""
-        return allowed(CredentialId(self.status["account"], self.status["credential"]))
-
-    @property
     def used(self) -> str:
         """How many fetches there were."""
-        words, used, most = self._words, self.status["fetches_today"], self.allowed
-        if most is None:
-            return words("used", used)
-        text = "quota_hour" if most.period == HOUR else "quota"
-        return words(text, used=words.number(used), allowed=words.number(most.fetches))
+        words, it = self._words, self._row.quota
+        if not it.allowed:
+            return words("used", int(it.used))
+        text = "quota_hour" if it.period == HOUR else "quota"
+        return words(text, used=words.number(it.used), allowed=words.number(it.allowed))
 
     @property
     def share(self) -> float | None:
         """Which part of what is allowed is used, in percent."""
-        most = self.allowed
-        return None if most is None else min(100.0, 100 * self.status["fetches_today"] / most.fetches)
+        it = self._row.quota
+        return min(100.0, 100 * it.used / it.allowed) if it.allowed else None
 
     # What is wrong
 
