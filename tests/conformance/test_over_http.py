@@ -12,8 +12,7 @@ from typing import Any
 
 import pytest
 import redis
-from conversation import SDKS as INSTALLED
-from conversation import SILENCEPER, Conversation, wxjava, wxjava_class
+from conversation import SDKS as INSTALLED, SILENCEPER, Conversation, wxjava, wxjava_class
 from support.processes import RedisServer, Stack, wait_for
 from support.web import Web, clients_file
 
