@@ -18,8 +18,9 @@ from tokenworker.store.history import Event
 from tokenworker.web import board, page
 from tokenworker.web.advice import advice, said
 from tokenworker.web.board import Board, Question, Row
+from tokenworker.web.day import Span, day
 from tokenworker.web.quotas import Quota
-from tokenworker.web.timeline import PAST, Span, day, summary, svg
+from tokenworker.web.timeline import PAST, summary, svg
 from tokenworker.web.words import LANGUAGES, TEXTS, Language, chosen, words
 from tokenworker.wechat.errcodes import TABLES, UNKNOWN
 from tokenworker.worker.status import Status
@@ -105,12 +106,12 @@ def test_every_text_is_used_and_every_one_used_is_there() -> None:
     sources = [path for kind in ("*.py", "templates/*.html") for path in WEB.glob(kind) if path.name != "words.py"]
     code = "\n".join(path.read_text(encoding="utf-8") for path in sources)
     code += (WEB / "words.py").read_text(encoding="utf-8").partition("class Words")[2]
-    named = set(re.findall(r'\b(?:w|words|_words|self)\("(\w+)"[,)]', code))
+    named = set(re.findall(r'\b(?:w|words|_words|self)\(["\'](\w+)["\'][,)]', code))
     # The names of these are put together.
     parts = ("cause_", "legend_", "refreshed_", "probed_", *board.CONDITIONS)
 
     assert named - TEXTS.keys() == set()
-    assert [name for name in TEXTS if f'"{name}"' not in code and not name.startswith(parts)] == []
+    assert [name for name in TEXTS if not re.search(rf"[\"']{name}[\"']", code) and not name.startswith(parts)] == []
 
 
 def test_what_to_do_is_said_in_chinese_for_every_error() -> None:
@@ -200,6 +201,16 @@ def test_a_death_ends_a_life() -> None:
 
     assert it.lives == (Span(NOW - 1.5 * HOUR, NOW - HOUR),)
     assert it.gaps == (Span(NOW - HOUR, NOW),)
+
+
+def test_the_same_one_again_is_one_life() -> None:
+    again = [refreshed(HOUR, fingerprint="f1"), refreshed(1.5 * HOUR, fingerprint="f1")]
+
+    it = day([*again, refreshed(2 * HOUR, fingerprint="f0")], NOW, DAY)
+    html = rendered(Row(status(), "live", again, QUOTA, whole=True))
+
+    assert it.lives == (Span(NOW - 2 * HOUR, NOW - 1.5 * HOUR), Span(NOW - 1.5 * HOUR, NOW + HOUR))
+    assert Elements(html).text.count("f1 (the same one again)") == 1
 
 
 def test_what_came_too_late_is_no_life() -> None:

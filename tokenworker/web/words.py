@@ -173,6 +173,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Fetched too late: another process was at it meanwhile",
         "获取得太晚：期间另一个进程已在处理",
     ),
+    "again": ("the same one again", "仍是同一个"),
     "took": ("WeChat took {time}", "微信耗时 {time}"),
     "fetch_failed": ("Failed: {error}", "失败：{error}"),
     "probed_alive": ("Tested: it works", "测试：可用"),
