@@ -71,10 +71,12 @@ class Card:
         it, words = self.status, self._words
         if it["lease_left"]:
             return words("under_way")
-        left = max(it["refresh_at"], it["retry_at"]) - it["now"]
+        # One that is missing is fetched as soon as WeChat may be asked.
+        due_at = it["refresh_at"] if it["expires_at"] else 0.0
+        left = max(due_at, it["retry_at"]) - it["now"]
         if left < 1:
             return words("refresh_now")
-        return words("attempt_in" if it["retry_at"] > it["refresh_at"] else "refresh_in", time=words.duration(left))
+        return words("attempt_in" if it["retry_at"] > due_at else "refresh_in", time=words.duration(left))
 
     @property
     def fetched(self) -> str:

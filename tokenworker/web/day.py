@@ -45,11 +45,15 @@ class Day:
 
 
 def day(events: Sequence[Event], now: float, length: float, live: Span | None = None) -> Day:
-    """Return the day before `now`, `length` seconds, by its events; `live` is the life of what there is now."""
+    """Return the day before `now`, `length` seconds, by its events; `live` is the life of what there is now, if any."""
     told = sorted((event for event in events if _is_moment(event.get("at"))), key=lambda event: event["at"])
     lives = list(_lives(told))
-    if live and not any(life.until >= min(now, live.until) and life.since >= live.since - 1 for life in lives):
+    if live and not any(life.until >= min(now, live.until) for life in lives):
+        # Its history was lost.
         lives = [*lives, live]
+    if not live:
+        # Somebody deleted it, nobody knows when.
+        lives = [Span(life.since, min(life.until, now)) for life in lives]
     window = Span(now - length, now)
     seen = tuple(life for life in lives if life.until > window.since and life.until > life.since)
     marks = tuple((mark, event["at"]) for event in told if (mark := _mark(event)) and event["at"] >= window.since)

@@ -16,7 +16,7 @@ from tokenworker.web.words import Words
 PAST = 100 * 24 / 26
 
 #: Marks that are nearer to each other than so many percent are one mark.
-_NEAR = 0.7
+_NEAR = 1.6
 
 #: Tests that are all right matter least, and lie below.
 _MARKS: tuple[Mark, ...] = ("alive", "unknown", "reported", "dead", "failed")
