@@ -12,8 +12,9 @@ import pytest
 import redis
 from support.credentials import put
 from support.processes import RedisServer
+from support.prometheus import program
 from support.readers import BusyWorker, calls
-from support.scraped import Samples, parsed, promtool, scraped
+from support.scraped import Samples, parsed, scraped
 from support.web import Web, clients_file
 
 from tokenworker.credential import CredentialId
@@ -319,7 +320,9 @@ def test_promtool_finds_no_fault(server: RedisServer, client: redis.Redis) -> No
     count(client, "wx1", fetches__stale__failed=2, errors__40164=1, probes__dead=3, took__5=1)
     with Web(server.url) as web:
         text = web.ask("/metrics").body
-    found = subprocess.run([promtool(), "check", "metrics"], input=text, capture_output=True, check=False, timeout=20)
+    found = subprocess.run(
+        [program("promtool"), "check", "metrics"], input=text, capture_output=True, check=False, timeout=20
+    )
 
     assert (found.returncode, found.stdout, found.stderr) == (0, b"", b"")
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
-import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from support.processes import ROOT
@@ -39,11 +37,3 @@ def table(page: str) -> dict[str, tuple[str, set[str]]]:
     lines = (ROOT / page).read_text(encoding="utf-8").splitlines()
     rows = [line.split(" | ") for line in lines if line.startswith("| `tokenworker_")]
     return {row[0].strip("| `"): (row[1].strip("`"), set(re.findall(r"`(\w+)`", row[2]))) for row in rows}
-
-
-def promtool() -> Path:
-    """Return Prometheus's own tool; skips the test where it is not installed."""
-    found = Path("/usr/bin/promtool")
-    if not found.exists():
-        pytest.skip("promtool: not installed; it comes with Debian's prometheus")
-    return found

@@ -21,6 +21,7 @@ from support.kubernetes import (
     pods,
 )
 
+from tokenworker.accounts.files import version
 from tokenworker.settings.config import startup_faults
 from tokenworker.settings.variables import SETTINGS
 from tokenworker.web.clients import Clients
@@ -250,3 +251,19 @@ def test_prometheus_is_told_of_web_and_of_a_key() -> None:
     credentials = endpoint["authorization"]["credentials"]
     assert credentials["key"] in generated()[credentials["name"]]
     assert monitor["spec"]["jobLabel"] in labels
+
+
+# Changes
+
+
+def test_a_secret_that_is_mounted_whole_is_seen_to_change(tmp_path: Path) -> None:
+    for number in ("1", "2"):
+        (tmp_path / number).mkdir()
+        (tmp_path / number / "accounts.toml").write_text(number)
+    (tmp_path / "..data").symlink_to("1")
+    (tmp_path / "accounts.toml").symlink_to("..data/accounts.toml")
+    before = version(str(tmp_path / "accounts.toml"))
+    (tmp_path / "..next").symlink_to("2")
+    (tmp_path / "..next").rename(tmp_path / "..data")
+
+    assert version(str(tmp_path / "accounts.toml")) != before
