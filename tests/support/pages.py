@@ -46,6 +46,8 @@ ELSEWHERE = {
     "WxCpDefaultConfigImpl config": "tests/conformance/java/wecom/WeComApplicationOverHttp.java runs it",
     "util.SetURIModifier(": "tests/conformance/go/web.go runs it",
     "type handle struct": "tests/conformance/go/web.go runs it",
+    "class Client(WeChatClient)": "tests/conformance/wechatpy_over_http.py runs it",
+    "const headers = {": "tests/conformance/co-wechat-api-over-http.js runs it",
     "wx.config(": "runs in WeChat's own browser alone",
     " beat ──tick──▶": "a drawing",
     " machine 1": "a drawing",
