@@ -151,7 +151,7 @@ def test_every_setting_that_is_set_exists_and_every_secret_is_in_the_example() -
         for variable, entry in environ(containers(name)[0]).items():
             source = entry.get("valueFrom", {}).get("secretKeyRef")
 
-            assert variable in (*SETTINGS, "FLOWER_BASIC_AUTH")
+            assert variable in SETTINGS or variable.startswith("FLOWER_")
             assert source is None or source["key"] in secrets[source["name"]]
         for volume in PODS[name]["spec"]["volumes"]:
             assert "secret" not in volume or volume["secret"]["secretName"] in secrets
