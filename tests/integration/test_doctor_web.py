@@ -98,9 +98,19 @@ def test_a_flower_that_others_reach_without_a_password_is_noted() -> None:
 
     assert noted(FLOWER_ADDRESS="0.0.0.0")  # noqa: S104
     assert not noted()
+    assert not noted(FLOWER_ADDRESS="", FLOWER_BASIC_AUTH="")
     assert not noted(FLOWER_ADDRESS="127.0.0.1")
     assert not noted(FLOWER_ADDRESS="10.0.0.1", FLOWER_BASIC_AUTH="me:0123456789abcdef")
     assert not noted(FLOWER_ADDRESS="10.0.0.1", FLOWER_AUTH=".*@example.com")
+
+
+def test_a_login_that_flower_would_not_start_with_is_a_fault() -> None:
+    [found] = flower.examine({"FLOWER_BASIC_AUTH": "a-password-without-a-name"})
+
+    assert list(flower.examine({"FLOWER_BASIC_AUTH": " "})) == []
+    assert found.level == "fault"
+    assert "write user:password" in found.sentence
+    assert "without-a-name" not in found.sentence
 
 
 # Metrics
