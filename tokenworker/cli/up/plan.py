@@ -137,10 +137,13 @@ def _clients(make: Callable[..., Child], port: int, folder: Path, tick: float) -
     worker = _celery("worker", "--loglevel=INFO", "--hostname=worker@%h", "--without-mingle", "--without-gossip")
     flower = _celery("flower", "--address=127.0.0.1", f"--port={port}")
     flower.append("--logging=warning")
+    shows = make("flower", flower, lambda: _serves(f"http://127.0.0.1:{port}/healthcheck"))
+    # It goes on with what it showed, as the tokens do, unless somebody keeps that elsewhere.
+    shows.environ = {"FLOWER_DB": str(folder / "flower" / "tasks"), **shows.environ}
     return [
         _with_pulse(make, folder, 0.0, "worker", worker, lambda: _logged(folder / "worker.log", b" ready.")),
         _with_pulse(make, folder, 3 * tick, "beat", _celery("beat", "--loglevel=WARNING"), lambda: True),
-        make("flower", flower, lambda: _serves(f"http://127.0.0.1:{port}/healthcheck")),
+        shows,
     ]
 
 
