@@ -156,7 +156,7 @@ def test_it_tells_what_workers_did(server: RedisServer, sandbox: Sandbox, tmp_pa
     assert "Add 127.0.0.1 to the IP whitelist" in text
     assert re.search("Failed: WeChat answered 40164 .* WeChat took", text)
     assert "Refreshed: there was none" in text
-    assert "2 of 500,000 calls of this day , 1 of them forced" in text
+    assert "2 of 500,000 calls of this day, 1 of them forced" in text
 
 
 def test_what_somebody_else_wrote_into_a_history_does_no_harm(web: Web, client: redis.Redis) -> None:
