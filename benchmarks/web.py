@@ -1,8 +1,8 @@
 """What a read over HTTP costs: `GET /v1/credentials/…` beside a bare Tornado handler that returns a constant.
 
 Both servers run in processes of their own and are asked in turns, over connections that stay open, so that what else
-the machine does hits both alike. Ends with 1 when the goal is missed. (Not called http.py: each script in this folder
-would then import it for Python's own.)
+the machine does hits both alike; on a busy one, judge by requests a second of the server's own processor time, as the
+goal does. Ends with 1 when it is missed. (Not called http.py: each script in this folder would import it for Python's.)
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ APPID = "wx0123456789abcdef"
 #: Of a client's file: one that is asked with, among so many.
 CLIENTS = 100
 CONNECTIONS = 32
-ROUNDS = 10
-SECONDS = 1.0
-#: The goal: requests a second, as a share of the bare handler's.
+ROUNDS = 50
+SECONDS = 0.2
+#: The goal: requests a second of processor time, as a share of the bare handler's.
 LEAST = 0.7
 
 
@@ -155,6 +155,11 @@ class Taken:
         return median(len(times) / seconds for times in self.rounds)
 
     @property
+    def pace(self) -> float:
+        """Requests a second of the processor's time that the server took."""
+        return len(self.times) / self.cpu
+
+    @property
     def times(self) -> list[float]:
         return [1000 * time_ for times in self.rounds for time_ in times]
 
@@ -175,12 +180,12 @@ def measure(rounds: int, seconds: float) -> dict[str, Taken]:
 
 
 def report(taken: dict[str, Taken], seconds: float) -> float:
-    print(f"{CONNECTIONS} connections, {CLIENTS} clients in the file; medians of rounds of {seconds:g} s, in turns")
-    print(f"{'':6}{'requests/s':>12}{'CPU us each':>12}{'median ms':>12}{'p99 ms':>12}")
+    print(f"{CONNECTIONS} connections, {CLIENTS} clients in the file; rounds of {seconds:g} s, in turns")
+    print(f"{'':6}{'requests/s':>12}{'per CPU s':>12}{'median ms':>12}{'p99 ms':>12}")
     for name, each in taken.items():
-        cpu, times = 1e6 * each.cpu / len(each.times), each.times
-        print(f"{name:6}{each.rate(seconds):12.0f}{cpu:12.0f}{median(times):12.2f}{quantiles(times, n=100)[98]:12.2f}")
-    return taken["ours"].rate(seconds) / taken["bare"].rate(seconds)
+        p99 = quantiles(each.times, n=100)[98]
+        print(f"{name:6}{each.rate(seconds):12.0f}{each.pace:12.0f}{median(each.times):12.2f}{p99:12.2f}")
+    return taken["ours"].pace / taken["bare"].pace
 
 
 def main() -> None:
@@ -194,7 +199,8 @@ def main() -> None:
         asyncio.run(bare(int(port)) if name == "bare" else ours(int(port), *rest))
         return
     share = report(measure(given.rounds, given.seconds), given.seconds)
-    print(f"{'ok  ' if share >= LEAST else 'MISS'} at least {LEAST} of a bare handler's requests a second: {share:.2f}")
+    fine = "ok  " if share >= LEAST else "MISS"
+    print(f"{fine} at least {LEAST} of a bare handler's requests a second: {share:.2f}")
     sys.exit(share < LEAST)
 
 

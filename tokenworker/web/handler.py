@@ -43,7 +43,8 @@ class Handler(RequestHandler):
 
     def __init__(self, application: Application, request: HTTPServerRequest, **given: Any) -> None:
         # By its type Tornado would parse, and perhaps refuse, a body, and repeat it in a log; we read JSON alone.
-        request.headers.pop("Content-Type", None)
+        if "Content-Type" in request.headers:
+            del request.headers["Content-Type"]
         super().__init__(application, request, **given)
         self.held.load.underway += 1
 
