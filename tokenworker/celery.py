@@ -16,6 +16,7 @@ from tokenworker.settings.config import Config, Start, read_dotenv
 from tokenworker.worker import preflight, redisbroker
 from tokenworker.worker.celerysettings import note, settings
 from tokenworker.worker.floweroptions import set_options
+from tokenworker.worker.logs import write_json
 from tokenworker.worker.runtime import begin_with
 
 logger = logging.getLogger(__name__)
@@ -38,6 +39,8 @@ redisbroker.use()
 set_options(os.environ)
 app = Celery("tokenworker")
 app.config_from_object(_settings())
+if Config.from_env().log == "json":
+    write_json(app)
 
 
 def _stop_for(faults: list[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -52,7 +53,7 @@ class Servers:
     def environ(self, role: str) -> dict[str, str]:
         """Return the settings of somebody with a role; one that has no business at the store gets no user there."""
         user = f"tokenworker-{role}"
-        store = self.store.url_of(user) if self.store is self.queue or role in ("worker", "operator") else ""
+        store = self.store.url_of(user) if self.store is self.queue or role in ("worker", "operator", "web") else ""
         queue = self.queue.url_of(user)
         return {"REDIS_URL": store or self.store.url, "CELERY_BROKER_URL": queue, "CELERY_RESULT_BACKEND": queue}
 
@@ -110,6 +111,7 @@ def test_each_role_can_do_its_part_and_nothing_is_refused(
         wait_for_beat(client)
 
     commands_work(stack, servers)
+    web_serves(stack, servers, sandbox)
     readers_work(servers, sandbox)
     an_app_calls(servers, sandbox)
     flower_shows(port)
@@ -180,6 +182,23 @@ def an_app_calls(servers: Servers, sandbox: Sandbox) -> None:
     done = subprocess.run([sys.executable, "-c", CALLER, url, url], capture_output=True, text=True, check=False)
 
     assert sandbox.verdict(done.stdout.strip()).works, done.stderr
+
+
+def web_serves(stack: Stack, servers: Servers, sandbox: Sandbox) -> None:
+    port = free_port()
+    web = stack.run("tokenworker.cli", "web", f"--port={port}", **servers.environ("web"))
+    wait_for(lambda: page(port, "/healthz"), timeout=20, pause=0.2)
+    path = f"/v1/credentials/{DEMO_APPID}/access_token"
+    dead = json.loads(page(port, path))["value"]
+    sandbox.revoke()
+    report = json.dumps({"value": dead}).encode()
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}/reject", data=report, timeout=15) as answer:
+        assert answer.status < 300
+    assert sandbox.verdict(json.loads(page(port, path))["value"]).works
+    for name in (f"/v1/status?account={DEMO_APPID}",):
+        assert page(port, name), name
+    web.terminate()
+    assert web.wait(timeout=15) == 0
 
 
 def flower_shows(port: int) -> None:

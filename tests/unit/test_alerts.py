@@ -10,7 +10,10 @@ import pytest
 import yaml
 from support.prometheus import DEPLOY, program
 
+from tokenworker.web.series import METRICS
+
 HERE = DEPLOY / "prometheus"
+DASHBOARD = DEPLOY / "grafana" / "tokenworker.json"
 ALERTS: dict[str, Any] = yaml.safe_load((HERE / "alerts.yml").read_text(encoding="utf-8"))
 RULES: list[dict[str, Any]] = [rule for group in ALERTS["groups"] for rule in group["rules"]]
 TESTS: list[dict[str, Any]] = yaml.safe_load((HERE / "alerts.test.yml").read_text(encoding="utf-8"))["tests"]
@@ -29,6 +32,17 @@ def test_several_processes_that_say_the_same_make_one_alert(rule: dict[str, Any]
     metrics = re.findall(r"\btokenworker_\w+|\bup\b", rule["expr"])
 
     assert len(re.findall(r"(?:max|sum) by \(job", rule["expr"])) >= len(metrics) - rule["expr"].count("absent")
+
+
+def test_every_metric_that_is_asked_for_exists() -> None:
+    known = {metric.name for metric in METRICS} | {
+        f"tokenworker_fetch_seconds_{it}" for it in ("bucket", "sum", "count")
+    }
+    asked = "\n".join(
+        path.read_text(encoding="utf-8") for path in (HERE / "alerts.yml", HERE / "alerts.test.yml", DASHBOARD)
+    )
+
+    assert set(re.findall(r"\btokenworker_[a-z_]+", asked)) <= known
 
 
 def test_every_alert_is_seen_to_fire() -> None:

@@ -1,4 +1,4 @@
-"""The command line: ``tokenworker up | status | get | sign | refresh | leak | check | web | sandbox``."""
+"""The command line: ``tokenworker up | status | events | get | sign | refresh | leak | check | web | …``."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import errno
 import json
 import math
 import os
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -16,11 +17,15 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from tokenworker.cli.command import Group
+from tokenworker.cli.completion import SHELLS, AccountType, script
 from tokenworker.cli.kept import Kept, absence
+from tokenworker.cli.moments import Since, SinceType
 from tokenworker.cli.selection import NothingChosen
 from tokenworker.cli.terminal import Terminal
 from tokenworker.credential import ACCESS_TOKEN, CredentialId
 from tokenworker.demo import DEMO_AGENT, DEMO_AGENT_SECRET, DEMO_APPID, DEMO_CORPID, DEMO_SECRET
+from tokenworker.durations import DAY
 from tokenworker.errors import StoreUnavailable, TokenWorkerError
 from tokenworker.refresh.causes import Demand
 from tokenworker.settings.config import Config, read_dotenv
@@ -29,7 +34,7 @@ if TYPE_CHECKING:
     from tokenworker.worker.status import State
 
 
-class _Commands(click.Group):
+class _Commands(Group):
     """Turns errors that have a sentence for people into that sentence and exit code 1."""
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -60,6 +65,15 @@ def _fail_to_write(error: OSError) -> NoReturn:
 
 
 @contextmanager
+def _until_interrupted() -> Iterator[None]:
+    """Have Ctrl-C be the usual end of what has no other."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
+
+
+@contextmanager
 def _told(*kinds: type[Exception]) -> Iterator[None]:
     """Turn errors of a part that only some commands load into their sentence."""
     try:
@@ -68,7 +82,16 @@ def _told(*kinds: type[Exception]) -> Iterator[None]:
         _fail(str(error))
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    examples={
+        "tokenworker up": "Everything on this machine, to try it out.",
+        "tokenworker status": "How every credential is.",
+        "tokenworker check": "What is wrong, and what to do about it.",
+        "tokenworker status --help": "More on one command.",
+    },
+)
 @click.version_option(package_name="tokenworker")
 def main() -> None:
     """Keep WeChat access tokens fresh."""
@@ -76,9 +99,15 @@ def main() -> None:
 
 
 _PORT = click.IntRange(1, 65535)
+_ACCOUNT = AccountType()
 
 
-@main.command()
+@main.command(
+    examples={
+        "tokenworker up": "Flower is at http://127.0.0.1:5555 then, and Ctrl-C ends all.",
+        "tokenworker up --flower-port 5556": "Where 5555 is another program's.",
+    }
+)
 @click.option("--redis-port", type=_PORT, help="Port of the embedded server; 6389, or the next free one.")
 @click.option("--flower-port", type=_PORT, help="Port of Flower; 5555, or the next free one.")
 @click.option("--sandbox-port", type=_PORT, help="Port of the sandbox; 8788, or the next free one.")
@@ -100,8 +129,15 @@ def up(redis_port: int | None, flower_port: int | None, sandbox_port: int | None
 _SHOWN = 50
 
 
-@main.command()
-@click.argument("accounts", nargs=-1, metavar="[ACCOUNT]...")
+@main.command(
+    examples={
+        "tokenworker status": "All that are kept.",
+        "tokenworker status shop wx0123456789abcdef": "Two accounts, one by its name and one by its id.",
+        "tokenworker status --state missing --limit 200": "Those without a credential.",
+        "tokenworker status --json | jq .expires_in": "For programs.",
+    }
+)
+@click.argument("accounts", nargs=-1, metavar="[ACCOUNT]...", type=_ACCOUNT)
 @click.option("--state", type=click.Choice(["live", "missing", "contested"]), help="Only those in this state.")
 @click.option("--limit", type=click.IntRange(0), help="So many at most, worst first; 50 by default.")
 @click.option("--all", "everything", is_flag=True, help="All, however many there are.")
@@ -134,8 +170,57 @@ def status(accounts: tuple[str, ...], state: State | None, limit: int | None, ev
         sys.exit(1)
 
 
-@main.command()
-@click.argument("account", required=False)
+#: As many of the newest events as one reads, where nobody says since when.
+_RECENT = 50
+
+
+@main.command(
+    examples={
+        "tokenworker events": "The newest ones.",
+        "tokenworker events shop --since 2h": "All of an account in two hours.",
+        "tokenworker events --follow": "The newest, and then each as it comes, until Ctrl-C.",
+        "tokenworker events --since 14:05 --json": "For programs: one object a line.",
+    }
+)
+@click.argument("accounts", nargs=-1, metavar="[ACCOUNT]...", type=_ACCOUNT)
+@click.option("--follow", "-f", is_flag=True, help="Go on with those that come, until Ctrl-C.")
+@click.option("--since", type=SinceType(), help="All since then: 30m, 2h, 14:05, 2026-11-26T14:05. A day is kept.")
+@click.option("--limit", type=click.IntRange(1), help="So many at most, the newest; 50 where there is no --since.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object an event.")
+def events(accounts: tuple[str, ...], follow: bool, since: Since | None, limit: int | None, as_json: bool) -> None:
+    """Show what happened to the credentials of every ACCOUNT, all by default; each by its id or name.
+
+    Refreshes, failures, tests and reports of the last day, oldest first, a line each.
+    """
+    from tokenworker.cli import events as history  # noqa: PLC0415
+
+    view = Terminal()
+
+    def show(found: list[history.Happened]) -> None:
+        for happened in found:
+            click.echo(happened.json()) if as_json else view.event(happened)
+
+    with closing(Kept()) as held:
+        now = held.store.now()
+        seen = history.Events(held.store, partial(held.ids, accounts), since(now) if since else now - DAY)
+        most = limit or (None if since else _RECENT)
+        if not follow:
+            show(seen.look(most))
+            return
+        if accounts:
+            held.ids(accounts)  # one may be misspelt, for which nobody should wait
+        with _until_interrupted():
+            history.follow(seen, show, partial(click.echo, err=True), most)
+
+
+@main.command(
+    examples={
+        "tokenworker get": "The access token of the only account.",
+        "tokenworker get shop": "Of the account of that name.",
+        "tokenworker get wx0123456789abcdef --name jsapi_ticket": "Another credential.",
+    }
+)
+@click.argument("account", required=False, type=_ACCOUNT)
 @click.option("--name", default=ACCESS_TOKEN, show_default=True, help="Which credential, such as jsapi_ticket.")
 def get(account: str | None, name: str) -> None:
     """Print a credential of ACCOUNT, its id or name, which may be left out when there is one."""
@@ -146,9 +231,9 @@ def get(account: str | None, name: str) -> None:
         click.echo(reader.get_credential(held.readable(account), name).value)
 
 
-@main.command()
+@main.command(examples={"tokenworker sign https://shop.example.com/pay?id=1 shop": "A page of the account shop."})
 @click.argument("url")
-@click.argument("account", required=False)
+@click.argument("account", required=False, type=_ACCOUNT)
 def sign(url: str, account: str | None) -> None:
     """Sign the page at URL, as the browser shows it, for wx.config; ACCOUNT is an id or a name."""
     from tokenworker.reading.reader import TokenReader  # noqa: PLC0415
@@ -158,8 +243,14 @@ def sign(url: str, account: str | None) -> None:
         click.echo(json.dumps(reader.sign_url(held.readable(account), url)))
 
 
-@main.command()
-@click.argument("account", required=False)
+@main.command(
+    examples={
+        "tokenworker refresh shop": "A new access token now.",
+        "tokenworker refresh shop --name jsapi_ticket": "Another credential.",
+        "tokenworker refresh shop --force": "The token before dies: see `tokenworker leak`.",
+    }
+)
+@click.argument("account", required=False, type=_ACCOUNT)
 @click.option("--name", default=ACCESS_TOKEN, show_default=True, help="Which credential, such as jsapi_ticket.")
 @click.option("--force", is_flag=True, help="WeChat's forced refresh: the token before dies. For leaks.")
 @click.option("--timeout", default=30.0, show_default=True, help="Seconds to wait for a worker.")
@@ -177,8 +268,8 @@ def refresh(account: str | None, name: str, force: bool, timeout: float) -> None
         sys.exit(1)
 
 
-@main.command()
-@click.argument("account", required=False)
+@main.command(examples={"tokenworker leak shop": "The live token of shop is dead half a minute later."})
+@click.argument("account", required=False, type=_ACCOUNT)
 @click.option("--timeout", default=30.0, show_default=True, help="Seconds to wait for a worker.")
 def leak(account: str | None, timeout: float) -> None:
     """Kill an access token that leaked: two forced refreshes of ACCOUNT, its id or name, more than 30 s apart.
@@ -202,7 +293,14 @@ def leak(account: str | None, timeout: float) -> None:
     click.echo("The leaked token is dead. Now find the leak, and consider a new AppSecret.")
 
 
-@main.command()
+@main.command(
+    examples={
+        "tokenworker check": "Everything here.",
+        "tokenworker check --call": "WeChat's own word on each account, too.",
+        "tokenworker check --app shop": "Where our tasks run inside another Celery app.",
+        "tokenworker check --json": "For programs; the exit code is 1 when there is a fault.",
+    }
+)
 @click.option("--call", is_flag=True, help="Ask WeChat, too: once for each account.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object for each thing that was looked at.")
 @click.option("--app", "-A", default="tokenworker", show_default=True, help="The app whose worker does our work.")
@@ -222,7 +320,14 @@ def check(call: bool, as_json: bool, app: str) -> None:
         sys.exit(1)
 
 
-@main.group(invoke_without_command=True)
+@main.group(
+    invoke_without_command=True,
+    examples={
+        "tokenworker web": "At http://127.0.0.1:8790, for this machine alone.",
+        "tokenworker web --address 0.0.0.0": "For others, with keys from TOKENWORKER_WEB_CLIENTS.",
+        "tokenworker web new-key shop-php": "A key for a client, and the lines for the clients' file.",
+    },
+)
 @click.option("--address", help="Where to listen, instead of TOKENWORKER_WEB_ADDRESS.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Instead of TOKENWORKER_WEB_PORT; 0 takes any free one.")
 @click.pass_context
@@ -244,7 +349,7 @@ def web(context: click.Context, address: str | None, port: int | None) -> None:
         _fail(f"tokenworker web can't listen on {chosen[0]}:{chosen[1]}: {getattr(error, 'strerror', error)}")
 
 
-@web.command("new-key")
+@web.command("new-key", examples={"tokenworker web new-key shop-php": "For the service that you call shop-php."})
 @click.argument("name", default="shop")
 def new_key(name: str) -> None:
     """Make a key for a client of that NAME, and the lines for the clients' file, which hold its SHA-256 alone."""
@@ -273,7 +378,13 @@ def _pairs(_context: click.Context, _option: click.Parameter, texts: tuple[str, 
 _SPAN = click.FloatRange(min=0, min_open=True)
 
 
-@main.command()
+@main.command(
+    examples={
+        "tokenworker sandbox": "WeChat's answers at http://127.0.0.1:8788.",
+        "tokenworker sandbox --time-scale 0.01": "Tokens live 72 s instead of 2 h.",
+        "tokenworker sandbox --account wx0123456789abcdef:made-up": "An account of your own.",
+    }
+)
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", type=click.IntRange(0, 65535), default=8788, show_default=True, help="0 takes any free one.")
 @click.option(
@@ -313,6 +424,19 @@ def _introduce(host: str, account: tuple[str, str], port: int) -> None:
     click.echo(f"  faults    {url}/sandbox/")
     query = f"grant_type=client_credential&appid={appid}&secret={secret}"
     click.echo(f"  try it    curl '{url}/cgi-bin/token?{query}'")
+
+
+@main.command(
+    examples={
+        'eval "$(tokenworker completion bash)"': "In ~/.bashrc.",
+        'eval "$(tokenworker completion zsh)"': "In ~/.zshrc, after compinit.",
+        "tokenworker completion fish | source": "In ~/.config/fish/config.fish.",
+    }
+)
+@click.argument("shell", type=click.Choice(SHELLS))
+def completion(shell: str) -> None:
+    """Print what a shell runs in order to complete commands, options and accounts on Tab."""
+    click.echo(script(main, shell))
 
 
 if __name__ == "__main__":

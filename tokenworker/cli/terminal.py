@@ -14,6 +14,8 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
+from tokenworker.cli.events import Happened
+from tokenworker.cli.moments import clock, whole
 from tokenworker.cli.table import Table, frame, remarks, wrapped
 from tokenworker.worker.status import State, Status
 
@@ -39,12 +41,21 @@ class Terminal:
         """Write what an examination found, its lines below each other; in a pipe it is one line."""
         style = {"fault": "bold red", "note": "yellow"}.get(level, "")
         word = f"{level.upper() if level == 'fault' else level:5}"
-        head, lines = f" {subject:8} ", [self._plain(line) for line in sentence.splitlines()]
-        room = self._console.width - len(word) - len(head)
-        parts = [part for line in lines for part in wrapped(line, room)]
+        self._hanging(Text.assemble((word, style), f" {subject:8} "), sentence)
+
+    def event(self, happened: Happened) -> None:
+        """Write what happened to a credential, with the time; in a pipe it is one line, with the date."""
+        moment = clock(happened.at, time.time()) if self._console.is_terminal else whole(happened.at)
+        self._hanging(Text(f"{moment}  "), f"{happened.label}: {happened.sentence()}", happened.style)
+
+    def _hanging(self, head: Text, sentence: str, style: str = "") -> None:
+        """Write a sentence behind its head, with the lines after the first below the first."""
+        lines = [self._plain(line) for line in sentence.splitlines()]
+        room = self._console.width - head.cell_len
+        parts = [part for line in lines for part in wrapped(line, room, style)]
         texts = parts if self._console.is_terminal else [Text(" ".join(lines))]
-        self._write([Text.assemble((word, style), head, texts[0])])
-        self._write(Text.assemble(" " * len(word + head), text) for text in texts[1:])
+        self._write([Text.assemble(head, texts[0])])
+        self._write(Text.assemble(" " * head.cell_len, text) for text in texts[1:])
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:

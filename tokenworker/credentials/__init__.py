@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import cache, lru_cache
 
 from tokenworker.accounts.account import Account, Endpoint, Type
+from tokenworker.credential import CredentialId
 from tokenworker.credentials import access_token, ticket, wecom
 from tokenworker.credentials.kind import Kind, Repeat
 from tokenworker.credentials.target import Target
@@ -52,6 +53,14 @@ def _add(kept: dict[str, None], type_: Type, endpoint: Endpoint, name: str) -> N
     for need in kinds[name].needs:
         _add(kept, type_, endpoint, need)
     kept.setdefault(name)
+
+
+def kind_of(id_: CredentialId) -> Kind | None:
+    """Return the rules for a credential, as far as its name tells them: not which endpoint its account chose."""
+    return _KINDS.get(("wecom" if "/" in id_.account else "wechat", id_.name))
+
+
+_KINDS = {(type_, kind.name): kind for kind in reversed(KINDS) for type_ in kind.on}
 
 
 def harmless(account: Account) -> Kind:

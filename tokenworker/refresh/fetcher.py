@@ -217,7 +217,8 @@ class Fetcher:
     def _begin(self, attempt: Attempt, *, force: bool) -> Begin:
         stray = self._durations.fetch_timeout + self._durations.stray if attempt.kills(force=force) else 0
         fetches, period = budget(attempt.target)
-        budgets = {"budget": fetches, "forced_budget": FORCED_QUOTA}
+        quota = attempt.target.quota
+        budgets = {"budget": fetches, "forced_budget": FORCED_QUOTA, "quota": quota.fetches if quota else 0}
         return self._records.begin(attempt.lease, forced=force, stray=stray, period=period, **budgets)
 
     def _refuse(

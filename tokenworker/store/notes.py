@@ -64,14 +64,19 @@ class Notes:
         error = cast("bytes | None", self._scripts.command("GET", self._keys.accounts_error))
         return text(error) if error else None
 
-    def set_ticked(self) -> None:
-        """Note that beat's tick came through."""
-        self._scripts.command("SET", self._keys.ticked, "1", "PX", _DAY_MS)
+    def set_ticked(self, rate: float = 0.0) -> None:
+        """Note that beat's tick came through, and how many calls a second may then be begun, for who watches."""
+        self._scripts.command("SET", self._keys.ticked, f"{rate:g}", "PX", _DAY_MS)
 
     def ticked_ago(self) -> float | None:
         """Return the seconds since the last tick came through; None when there was none for a day."""
         left = int(self._scripts.command("PTTL", self._keys.ticked))
         return (_DAY_MS - left) / 1000 if left > 0 else None
+
+    def rate(self) -> float | None:
+        """Return how many calls to WeChat a second might be begun at the last tick, if there was one for a day."""
+        found = cast("bytes | None", self._scripts.command("GET", self._keys.ticked))
+        return float(found) or None if found and found.replace(b".", b"").isdigit() else None
 
     def pulse(self, worker: str) -> int:
         """Count on, and return the number, which only grows, unless Redis goes back in time; `worker` is alive."""

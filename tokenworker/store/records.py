@@ -127,14 +127,16 @@ class Records:
         forced_budget: int,
         period: float = DAY,
         stray: float = 0,
+        quota: int = 0,
     ) -> Begin:
         """Count a fetch in the ledger, right before it is made: only one that is `ok` may be made.
 
-        `budget` is what a `period` of so many seconds may have. For `stray` seconds WeChat may act on the fetch,
-        should its end never be known. Somebody looks when the lease ends, should its holder die.
+        `budget` is what a `period` of so many seconds may have, and `quota` what WeChat allows in it, 0 for any number.
+        For `stray` seconds WeChat may act on the fetch, should its end never be known. Somebody looks when the lease
+        ends, should its holder die.
         """
         state, key = self._keys.of(lease.id)[1:3]
-        arguments = (lease.owner, lease.fencing, int(forced), period, BEIJING, budget, forced_budget, stray)
+        arguments = (lease.owner, lease.fencing, int(forced), period, BEIJING, budget, forced_budget, stray, quota)
         steps = Call("begin", (state, key), arguments), self._schedule.setting(lease.id, lease.until)
         return cast("Begin", text(self._scripts.together(*steps)[0]))
 

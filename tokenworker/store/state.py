@@ -112,6 +112,9 @@ class State:
     fetches_today: int = 0
     forced_today: int = 0
     forced_at: float = 0.0
+    #: How many fetches WeChat allows in a period of so many seconds, as of the last one; 0: any number.
+    quota: int = 0
+    quota_period: float = 0.0
     #: Digest of the list of published copies that were written last, and why one of them could not be.
     publish_digest: str = ""
     publish_error: str = ""

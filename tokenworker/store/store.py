@@ -6,6 +6,7 @@ from tokenworker.store.cluster import Cluster
 from tokenworker.store.cluster_records import ClusterRecords
 from tokenworker.store.connect import Client
 from tokenworker.store.fingerprints import Fingerprints
+from tokenworker.store.gauges import Gauges
 from tokenworker.store.history import History
 from tokenworker.store.keys import Keys
 from tokenworker.store.limiter import Limiter
@@ -34,6 +35,7 @@ class Store:
         records = ClusterRecords if isinstance(client, Cluster) else Records
         self.records = records(self._scripts, self.keys, self.schedule, self.limiter, replication or Replication())
         self.history = History(self._scripts, self.keys)
+        self.gauges = Gauges(self._scripts, self.keys, is_cluster=isinstance(client, Cluster))
         self.usage = Usage(self._scripts, self.keys)
         self.fingerprints = Fingerprints(self._scripts, self.keys)
         self.notes = Notes(self._scripts, self.keys)

@@ -170,9 +170,9 @@ def refresh_due_tokens() -> dict[str, int]:
     """Send a refresh for each credential that is due: the tick. Returns `{"sent": n}`."""
     held = runtime()
     held.reconciler.reconcile()
-    held.store.notes.set_ticked()
-    # No more than may be fetched until the next tick.
     limits = held.limits()
+    held.store.notes.set_ticked(limits.rate)
+    # No more than may be fetched until the next tick.
     most = max(limits.concurrency, int(limits.rate * held.durations.tick))
     due = held.reconciler.claim(most)
     for target in due:

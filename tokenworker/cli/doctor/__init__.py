@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
-from tokenworker.cli.doctor import queue, rate, server, settings, wechat
+from tokenworker.cli.doctor import flower, queue, rate, server, settings, web, wechat
 from tokenworker.cli.doctor.finding import Finding
 from tokenworker.settings.config import Start
 
@@ -12,7 +13,9 @@ __all__ = ["Finding", "examine"]
 
 
 def examine(app_name: str, *, call: bool = False) -> Iterator[Finding]:
-    """Look at the settings, Redis, the queue and who works on it, and with `call` at what WeChat says of each account.
+    """Look at the settings, Redis, the queue, who works on it, and who serves what it keeps.
+
+    With `call` also at what WeChat says of each account.
 
     `app_name` is the app whose worker runs our tasks, as `celery -A` takes it.
     """
@@ -26,5 +29,7 @@ def examine(app_name: str, *, call: bool = False) -> Iterator[Finding]:
     yield from rate.examine(config, accounts)
     yield from server.examine(config, accounts)
     yield from queue.examine(app_name)
+    yield from web.examine(config, accounts)
+    yield from flower.examine(os.environ)
     if call:
         yield from wechat.examine(config, accounts)

@@ -9,6 +9,7 @@
 -- ARGV[6]: the fetches that a period may have
 -- ARGV[7]: the forced refreshes that it may have
 -- ARGV[8]: for how many s WeChat may act on the fetch if its end is never known; 0: it does not matter
+-- ARGV[9]: the fetches that WeChat allows in a period, 0 for any number: for who watches
 -- Returns 'ok', or why the fetch must not be made.
 local owner, fencing, forced = ARGV[1], ARGV[2], ARGV[3] == '1'
 local length, offset = tonumber(ARGV[4]), tonumber(ARGV[5])
@@ -43,5 +44,5 @@ if stray > 0 then
   local until_ = string.format('%.3f', now + stray)
   redis.call('HSET', KEYS[1], 'in_doubt_until', until_, 'in_doubt_since', string.format('%.3f', now))
 end
-redis.call('HSET', KEYS[1], 'fetches_today', fetches + 1, 'begun', owner)
+redis.call('HSET', KEYS[1], 'fetches_today', fetches + 1, 'begun', owner, 'quota', ARGV[9], 'quota_period', ARGV[4])
 return 'ok'
