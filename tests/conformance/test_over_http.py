@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 import redis
-from conversation import SILENCEPER, Conversation, wxjava, wxjava_class
+from conversation import SDKS as INSTALLED, SILENCEPER, Conversation, wxjava, wxjava_class
 from support.processes import RedisServer, Stack, wait_for
 from support.web import Web, clients_file
 
@@ -59,7 +60,22 @@ def _silenceper(*more: str, **also: Any) -> Sdk:
     return Sdk((str(SILENCEPER), "web"), SILENCEPER, more=more, **also)
 
 
+def _wechatpy(version: str, of: str, *tickets: str) -> Sdk:
+    python = INSTALLED / f"wechatpy-{version}" / "bin" / "python"
+    return Sdk((str(python), "wechatpy_over_http.py"), python, of=of, tickets=tickets)
+
+
+def _node(name: str, *tickets: str) -> Sdk:
+    return Sdk(("node", f"{name}-over-http.js"), INSTALLED / "node" / "node_modules" / name, tickets=tickets)
+
+
 SDKS = {
+    "wechatpy 1.8.18": _wechatpy("1.8.18", DEMO_APPID, "jsapi_ticket", "wx_card_ticket"),
+    "wechatpy 2.0.0a26": _wechatpy("2.0.0a26", DEMO_APPID, "jsapi_ticket", "wx_card_ticket"),
+    "wechatpy 1.8.18 for WeCom": _wechatpy("1.8.18", WECOM, "jsapi_ticket"),
+    "wechatpy 2.0.0a26 for WeCom": _wechatpy("2.0.0a26", WECOM, "jsapi_ticket", "agent_ticket"),
+    "co-wechat-api 3.11.0": _node("co-wechat-api", "jsapi_ticket", "wx_card_ticket"),
+    "node-easywechat 3.6.2": _node("node-easywechat"),
     "WxJava 4.7.0": _wxjava("wechat", "OfficialAccountOverHttp", tickets=("jsapi_ticket", "wx_card_ticket")),
     "WxJava 4.7.0 for mini programs": _wxjava("wechat", "MiniProgramOverHttp", more=("token",)),
     "WxJava 4.7.0 for mini programs, stable": _wxjava("wechat", "MiniProgramOverHttp", more=("stable",)),
@@ -72,7 +88,9 @@ SDKS = {
     "silenceper 2.1.10 for WeCom": _silenceper("token", of=WECOM, tickets=("jsapi_ticket", "agent_ticket")),
 }
 #: Those that report a token that WeChat refused by themselves, as the page has them do, and take the next.
-REPORTING = [name for name in SDKS if name.startswith("WxJava")]
+REPORTING = [name for name in SDKS if name.startswith(("WxJava", "wechatpy"))]
+#: Those whose application reports it.
+REPORTED = ["silenceper 2.1.10 with a handle", "co-wechat-api 3.11.0", "node-easywechat 3.6.2"]
 
 
 @pytest.fixture
@@ -124,8 +142,9 @@ def start(server: RedisServer, kept: None, sandbox: Sandbox, tmp_path: Path) -> 
 
 @pytest.fixture(autouse=True)
 def _installed(name: str) -> None:
-    if not SDKS[name].needs.exists():
-        pytest.skip(f"{name} is not here: run tests/conformance/install, with go and mvn on the PATH")
+    sdk = SDKS[name]
+    if not shutil.which(sdk.command[0]) or not sdk.needs.exists():
+        pytest.skip(f"{name} is not here: run tests/conformance/install, with npm, go and mvn on the PATH")
 
 
 def value(client: redis.Redis, account: str, name: str = "access_token") -> str:
@@ -193,8 +212,8 @@ def test_one_that_wechat_refuses_is_reported_and_replaced_by_one_fetch(
     assert fetches(sandbox) == before | {(sdk.of, "access_token"): before[sdk.of, "access_token"] + 1}
 
 
-@pytest.mark.parametrize("name", ["silenceper 2.1.10 with a handle"])
-def test_with_a_handle_an_application_reports_what_wechat_refused_and_has_the_next(
+@pytest.mark.parametrize("name", REPORTED)
+def test_an_application_reports_one_that_wechat_refuses_and_has_the_next(
     name: str, start: Callable[[str], Conversation], sandbox: Sandbox
 ) -> None:
     app = start(name)

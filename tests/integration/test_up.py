@@ -127,6 +127,7 @@ def test_up_needs_no_settings_and_keeps_a_token_fresh(run: Run, tmp_path: Path, 
     assert f"redis://127.0.0.1:{ports['redis']}/0" in output
     assert all(map(is_gone, children))
     assert not (tmp_path / ".tokenworker" / "up.json").exists()
+    assert [*(tmp_path / ".tokenworker" / "flower").iterdir()]
 
 
 def test_the_data_outlives_a_restart(run: Run, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from support.kubernetes import (
     pods,
 )
 
+from tokenworker.accounts.files import version
 from tokenworker.settings.config import startup_faults
 from tokenworker.settings.variables import SETTINGS
 from tokenworker.web.clients import Clients
@@ -150,7 +151,7 @@ def test_every_setting_that_is_set_exists_and_every_secret_is_in_the_example() -
         for variable, entry in environ(containers(name)[0]).items():
             source = entry.get("valueFrom", {}).get("secretKeyRef")
 
-            assert variable in (*SETTINGS, "FLOWER_BASIC_AUTH")
+            assert variable in SETTINGS or variable.startswith("FLOWER_")
             assert source is None or source["key"] in secrets[source["name"]]
         for volume in PODS[name]["spec"]["volumes"]:
             assert "secret" not in volume or volume["secret"]["secretName"] in secrets
@@ -250,3 +251,19 @@ def test_prometheus_is_told_of_web_and_of_a_key() -> None:
     credentials = endpoint["authorization"]["credentials"]
     assert credentials["key"] in generated()[credentials["name"]]
     assert monitor["spec"]["jobLabel"] in labels
+
+
+# Changes
+
+
+def test_a_secret_that_is_mounted_whole_is_seen_to_change(tmp_path: Path) -> None:
+    for number in ("1", "2"):
+        (tmp_path / number).mkdir()
+        (tmp_path / number / "accounts.toml").write_text(number)
+    (tmp_path / "..data").symlink_to("1")
+    (tmp_path / "accounts.toml").symlink_to("..data/accounts.toml")
+    before = version(str(tmp_path / "accounts.toml"))
+    (tmp_path / "..next").symlink_to("2")
+    (tmp_path / "..next").rename(tmp_path / "..data")
+
+    assert version(str(tmp_path / "accounts.toml")) != before

@@ -13,6 +13,7 @@ from tornado.web import Application, RequestHandler
 from tokenworker.credential import CredentialId
 from tokenworker.reading.reader import identify
 from tokenworker.redaction import masked
+from tokenworker.web import neighbours
 from tokenworker.web.client import Client, Scope
 from tokenworker.web.held import Held
 from tokenworker.web.problems import Problem, no_key, not_allowed, problem_of
@@ -95,7 +96,9 @@ class Handler(RequestHandler):
     # Answers
 
     def prepare(self) -> None:
-        """Take the request, unless there are too many."""
+        """Take the request, unless there are too many, or a page of another site sent it where no keys are needed."""
+        if not self.held.clients.need_keys:
+            neighbours.check(self.request, self.held.config.web.origins)
         if self.bounded:
             self.held.load.check()
 

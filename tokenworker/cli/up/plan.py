@@ -145,12 +145,15 @@ def _clients(make: Callable[..., Child], ports: Mapping[str, int], folder: Path,
     worker = _celery("worker", "--loglevel=INFO", "--hostname=worker@%h", "--without-mingle", "--without-gossip")
     flower = _celery("flower", "--address=127.0.0.1", f"--port={ports['flower']}")
     flower.append("--logging=warning")
+    shows = make("flower", flower, lambda: _serves(f"http://127.0.0.1:{ports['flower']}/healthcheck"))
+    # It goes on with what it showed, as the tokens do, unless somebody keeps that elsewhere.
+    shows.environ = {"FLOWER_DB": str(folder / "flower" / "tasks"), **shows.environ}
     # Whatever address is set: what runs here is for this machine, as Flower is.
     web = _python("tokenworker.cli.commands", "web", "--address=127.0.0.1", f"--port={ports['web']}")
     return [
         _with_pulse(make, folder, 0.0, "worker", worker, lambda: _logged(folder / "worker.log", b" ready.")),
         _with_pulse(make, folder, 3 * tick, "beat", _celery("beat", "--loglevel=WARNING"), lambda: True),
-        make("flower", flower, lambda: _serves(f"http://127.0.0.1:{ports['flower']}/healthcheck")),
+        shows,
         make("web", web, lambda: _serves(f"http://127.0.0.1:{ports['web']}/healthz")),
     ]
 
