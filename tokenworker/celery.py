@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from typing import Any
 
 from celery import Celery
@@ -13,11 +14,12 @@ from tokenworker.errors import ConfigError
 from tokenworker.messages import QUEUE
 from tokenworker.settings.broker import rewrite
 from tokenworker.settings.config import Config, Start, read_dotenv
-from tokenworker.worker import preflight, redisbroker
+from tokenworker.worker import floweroptions, preflight, redisbroker
 from tokenworker.worker.celerysettings import note, settings
-from tokenworker.worker.floweroptions import set_options
+from tokenworker.worker.flowerapi import hide_credentials
 from tokenworker.worker.logs import write_json
 from tokenworker.worker.runtime import begin_with
+from tokenworker.worker.stats import hide_logins
 
 logger = logging.getLogger(__name__)
 
@@ -35,17 +37,29 @@ def _settings() -> dict[str, Any]:
     raise SystemExit(str(ConfigError(list(dict.fromkeys([*Start.from_env().faults, *faults])))))
 
 
+def _stop_for(faults: list[str]) -> None:
+    if faults:
+        raise SystemExit(str(ConfigError(faults)))
+
+
+def _prepare_flower() -> None:
+    """Set Flower's options, which it reads after this; in its own process, see that it can start with them."""
+    floweroptions.set_options(os.environ)
+    if "flower" not in sys.argv[1:]:
+        return
+    _stop_for(floweroptions.faults(os.environ))
+    forgone = floweroptions.forgo_state(os.environ)
+    if forgone:
+        logger.warning(forgone)
+    hide_credentials()
+
+
 redisbroker.use()
-set_options(os.environ)
 app = Celery("tokenworker")
 app.config_from_object(_settings())
 if Config.from_env().log == "json":
     write_json(app)
-
-
-def _stop_for(faults: list[str]) -> None:
-    if faults:
-        raise SystemExit(str(ConfigError(faults)))
+_prepare_flower()
 
 
 @celeryd_init.connect(weak=False)
@@ -63,6 +77,7 @@ def check_worker(instance: Any, **_: Any) -> None:
         with app.connection_for_read() as connection:
             too_old = redisbroker.fault(connection)
         _stop_for([*preflight.faults(app), *filter(None, [too_old])])
+        hide_logins()
         others = sorted(preflight.taken(app) - {QUEUE})
         if others:
             logger.warning("this worker also takes from %s, whose tasks it does not know", ",".join(others))

@@ -12,6 +12,9 @@ from support.processes import ROOT
 HERE = Path(__file__).parent
 SDKS = ROOT / ".venv" / "conformance"
 
+#: Programs on silenceper/wechat.
+SILENCEPER = SDKS / "silenceper" / "silenceper"
+
 
 class Conversation:
     """A program that answers each line with a line."""
@@ -33,3 +36,16 @@ class Conversation:
 
     def __exit__(self, *_: object) -> None:
         self._process.communicate(timeout=10)
+
+
+def wxjava(part: str, program: str, *first: str) -> tuple[str, ...]:
+    """Return the command that runs a program on WxJava; `part` is what it is compiled with, wechat or wecom."""
+    folder = SDKS / "wxjava" / part
+    # Its start is most of what it does.
+    quick = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto")
+    return ("java", *quick, "-cp", f"{folder / 'classes'}:{folder / 'lib'}/*", program, *first)
+
+
+def wxjava_class(part: str, program: str) -> Path:
+    """Return the file that is there when a program on WxJava is."""
+    return SDKS / "wxjava" / part / "classes" / f"{program}.class"

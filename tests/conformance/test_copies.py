@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import redis
-from conversation import SDKS, Conversation
+from conversation import SDKS, SILENCEPER, Conversation, wxjava, wxjava_class
 from support.processes import RedisServer
 
 from tokenworker.publish.formats import Original, copies
@@ -60,9 +60,28 @@ def _node(name: str, wechat: tuple[str, ...], wecom: tuple[str, ...] = ()) -> Sd
 
 
 def _silenceper(name: str, wechat: tuple[str, ...], wecom: tuple[str, ...] = ()) -> Sdk:
-    program = SDKS / "silenceper" / "silenceper-copies"
-    return Sdk(name, (str(program),), program, wechat, wecom)
+    return Sdk(name, (str(SILENCEPER), "copies"), SILENCEPER, wechat, wecom)
 
+
+def _wxjava(client: str) -> dict[str, Sdk]:
+    """Return what WxJava is on one of the clients of Redis that it takes."""
+    wechat = ("access_token", "jsapi_ticket", "wx_card_ticket")
+    wecom = ("access_token", "jsapi_ticket", "agent_ticket")
+    return {
+        f"WxJava 4.7.0 on {client}": _java("wxjava", "wechat", "OfficialAccount", client, wechat),
+        f"WxJava 4.7.0 for mini programs on {client}": _java(
+            "wxjava-miniapp", "wechat", "MiniProgram", client, ("access_token",)
+        ),
+        f"WxJava 4.6.0 for WeCom on {client}": _java("wxjava-cp", "wecom", "WeComApplication", client, (), wecom),
+    }
+
+
+def _java(name: str, part: str, program: str, client: str, *kept: tuple[str, ...]) -> Sdk:
+    return Sdk(name, wxjava(part, program, client), wxjava_class(part, program), *kept)
+
+
+#: Spring's `StringRedisTemplate` is called template.
+WXJAVA_CLIENTS = ("jedis", "template", "redisson")
 
 INSTALLABLE = {
     "wechatpy 1.8.18": _wechatpy("1.8.18"),
@@ -73,6 +92,7 @@ INSTALLABLE = {
     ),
     "silenceper 2.1.10": _silenceper("silenceper", ("access_token", "jsapi_ticket")),
     "silenceper 2.1.10 for WeCom": _silenceper("silenceper-work", (), ("access_token", "jsapi_ticket", "agent_ticket")),
+    **{name: sdk for client in WXJAVA_CLIENTS for name, sdk in _wxjava(client).items()},
 }
 WECHATPY = [name for name in INSTALLABLE if name.startswith("wechatpy")]
 #: Those that make all that a page needs at once, and of whom.
@@ -81,6 +101,8 @@ CONFIGURING = [
     ("node-easywechat 3.6.2", "wechat"),
     ("silenceper 2.1.10", "wechat"),
     ("silenceper 2.1.10 for WeCom", "wecom"),
+    ("WxJava 4.7.0 on template", "wechat"),
+    ("WxJava 4.6.0 for WeCom on template", "wecom"),
 ]
 KEPT = [
     pytest.param(name, of, credential, id=f"{name}-{of}-{credential}")
@@ -138,7 +160,7 @@ def start(server: RedisServer, upstream: Upstream) -> Iterator[Start]:
         def start(name: str, of: str) -> Conversation:
             sdk = INSTALLABLE[name]
             if not shutil.which(sdk.command[0]) or not sdk.needs.exists():
-                pytest.skip(f"{name} is not here: run tests/conformance/install, with npm and go on the PATH")
+                pytest.skip(f"{name} is not here: run tests/conformance/install, with npm, go and mvn on the PATH")
             return exits.enter_context(Conversation(*sdk.command, server.url, upstream.url, ACCOUNTS[of], SECRET))
 
         yield start

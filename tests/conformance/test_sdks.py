@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import redis
-from conversation import SDKS, Conversation
+from conversation import SDKS, SILENCEPER, Conversation, wxjava, wxjava_class
 from support.processes import RedisServer
 from support.targets import look, token_of
 
@@ -58,11 +58,20 @@ def _node(name: str) -> Sdk:
     return Sdk(name, ("node", f"{name}.js"), SDKS / "node" / "node_modules" / name)
 
 
+def _wxjava(program: str, format_: str, client: str) -> Sdk:
+    return Sdk(format_, wxjava("wechat", program, client), wxjava_class("wechat", program))
+
+
 INSTALLABLE = {
     "wechatpy 1.8.18": _wechatpy("1.8.18"),
     "wechatpy 2.0.0a26": _wechatpy("2.0.0a26"),
     "co-wechat-api 3.11.0": _node("co-wechat-api"),
     "node-easywechat 3.6.2": _node("node-easywechat"),
+    "silenceper 2.1.10": Sdk("silenceper", (str(SILENCEPER), "copies"), SILENCEPER),
+    "WxJava 4.7.0 on jedis": _wxjava("OfficialAccount", "wxjava", "jedis"),
+    "WxJava 4.7.0 on template": _wxjava("OfficialAccount", "wxjava", "template"),
+    "WxJava 4.7.0 on redisson": _wxjava("OfficialAccount", "wxjava", "redisson"),
+    "WxJava 4.7.0 for mini programs on template": _wxjava("MiniProgram", "wxjava-miniapp", "template"),
 }
 
 
@@ -70,13 +79,18 @@ INSTALLABLE = {
 def sdk(request: pytest.FixtureRequest) -> Sdk:
     sdk = INSTALLABLE[request.param]
     if not shutil.which(sdk.command[0]) or not sdk.needs.exists():
-        pytest.skip(f"{request.param} is not here: run tests/conformance/install, with npm on the PATH for node's")
+        pytest.skip(f"{request.param} is not here: run tests/conformance/install, with npm, go and mvn on the PATH")
     return sdk
 
 
 @pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(RULES, {APPID: SECRET}) as sandbox:
+def rules() -> Rules:
+    return RULES
+
+
+@pytest.fixture
+def sandbox(rules: Rules) -> Iterator[Sandbox]:
+    with Sandbox(rules, {APPID: SECRET}) as sandbox:
         yield sandbox
 
 
@@ -165,6 +179,8 @@ def test_with_its_own_refresh_off_it_can_not_fetch_even_when_there_is_no_token(
     assert sandbox.mints(APPID) == []
 
 
+# Of a shorter life some take 200 s or even 1500 s off, and have a negative one to keep.
+@pytest.mark.parametrize("rules", [Rules(life=7200)], ids=["as at WeChat"])
 def test_without_our_copy_it_fetches_so_that_what_is_counted_here_counts(
     keeper: Keeper, account: Account, sandbox: Sandbox, run: Callable[[str], Conversation]
 ) -> None:

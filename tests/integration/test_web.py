@@ -73,6 +73,48 @@ def test_who_has_no_key_is_told_how_to_send_one(server: RedisServer, tmp_path: P
     assert answer.json["detail"] == "this needs a client's key: send the header Authorization: Bearer KEY"
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "evil.example"},
+        {"Host": "evil.example:8790"},
+        {"Host": "10.0.0.1"},
+        {"Host": "127.0.0.1.evil.example"},
+        {"Host": ""},
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+    ],
+    ids=str,
+)
+def test_without_keys_no_page_of_another_site_asks_through_a_browser(
+    server: RedisServer, tmp_path: Path, headers: dict[str, str]
+) -> None:
+    with Web(server.url) as web:
+        answer = web.ask("/v1/status", **headers)
+        assert (answer.status, "TOKENWORKER_WEB_CLIENTS" in answer.json["detail"]) == (403, True)
+    # Who has a key says so himself, which no browser does for a page.
+    web, keys = with_clients(server, tmp_path, watch='scopes = ["status"]')
+    with web:
+        assert web.ask("/v1/status", keys["watch"], **headers).status == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "localhost"},
+        {"Host": "[::1]:8790"},
+        {"Origin": "http://localhost:3000"},
+        {"Origin": "https://shop.example.com"},
+    ],
+    ids=str,
+)
+def test_without_keys_this_machine_asks_and_so_do_pages_that_are_allowed(
+    server: RedisServer, headers: dict[str, str]
+) -> None:
+    with Web(server.url, TOKENWORKER_WEB_ORIGINS="https://shop.example.com") as web:
+        assert web.ask("/v1/status", **headers).status == 200
+
+
 def test_an_unknown_key_and_a_forbidden_account_get_the_same_answer(server: RedisServer, tmp_path: Path) -> None:
     web, keys = with_clients(
         server, tmp_path, php='accounts = ["wx2"]', js='scopes = ["sign"]', go="", c='accounts = ["shop"]'
@@ -157,8 +199,8 @@ def test_no_key_and_no_query_is_logged(server: RedisServer, tmp_path: Path, capl
 @pytest.mark.parametrize(
     "request_",
     [
-        f"POST {TOKEN}/reject HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n",
-        f"GET {TOKEN} HTTP/1.1\r\nHost: x\r\nX: {'x' * 20_000}\r\n\r\n",
+        f"POST {TOKEN}/reject HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n",
+        f"GET {TOKEN} HTTP/1.1\r\nHost: localhost\r\nX: {'x' * 20_000}\r\n\r\n",
     ],
     ids=["body", "head"],
 )
@@ -240,7 +282,7 @@ def test_told_to_stop_it_answers_those_who_asked_and_ends(
     assert ask(f"http://127.0.0.1:{port}{TOKEN}").status == 200
     began = time.monotonic()
     with socket.create_connection(("127.0.0.1", port)) as waiting:
-        waiting.sendall(b"GET /v1/credentials/wx9/access_token HTTP/1.1\r\nHost: x\r\n\r\n")
+        waiting.sendall(b"GET /v1/credentials/wx9/access_token HTTP/1.1\r\nHost: localhost\r\n\r\n")
         time.sleep(0.05)
         os.kill(web.pid, signal.SIGTERM)
         answer = waiting.recv(1000)

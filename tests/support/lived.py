@@ -11,6 +11,7 @@ from typing import Any
 import redis
 
 from tokenworker.credential import CredentialId, fingerprint
+from tokenworker.durations import BEIJING, DAY
 from tokenworker.store.keys import Keys
 from tokenworker.store.usage import Action
 
@@ -46,6 +47,9 @@ class Lived:
     events: list[Told] = field(default_factory=list)
     state: dict[str, Any] = field(default_factory=dict)
 
+    #: How many fetches WeChat allows in a day; 0: any number.
+    quota: int = 500_000
+
     @property
     def id(self) -> CredentialId:
         return CredentialId(self.account, self.credential)
@@ -63,11 +67,15 @@ class Lived:
         if self.left is not None:
             pipe.set(KEYS.value(self.id), self.value, px=int(self.left * 1000))
             self.state.setdefault("fingerprint", fingerprint(self.value))
-        pipe.hset(KEYS.state(self.id), mapping={"fencing": "0", **_dated(self.state, now)})
+        pipe.hset(KEYS.state(self.id), mapping={**_ledger(self.quota, now), **_dated(self.state, now)})
         told = sorted(self.events, key=lambda it: -it[0])
         lines = [json.dumps({"at": round(now - ago, 3), **_dated(event, now)}) for ago, event in told]
         if lines:
             pipe.lpush(KEYS.history(self.id), *lines)
+
+
+def _ledger(quota: int, now: float) -> dict[str, Any]:
+    return {"fencing": 0, "day": int((now + BEIJING) // DAY), "quota": quota, "quota_period": DAY}
 
 
 def _dated(facts: Mapping[str, Any], now: float) -> dict[str, Any]:
@@ -125,7 +133,8 @@ def healthy(account: str, name: str, seed: int, credential: str = "access_token"
     events = lives(seed)
     ago, last = events[0]
     state = {"fetched_at": Ago(ago), "refresh_at": Ago(ago - PERIOD), "fingerprint": last["fingerprint"]}
-    return Lived(account, name, credential, LIFE - ago, events, {**state, "fetches_today": len(events) - seed % 4})
+    quota = 0 if "/" in account else 500_000 if credential == "access_token" else 10_000
+    return Lived(account, name, credential, LIFE - ago, events, {**state, "fetches_today": 12 - seed % 4}, quota)
 
 
 def refused() -> Lived:
@@ -150,16 +159,16 @@ def contested() -> Lived:
         dead = {"event": "probed", "cause": "rejected", "outcome": "dead", "early": True}
         events += [refreshed(ago, dice, "dead"), (ago + 5, dead), (ago + 6, {"event": "reported"})]
     state = {"fetched_at": Ago(700), "refresh_at": Ago(-2900), "early_deaths": 5, "early_deaths_since": Ago(3200)}
-    return Lived("wx2d84cc61f3a07b19", "Mini shop", left=6500, events=events, state=state | {"fetches_today": 31})
+    state |= {"fetches_today": 1731}
+    return Lived("wx2d84cc61f3a07b19", "Mini shop", left=6500, events=events, state=state, quota=2000)
 
 
 def unanswered() -> Lived:
     """Return one that works, while WeCom does not answer."""
     events = lives(12, until=1.5 * HOUR) + failures(2400, 30, 240, SILENT)
     state = {"fetched_at": Ago(events[0][0]), "failures": 10, "failed_at": Ago(25), "retry_at": Ago(-11), **SILENT}
-    return Lived(
-        "ww5e80c2d9a14f7b36/1000002", "Field service", left=1260, events=events, state=state | {"fetches_today": 17}
-    )
+    state |= {"fetches_today": 17}
+    return Lived("ww5e80c2d9a14f7b36/1000002", "Field service", left=1260, events=events, state=state, quota=0)
 
 
 def firm() -> list[Lived]:

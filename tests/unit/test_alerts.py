@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from support.prometheus import DEPLOY, program
+from support.prometheus import DEPLOY, ROOT, program
 
 from tokenworker.web.series import METRICS
 
@@ -65,6 +65,13 @@ def test_they_fire_when_they_should_and_not_before() -> None:
     )
 
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("page", ["docs/monitoring.md", "docs/zh-CN/monitoring.md"])
+def test_every_alert_is_on_the_page_of_monitoring_and_the_other_way_round(page: str) -> None:
+    named = set(re.findall(r"`(Tokenworker\w+)`", (ROOT / page).read_text(encoding="utf-8")))
+
+    assert named == {rule["alert"] for rule in RULES}
 
 
 def test_the_operator_gets_the_same_alerts() -> None:

@@ -92,6 +92,14 @@ def test_a_file_that_is_not_named_is_no_file_and_one_that_is_has_a_fixed_place(v
     assert re.fullmatch(rf"\$\{{{variable}:\+/[\w/.]+\}}", SERVICES["worker"]["environment"][variable])
 
 
+def test_flower_keeps_its_tasks_on_a_volume_that_is_its_own() -> None:
+    folder, _, _ = SERVICES["flower"]["environment"]["FLOWER_DB"].rpartition("/")
+
+    assert f"flower:{folder}" in SERVICES["flower"]["volumes"]
+    assert "flower" in COMPOSE["volumes"]
+    assert f"install --directory --owner=10001 --group=10001 {folder}\n" in DOCKERFILE
+
+
 def test_the_image_runs_as_a_number_and_its_dependencies_come_before_the_code() -> None:
     assert "USER 10001:10001" in DOCKERFILE
     assert DOCKERFILE.index("--requirement requirements.txt") < DOCKERFILE.index("COPY tokenworker")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from support.kubernetes import (
     pods,
 )
 
+from tokenworker.accounts.files import version
 from tokenworker.settings.config import startup_faults
 from tokenworker.settings.variables import SETTINGS
 from tokenworker.web.clients import Clients
@@ -88,6 +90,18 @@ def test_it_can_be_put_together_and_is_right_then(folder: Path) -> None:
             assert matches(document["spec"]["selector"], document["spec"]["template"]["metadata"]["labels"])
 
 
+def test_it_can_be_put_together_with_all_that_is_left_to_choose(tmp_path: Path) -> None:
+    chosen = ["../components/servicemonitor", "../components/rules"]
+    shutil.copytree(HERE, tmp_path / "kubernetes")
+    file = tmp_path / "kubernetes" / "example" / "kustomization.yaml"
+    text = file.read_text(encoding="utf-8")
+    for component in chosen:
+        text = text.replace(f"# - {component}", f"- {component}")
+    file.write_text(text, encoding="utf-8")
+
+    assert set(STRANGERS) <= {document["kind"] for document in build(file.parent)}
+
+
 # What runs
 
 
@@ -150,7 +164,7 @@ def test_every_setting_that_is_set_exists_and_every_secret_is_in_the_example() -
         for variable, entry in environ(containers(name)[0]).items():
             source = entry.get("valueFrom", {}).get("secretKeyRef")
 
-            assert variable in (*SETTINGS, "FLOWER_BASIC_AUTH")
+            assert variable in SETTINGS or variable.startswith("FLOWER_")
             assert source is None or source["key"] in secrets[source["name"]]
         for volume in PODS[name]["spec"]["volumes"]:
             assert "secret" not in volume or volume["secret"]["secretName"] in secrets
@@ -250,3 +264,19 @@ def test_prometheus_is_told_of_web_and_of_a_key() -> None:
     credentials = endpoint["authorization"]["credentials"]
     assert credentials["key"] in generated()[credentials["name"]]
     assert monitor["spec"]["jobLabel"] in labels
+
+
+# Changes
+
+
+def test_a_secret_that_is_mounted_whole_is_seen_to_change(tmp_path: Path) -> None:
+    for number in ("1", "2"):
+        (tmp_path / number).mkdir()
+        (tmp_path / number / "accounts.toml").write_text(number)
+    (tmp_path / "..data").symlink_to("1")
+    (tmp_path / "accounts.toml").symlink_to("..data/accounts.toml")
+    before = version(str(tmp_path / "accounts.toml"))
+    (tmp_path / "..next").symlink_to("2")
+    (tmp_path / "..next").rename(tmp_path / "..data")
+
+    assert version(str(tmp_path / "accounts.toml")) != before

@@ -156,7 +156,7 @@ FORMATS = {
     ),
     # In all of WxJava a key counts as expired when it has less than 2 s left, or no end.
     "wxjava": Format(
-        "WxJava at 3e48dc7: WxMpRedisConfigImpl, WxMpRedissonConfigImpl",
+        "WxJava 4.7.0, run: WxMpRedisConfigImpl, WxMpRedissonConfigImpl",
         "wx",
         wechat={
             "access_token": _at("{prefix}:access_token:{of.appid}", _bare),
@@ -166,12 +166,12 @@ FORMATS = {
     ),
     # A mini program has no tickets.
     "wxjava-miniapp": Format(
-        "WxJava at 3e48dc7: WxMaRedisBetterConfigImpl",
+        "WxJava 4.7.0, run: WxMaRedisBetterConfigImpl",
         "wa",
         wechat={"access_token": _at("{prefix}:access_token:{of.appid}", _bare)},
     ),
     "wxjava-cp": Format(
-        "WxJava at 0c6aa69: AbstractWxCpInRedisConfigImpl",
+        "WxJava 4.6.0, run: AbstractWxCpInRedisConfigImpl",
         "",
         wecom={
             "access_token": _wxjava_cp("access_token"),

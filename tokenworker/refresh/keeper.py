@@ -46,12 +46,14 @@ class Outcome:
     """How a refresh went.
 
     `refreshed`: there is a new one. `fresh`: nothing to do. `busy`: somebody else is at it. `waiting`: the
-    last fetch failed, and the next one is `retry_in` seconds away. `expires_in` is None without a live one.
+    last fetch failed, and the next one is `retry_in` seconds away. `expires_in` and `credential` are those of the live
+    one, or None without one.
     """
 
     result: Result
     expires_in: float | None
     retry_in: float = 0.0
+    credential: Credential | None = None
 
 
 class Keeper:
@@ -124,7 +126,7 @@ class Keeper:
 
     def _end(self, snapshot: Snapshot, done: Fetched | Busy | Wait) -> Outcome:
         if isinstance(done, Fetched):
-            return Outcome("refreshed", done.credential.expires_in(done.now))
+            return Outcome("refreshed", done.credential.expires_in(done.now), credential=done.credential)
         return self._wait(snapshot, done.seconds) if isinstance(done, Wait) else _outcome(snapshot, "busy")
 
     def get(self, target: Target, rejected: str | None = None) -> tuple[Credential, float]:
@@ -207,7 +209,7 @@ def _is_hopeless(snapshot: Snapshot, outcome: Outcome, deadline: float) -> bool:
 
 def _outcome(snapshot: Snapshot, result: Result, wait: float = 0.0) -> Outcome:
     live = snapshot.credential
-    return Outcome(result, live.expires_in(snapshot.now) if live else None, wait)
+    return Outcome(result, live.expires_in(snapshot.now) if live else None, wait, live)
 
 
 def _unavailable(snapshot: Snapshot, outcome: Outcome) -> TokenUnavailable:

@@ -10,11 +10,13 @@ from typing import Literal, get_args
 from urllib.parse import urlencode
 
 from tokenworker.credential import CredentialId
+from tokenworker.credentials import kind_of
 from tokenworker.durations import DAY, Durations
 from tokenworker.store.history import Event
 from tokenworker.store.store import Store
 from tokenworker.store.usage import Action
 from tokenworker.web.client import Client
+from tokenworker.web.quotas import Quota, quota
 from tokenworker.web.words import Language
 from tokenworker.worker.status import Overview, Status, survey
 
@@ -65,6 +67,7 @@ class Row:
     status: Status
     condition: Condition
     events: Sequence[Event]
+    quota: Quota
     #: Whether all events are to be read, since there are few credentials.
     whole: bool
 
@@ -185,19 +188,13 @@ def _rows(
     store: Store, durations: Durations, ids: Sequence[CredentialId], conditions: Mapping[CredentialId, Condition]
 ) -> list[Row]:
     events = dict(store.history.of_each(ids))
-    rows = survey(store, durations, ids)
-    return [_row(status, conditions, events, whole=len(ids) <= _FEW) for status in rows]
+    quotas = {it.id: quota(it, kind_of(it.id)) for it in store.gauges.of(ids)}
+    return [
+        Row(it, conditions[id_], _plausible(events[id_], it["now"]), quotas[id_], whole=len(ids) <= _FEW)
+        for id_, it in zip(ids, survey(store, durations, ids), strict=True)
+    ]
 
 
-def _row(
-    status: Status,
-    conditions: Mapping[CredentialId, Condition],
-    events: Mapping[CredentialId, Sequence[Event]],
-    *,
-    whole: bool,
-) -> Row:
-    id_ = CredentialId(status["account"], status["credential"])
-    # What lies in no such time was written by somebody else.
-    since, until = status["now"] - 2 * DAY, status["now"] + DAY
-    told = [event for event in events[id_] if since < event["at"] < until]
-    return Row(status, conditions[id_], told, whole)
+def _plausible(events: Sequence[Event], now: float) -> list[Event]:
+    """Return those that may have happened of late: somebody else may write there, too."""
+    return [event for event in events if now - 2 * DAY < event["at"] < now + DAY]

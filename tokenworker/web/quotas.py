@@ -1,24 +1,27 @@
-"""How many fetches WeChat allows a credential, as far as that can be known without the accounts' settings."""
+"""How many fetches a credential had and may have, as far as that can be known without the accounts' settings."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from typing import NamedTuple
 
-from tokenworker.credential import CredentialId
-from tokenworker.credentials import KINDS
+from tokenworker.credentials.kind import Kind
+from tokenworker.durations import BEIJING, DAY
+from tokenworker.store.gauges import Gauge
 
 
-@dataclass(frozen=True)
-class Allowed:
-    """So many fetches in a period of so many seconds."""
+class Quota(NamedTuple):
+    """The fetches of this period, those that one may have, 0 for any number, and how many seconds one is long."""
 
-    fetches: int
+    used: float
+    allowed: float
     period: float
 
 
-def allowed(id_: CredentialId) -> Allowed | None:
-    """Return what WeChat allows; None where that depends on the account's settings."""
-    platform = "wecom" if "/" in id_.account else "wechat"
-    quotas = {kind.quota for kind in KINDS if kind.platform == platform and kind.name == id_.name}
-    quota = quotas.pop() if len(quotas) == 1 else None
-    return Allowed(quota.fetches, quota.period) if quota else None
+def quota(it: Gauge, kind: Kind | None) -> Quota:
+    """Return it: what WeChat allows was noted at the last fetch; before the first, what its kind is allowed."""
+    given = kind.quota if kind else None
+    period, allowed = (it.quota_period, it.quota) if it.quota_period else (DAY, 0)
+    if given and not it.quota_period:
+        period, allowed = given.period, given.fetches
+    return Quota(it.fetches_today if it.day == math.floor((it.now + BEIJING) / period) else 0, allowed, period)

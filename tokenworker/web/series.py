@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from functools import lru_cache
 
 from tokenworker.credentials import kind_of
 from tokenworker.credentials.kind import Kind
-from tokenworker.durations import BEIJING, DAY, Durations
+from tokenworker.durations import Durations
 from tokenworker.errors import OperatorError
 from tokenworker.refresh.causes import since
 from tokenworker.refresh.events import BUCKETS
 from tokenworker.store.gauges import Gauge
 from tokenworker.store.state import MANY_DEATHS
 from tokenworker.web.exposition import Exposition, Metric, labels
+from tokenworker.web.quotas import quota
 from tokenworker.wechat.errcodes import TABLES, UNKNOWN
 
 _OF = ("account", "credential")
@@ -102,7 +102,7 @@ class Series:
         add("tokenworker_credential_contested", contested, tail)
 
     def _add_quota(self, it: Gauge, kind: Kind | None, tail: str) -> None:
-        used, allowed = _quota(it, kind)
+        used, allowed, _ = quota(it, kind)
         if self._totals:
             if allowed and (self._fullest is None or used / allowed > self._fullest[0] / self._fullest[1]):
                 self._fullest = used, allowed
@@ -163,18 +163,6 @@ def _is_blocked(it: Gauge, kind: Kind | None) -> bool:
         return False
     meaning, _ = TABLES[kind.platform if kind else "wechat"].get(int(it.errcode), UNKNOWN)
     return issubclass(meaning, OperatorError)
-
-
-def _quota(it: Gauge, kind: Kind | None) -> tuple[float, float]:
-    """Return the fetches of this period, and those that one may have, 0 for any number.
-
-    What WeChat allows was noted at the last fetch; before the first, what its kind is allowed.
-    """
-    given = kind.quota if kind else None
-    period, allowed = (it.quota_period, it.quota) if it.quota_period else (DAY, 0)
-    if given and not it.quota_period:
-        period, allowed = given.period, given.fetches
-    return (it.fetches_today if it.day == math.floor((it.now + BEIJING) / period) else 0), allowed
 
 
 def _interval(it: Gauge, kind: Kind | None, second: float) -> float:

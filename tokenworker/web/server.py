@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import resource
 import signal
@@ -21,6 +20,7 @@ from tokenworker.errors import ConfigError, StoreUnavailable
 from tokenworker.settings.config import Config
 from tokenworker.web.app import make_app
 from tokenworker.web.held import Held
+from tokenworker.web.neighbours import is_own
 
 logger = logging.getLogger(__name__)
 
@@ -83,15 +83,8 @@ def _allow_files() -> None:
 
 def check_address(config: Config, address: str) -> None:
     """Raise `ConfigError` for an address that others can reach while there are no keys."""
-    if config.web.clients is None and not _is_own(address):
+    if config.web.clients is None and not is_own(address):
         raise ConfigError([_OPEN.format(address)])
-
-
-def _is_own(address: str) -> bool:
-    try:
-        return address == "localhost" or ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return False
 
 
 def listen(address: str, port: int) -> socket.socket:

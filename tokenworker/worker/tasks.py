@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from celery import Task, shared_task
 
 from tokenworker import signing
-from tokenworker.credential import ACCESS_TOKEN, JSAPI_TICKET
+from tokenworker.credential import ACCESS_TOKEN, JSAPI_TICKET, Credential
 from tokenworker.credentials import targets
 from tokenworker.credentials.target import Target
 from tokenworker.errors import StoreUnavailable, TokenWorkerError, TransientError
@@ -38,6 +38,7 @@ from tokenworker.worker.masking import Result, hush_tick
 from tokenworker.worker.results import handed_over, results_of
 from tokenworker.worker.runtime import runtime
 from tokenworker.worker.status import Overview, survey
+from tokenworker.worker.summary import counted, summary
 
 logger = logging.getLogger(__name__)
 
@@ -104,8 +105,9 @@ def get_token(appid: str | None = None, rejected: str | None = None) -> Result:
     Fetches first when there is no live token, or when `rejected` (its fingerprint, or the token itself) names
     the live one. Raises `TokenUnavailable`, `UnknownAccount`, `WrongArgument`, `StoreUnavailable`.
     """
-    account, value, left = _get(account_named(appid), ACCESS_TOKEN, rejected)
-    return Result({"appid": account, "access_token": value, "expires_in": left})
+    target, credential, left = _get(account_named(appid), ACCESS_TOKEN, rejected)
+    data = {"appid": target.account.id, "access_token": credential.value, "expires_in": left}
+    return Result(data, summary("got", target.id, credential))
 
 
 @shared_task(name=GET_CREDENTIAL, base=TokenTask)
@@ -115,14 +117,15 @@ def get_credential(account: str | None = None, name: str = ACCESS_TOKEN, rejecte
     Raises `UnknownCredential` besides.
     """
     name = credential_named(name)
-    account, value, left = _get(account_named(account, "account"), name, rejected)
-    return Result({"account": account, "name": name, "value": value, "expires_in": left})
+    target, credential, left = _get(account_named(account, "account"), name, rejected)
+    data = {"account": target.account.id, "name": name, "value": credential.value, "expires_in": left}
+    return Result(data, summary("got", target.id, credential))
 
 
-def _get(account: str | None, name: str, rejected: str | None) -> tuple[str, str, int]:
+def _get(account: str | None, name: str, rejected: str | None) -> tuple[Target, Credential, int]:
     target = runtime().target(account, name)
     credential, now = runtime().keeper.get(target, rejected_named(rejected))
-    return target.account.id, credential.value, int(credential.expires_in(now))
+    return target, credential, int(credential.expires_in(now))
 
 
 @shared_task(name=SIGN_URL, base=TokenTask)
@@ -134,7 +137,8 @@ def sign_url(url: str, appid: str | None = None) -> Result:
     target = runtime().target(account_named(appid), JSAPI_TICKET)
     page = signing.page_of(url_named(url))
     credential, _ = runtime().keeper.get(target)
-    return Result({"appId": target.account.public_id, **signing.sign_url(credential.value, page)})
+    signed = signing.sign_url(credential.value, page)
+    return Result({"appId": target.account.public_id, **signed}, summary("signed", target.id, credential))
 
 
 @shared_task(bind=True, name=REFRESH_TOKEN, max_retries=_MAX_RETRIES, base=TokenTask)
@@ -160,7 +164,8 @@ def refresh_token(
         failure = error
     else:
         left = None if outcome.expires_in is None else int(outcome.expires_in)
-        return Result({"appid": target.account.id, "outcome": outcome.result, "expires_in": left})
+        data = {"appid": target.account.id, "outcome": outcome.result, "expires_in": left}
+        return Result(data, summary(outcome.result, target.id, outcome.credential, outcome.retry_in))
     again = {"rejected": demand.rejected, "early": demand.early, "force": demand.force}
     again |= _message(target)
     raise self.retry(args=(), kwargs=again, exc=failure, countdown=_countdown(failure, self.request.retries))
@@ -182,7 +187,7 @@ def refresh_due_tokens() -> dict[str, int]:
 
 
 @shared_task(name=STATUS, base=TokenTask)
-def status(account: str | None = None, state: str | None = None, limit: int = 50, offset: int = 0) -> dict[str, Any]:
+def status(account: str | None = None, state: str | None = None, limit: int = 50, offset: int = 0) -> Result:
     """Return `{"counts", "accounts_error", "credentials"}`: how many are in each state, and a page, worst first.
 
     `account` is an id or a name, `state` one of live, missing and contested; each row is of the shape `Status`.
@@ -194,7 +199,9 @@ def status(account: str | None = None, state: str | None = None, limit: int = 50
     ids = [target.id for target in targets(held.registry.account(name)).values()] if name else held.reconciler.targets
     seen = Overview(held.store, held.durations, ids)
     rows = survey(held.store, held.durations, seen.worst(wanted)[first:last])
-    return {"counts": seen.counts, "accounts_error": held.store.notes.accounts_error(), "credentials": rows}
+    error = held.store.notes.accounts_error()
+    data = {"counts": seen.counts, "accounts_error": error, "credentials": rows}
+    return Result(data, counted(seen.counts, error))
 
 
 def _message(target: Target) -> dict[str, Any]:
