@@ -27,8 +27,9 @@ _SPAN = click.FloatRange(min=0, min_open=True)
 @click.option("--redis-port", type=_PORT, help="Port of the embedded server; 6389, or the next free one.")
 @click.option("--flower-port", type=_PORT, help="Port of Flower; 5555, or the next free one.")
 @click.option("--sandbox-port", type=_PORT, help="Port of the sandbox; 8788, or the next free one.")
-def up(redis_port: int | None, flower_port: int | None, sandbox_port: int | None) -> None:
-    """Run everything here: Redis (embedded unless REDIS_URL is set), worker, beat, Flower.
+@click.option("--web-port", type=_PORT, help="Port of `tokenworker web`; 8790, or the next free one.")
+def up(redis_port: int | None, flower_port: int | None, sandbox_port: int | None, web_port: int | None) -> None:
+    """Run everything here: Redis (embedded unless REDIS_URL is set), worker, beat, Flower, web.
 
     Without an account it also runs a sandbox that plays WeChat.
     """
@@ -37,7 +38,7 @@ def up(redis_port: int | None, flower_port: int | None, sandbox_port: int | None
     from tokenworker.cli import up as everything  # noqa: PLC0415  readers of tokens need none of it
 
     with told(everything.ChildFailed, everything.FolderUnusable, everything.NoServer, everything.PortTaken):
-        everything.run(everything.Ports(redis_port, flower_port, sandbox_port), Terminal())
+        everything.run(everything.Ports(redis_port, flower_port, sandbox_port, web_port), Terminal())
 
 
 @main.group(
