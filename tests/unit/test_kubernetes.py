@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,18 @@ def test_it_can_be_put_together_and_is_right_then(folder: Path) -> None:
             assert matches(document["spec"]["selector"], document["spec"]["template"]["metadata"]["labels"])
 
 
+def test_it_can_be_put_together_with_all_that_is_left_to_choose(tmp_path: Path) -> None:
+    chosen = ["../components/servicemonitor", "../components/rules"]
+    shutil.copytree(HERE, tmp_path / "kubernetes")
+    file = tmp_path / "kubernetes" / "example" / "kustomization.yaml"
+    text = file.read_text(encoding="utf-8")
+    for component in chosen:
+        text = text.replace(f"# - {component}", f"- {component}")
+    file.write_text(text, encoding="utf-8")
+
+    assert set(STRANGERS) <= {document["kind"] for document in build(file.parent)}
+
+
 # What runs
 
 
@@ -151,7 +164,7 @@ def test_every_setting_that_is_set_exists_and_every_secret_is_in_the_example() -
         for variable, entry in environ(containers(name)[0]).items():
             source = entry.get("valueFrom", {}).get("secretKeyRef")
 
-            assert variable in (*SETTINGS, "FLOWER_BASIC_AUTH")
+            assert variable in SETTINGS or variable.startswith("FLOWER_")
             assert source is None or source["key"] in secrets[source["name"]]
         for volume in PODS[name]["spec"]["volumes"]:
             assert "secret" not in volume or volume["secret"]["secretName"] in secrets
