@@ -175,6 +175,22 @@ def test_while_its_redis_is_away_it_says_so_or_goes_on_with_what_it_has(own_serv
     assert back < 2
 
 
+def test_it_starts_while_redis_is_away(own_server: RedisServer) -> None:
+    own_server.kill()
+    with Web(own_server.url) as web:
+        alive, missing = web.ask("/healthz"), web.ask("/v1/credentials/shop/access_token")
+        own_server.start()
+        with own_server.client() as client:
+            put(client, "the-token")
+            client.hset("tokenworker:names", "wx1", "shop")
+        back = until_back(lambda: web.ask("/v1/credentials/shop/access_token"))
+
+    assert (alive.status, missing.status) == (200, 503)
+    assert missing.json["reason"].startswith("Redis does not answer (")
+    print(f"back after {back:.2f} s")
+    assert back < 2
+
+
 def test_without_its_broker_it_reads_and_reports_and_says_why_it_can_have_nothing_fetched(
     server: RedisServer, own_server: RedisServer, client: redis.Redis
 ) -> None:

@@ -14,8 +14,9 @@ from typing import Any, Self
 
 from tokenworker.settings.config import Config
 from tokenworker.web.client import digest, new_key
+from tokenworker.web.connections import listen
 from tokenworker.web.held import Held
-from tokenworker.web.server import listen, serve
+from tokenworker.web.server import serve
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable
 
 from tokenworker.credential import ACCESS_TOKEN, CredentialId
 from tokenworker.store.store import Store
+from tokenworker.web.kept import HASTE, Kept
+from tokenworker.web.shared import Shared
 
 #: No look for a token that we don't know comes sooner than so many seconds, and so many times the last one's length,
 #: after the last: who shows made-up tokens must not keep Redis busy.
@@ -21,15 +22,16 @@ class Tokens:
     `overlap` is for how many seconds one works that was replaced.
     """
 
-    def __init__(self, store: Store, overlap: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, store: Store, kept: Kept, overlap: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._store = store
+        self._kept = kept
         self._overlap = overlap
         self._clock = clock
+        self._shared = Shared(self._look)
+        self._next_look = 0.0
         #: Whose each is, and until when it works though it is not the account's newest.
         self._owners: dict[str, tuple[str, float]] = {}
         self._by_account: dict[str, list[str]] = {}
-        self._next_look = 0.0
-        self._look: asyncio.Task[None] | None = None
 
     def note(self, account: str, fingerprint: str, *, works: bool = True) -> None:
         """Remember that this is the account's token now; `works` says that it was just read."""
@@ -43,9 +45,11 @@ class Tokens:
 
     async def account(self, fingerprint: str) -> str | None:
         """Return whose it is; None when no account has, or just had, such a token. Raises `StoreUnavailable`."""
-        if fingerprint not in self._owners and (self._look or self._clock() >= self._next_look):
-            self._look = self._look or asyncio.create_task(self._find_all())
-            await asyncio.shield(self._look)
+        if fingerprint not in self._owners and self._clock() >= self._next_look:
+            await self._kept.refresh(HASTE)
+            for id_, found in await self._shared.answer():
+                if found not in self._owners:
+                    self.note(id_.account, found, works=False)
         owner = self._owners.get(fingerprint)
         return owner[0] if owner else None
 
@@ -54,16 +58,10 @@ class Tokens:
         owner = self._owners.get(fingerprint)
         return owner is not None and self._clock() < owner[1]
 
-    async def _find_all(self) -> None:
+    def _look(self) -> list[tuple[CredentialId, str]]:
+        """Look at all tokens, in a thread."""
         began = self._clock()
         try:
-            found = await asyncio.to_thread(self._read)
+            return list(self._store.fingerprints.of_each(id_ for id_ in self._kept.ids if id_.name == ACCESS_TOKEN))
         finally:
-            self._look = None
             self._next_look = self._clock() + max(_PAUSE, _SHARE * (self._clock() - began))
-        for id_, fingerprint in found:
-            self.note(id_.account, fingerprint, works=False)
-
-    def _read(self) -> list[tuple[CredentialId, str]]:
-        ids = [id_ for id_ in self._store.schedule.ids() if id_.name == ACCESS_TOKEN]
-        return list(self._store.fingerprints.of_each(ids))
