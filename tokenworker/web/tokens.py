@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
-from tokenworker.credential import ACCESS_TOKEN, CredentialId
+from tokenworker.credential import ACCESS_TOKEN, Credential, CredentialId
 from tokenworker.store.store import Store
 from tokenworker.web.kept import HASTE, Kept
 from tokenworker.web.shared import Shared
@@ -14,6 +16,16 @@ from tokenworker.web.shared import Shared
 #: after the last: who shows made-up tokens must not keep Redis busy.
 _PAUSE = 1.0
 _SHARE = 20
+
+
+@dataclass
+class _Token:
+    """A token of an account, and when it was last read here as the account's own."""
+
+    account: str
+    fingerprint: str
+    credential: Credential | None = None
+    seen_at: float = -math.inf
 
 
 class Tokens:
@@ -29,34 +41,49 @@ class Tokens:
         self._clock = clock
         self._shared = Shared(self._look)
         self._next_look = 0.0
-        #: Whose each is, and until when it works though it is not the account's newest.
-        self._owners: dict[str, tuple[str, float]] = {}
-        self._by_account: dict[str, list[str]] = {}
+        self._by_fingerprint: dict[str, _Token] = {}
+        #: The newest of each account, after the one before.
+        self._by_account: dict[str, list[_Token]] = {}
 
-    def note(self, account: str, fingerprint: str, *, works: bool = True) -> None:
-        """Remember that this is the account's token now; `works` says that it was just read."""
-        until = self._clock() + self._overlap if works else 0.0
-        if fingerprint not in self._owners:
-            theirs = [fingerprint, *self._by_account.get(account, ())]
-            for old in theirs[2:]:
-                self._owners.pop(old, None)
-            self._by_account[account] = theirs[:2]
-        self._owners[fingerprint] = account, until
+    def note(self, account: str, credential: Credential) -> None:
+        """Remember that this is the account's token now."""
+        theirs = self._by_account.get(account)
+        newest = theirs[-1] if theirs else None
+        if newest is None or newest.credential is not credential:
+            newest = self._renew(newest, account, credential)
+        newest.seen_at = self._clock()
 
     async def account(self, fingerprint: str) -> str | None:
         """Return whose it is; None when no account has, or just had, such a token. Raises `StoreUnavailable`."""
-        if fingerprint not in self._owners and self._clock() >= self._next_look:
+        if fingerprint not in self._by_fingerprint and self._clock() >= self._next_look:
             await self._kept.refresh(HASTE)
             for id_, found in await self._shared.answer():
-                if found not in self._owners:
-                    self.note(id_.account, found, works=False)
-        owner = self._owners.get(fingerprint)
-        return owner[0] if owner else None
+                if found not in self._by_fingerprint:
+                    self._add(_Token(id_.account, found))
+        token = self._by_fingerprint.get(fingerprint)
+        return token.account if token else None
 
     def works_still(self, fingerprint: str) -> bool:
-        """Return whether one that may not be the newest works all the same."""
-        owner = self._owners.get(fingerprint)
-        return owner is not None and self._clock() < owner[1]
+        """Return whether it was an account's so lately that it works, though it may not be the newest."""
+        token = self._by_fingerprint.get(fingerprint)
+        return token is not None and self._clock() < token.seen_at + self._overlap
+
+    def _renew(self, newest: _Token | None, account: str, credential: Credential) -> _Token:
+        """Return the newest, which may be the same one, read once more."""
+        named = credential.fingerprint
+        if newest is None or newest.fingerprint != named:
+            newest = self._add(_Token(account, named))
+        newest.credential = credential
+        return newest
+
+    def _add(self, token: _Token) -> _Token:
+        """Keep one with the one before."""
+        theirs = [*self._by_account.get(token.account, ()), token]
+        for old in theirs[:-2]:
+            self._by_fingerprint.pop(old.fingerprint, None)
+        self._by_fingerprint[token.fingerprint] = token
+        self._by_account[token.account] = theirs[-2:]
+        return token
 
     def _look(self) -> list[tuple[CredentialId, str]]:
         """Look at all tokens, in a thread."""
