@@ -54,9 +54,10 @@ prove: .venv/developed
 	$(BIN)/pytest tests/model --hypothesis-profile=long --timeout=1200
 	cd tests && ../$(BIN)/python -m acceptance
 
-# What a read costs, and one installation with 100,000 accounts; each goal with its figure. 15 minutes.
+# What a read costs, also over HTTP, and one installation with 100,000 accounts; each goal with its figure. 15 minutes.
 bench: .venv/developed
 	$(BIN)/python benchmarks/read.py
+	$(BIN)/python benchmarks/web.py
 	$(BIN)/python benchmarks/scale.py
 	$(BIN)/python benchmarks/accounts.py --accounts 100000
 

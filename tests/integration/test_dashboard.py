@@ -1,4 +1,7 @@
-"""The dashboard: each of its queries returns data of an installation in which all that it shows has happened."""
+"""The dashboard: each of its queries returns data of an installation in which all that it shows has happened.
+
+And so does whatever the alerts look at.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from typing import Any
 
 import pytest
 import redis
+import yaml
 from support.processes import RedisServer, Stack, wait_for, wait_for_beat
 from support.prometheus import DEPLOY, Prometheus
 from support.web import Web, clients_file
@@ -20,6 +24,8 @@ from tokenworker.sandbox import DEMO_APPID, DEMO_SECRET, Sandbox
 DASHBOARD: dict[str, Any] = json.loads((DEPLOY / "grafana" / "tokenworker.json").read_text(encoding="utf-8"))
 PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
 QUERIES = [(panel["title"], target["expr"]) for panel in PANELS for target in panel["targets"]]
+ALERTS = yaml.safe_load((DEPLOY / "prometheus" / "alerts.yml").read_text(encoding="utf-8"))["groups"][0]["rules"]
+SERIES = [(rule["alert"], it) for rule in ALERTS for it in re.findall(r"tokenworker_\w+(?:\{.*?\})?", rule["expr"])]
 
 #: What Grafana puts in place of its variables.
 CHOSEN = {"$account": ".*", "$__rate_interval": "1m"}
@@ -78,7 +84,8 @@ def test_every_query_returns_data(
         live_through_everything(client, sandbox, web, keys["shop"])
         with prometheus.scraping({"each": web.port, "totals": totals.port}, keys["prometheus"]):
             asked = [(title, filled_in(query, job)) for job in ("each", "totals") for title, query in QUERIES]
-            deadline = time.monotonic() + 20
+            asked += SERIES
+            deadline = time.monotonic() + 60
             while (empty := prometheus.empty(asked)) and time.monotonic() < deadline:
                 time.sleep(0.5)
 

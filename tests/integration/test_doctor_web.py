@@ -1,7 +1,9 @@
-"""`tokenworker check` on the web process, its clients and Flower: who is let in, and whether it answers."""
+"""`tokenworker check` on the web process, its clients and Flower, who is let in there, and on metrics."""
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import sha256
@@ -12,8 +14,9 @@ from support.doctor import about, examined
 from support.processes import RedisServer, Stack, free_port, wait_for
 
 from tokenworker.accounts.account import Account
-from tokenworker.cli.doctor import flower, web
+from tokenworker.cli.doctor import flower, metrics, web
 from tokenworker.cli.doctor.finding import Finding
+from tokenworker.cli.exposing import write
 from tokenworker.sandbox import DEMO_APPID
 from tokenworker.secret import Secret
 from tokenworker.settings.config import Config
@@ -95,6 +98,61 @@ def test_a_flower_that_others_reach_without_a_password_is_noted() -> None:
 
     assert noted(FLOWER_ADDRESS="0.0.0.0")  # noqa: S104
     assert not noted()
+    assert not noted(FLOWER_ADDRESS="", FLOWER_BASIC_AUTH="")
     assert not noted(FLOWER_ADDRESS="127.0.0.1")
     assert not noted(FLOWER_ADDRESS="10.0.0.1", FLOWER_BASIC_AUTH="me:0123456789abcdef")
     assert not noted(FLOWER_ADDRESS="10.0.0.1", FLOWER_AUTH=".*@example.com")
+
+
+def test_a_login_that_flower_would_not_start_with_is_a_fault() -> None:
+    [found] = flower.examine({"FLOWER_BASIC_AUTH": "a-password-without-a-name"})
+
+    assert list(flower.examine({"FLOWER_BASIC_AUTH": " "})) == []
+    assert found.level == "fault"
+    assert "write user:password" in found.sentence
+    assert "without-a-name" not in found.sentence
+
+
+# Metrics
+
+
+@pytest.fixture
+def config(server: RedisServer) -> Config:
+    return replace(Config(), redis_url=server.url)
+
+
+def test_it_says_how_long_a_scrape_takes(config: Config) -> None:
+    [found] = metrics.examine(config)
+
+    assert found.level == "ok"
+    assert "series are measured in 0." in found.sentence
+
+
+def test_without_redis_nobody_speaks_of_metrics(capsys: pytest.CaptureFixture[str]) -> None:
+    assert list(metrics.examine(replace(Config(), redis_url="redis://127.0.0.1:1/0"))) == []
+    assert capsys.readouterr().err == ""
+
+
+def test_a_file_of_metrics_that_nobody_keeps_up_to_date_is_a_fault(config: Config, tmp_path: Path) -> None:
+    file = tmp_path / "tokenworker.prom"
+    assert "can't be looked at (No such file or directory): run `tokenworker metrics" in faulty(config, file)
+
+    write(file, b"tokenworker_up 1\n")
+    assert faulty(config, file) == ""
+
+    os.utime(file, (0, time.time() - 600))
+    assert "was written 600 s ago: run `tokenworker metrics --write" in faulty(config, file)
+
+
+def faulty(config: Config, file: Path) -> str:
+    return said(list(metrics.examine(config, file)), "fault")
+
+
+def test_a_file_that_node_exporter_does_not_read_is_noted(config: Config, tmp_path: Path) -> None:
+    file = tmp_path / "metrics.txt"
+    write(file, b"")
+    file.chmod(0o600)
+    noted = said(list(metrics.examine(config, file)), "note")
+
+    assert "call metrics.txt metrics.prom" in noted
+    assert "only some may read" in noted

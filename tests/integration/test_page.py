@@ -14,6 +14,12 @@ from support import lived
 from support.processes import RedisServer
 from support.web import Web, clients_file
 
+from tokenworker.errors import OperatorError
+from tokenworker.refresh.causes import Demand
+from tokenworker.sandbox import DEMO_APPID, DEMO_SECRET, Sandbox
+from tokenworker.settings.config import Config
+from tokenworker.worker.runtime import Runtime
+
 #: Seconds that a page of 300 accounts may cost.
 MOST = 0.3
 
@@ -128,6 +134,29 @@ def test_a_page_of_300_accounts_costs_little(server: RedisServer, client: redis.
 def test_while_nothing_is_kept_it_says_what_to_do(server: RedisServer) -> None:
     with Web(server.url) as web:
         assert "No credential is kept yet" in page(web)
+
+
+def test_it_tells_what_workers_did(server: RedisServer, sandbox: Sandbox, tmp_path: Path) -> None:
+    accounts = tmp_path / "accounts.toml"
+    accounts.write_text(f'[[account]]\nappid = "{DEMO_APPID}"\nsecret = "{DEMO_SECRET}"\n', encoding="utf-8")
+    held = Runtime.from_config(Config(redis_url=server.url, api_urls=(sandbox.url,), accounts_file=accounts))
+    target = held.target(DEMO_APPID)
+    held.store.notes.pulse("worker-7f9c:1")
+    held.store.notes.set_ticked()
+    held.keeper.refresh(target)
+    sandbox.fault("errcode", errcode=40164, times=1)
+    with pytest.raises(OperatorError):
+        held.keeper.refresh(target, Demand(force=True))
+
+    with Web(server.url) as web:
+        text = page(web)
+
+    assert "All credentials work; 1 needs a look" in text
+    assert "1 fetch failed, " in text
+    assert "Add 127.0.0.1 to the IP whitelist" in text
+    assert re.search("Failed: WeChat answered 40164 .* WeChat took", text)
+    assert "Refreshed: there was none" in text
+    assert "2 of 500,000 calls of this day, 1 of them forced" in text
 
 
 def test_what_somebody_else_wrote_into_a_history_does_no_harm(web: Web, client: redis.Redis) -> None:

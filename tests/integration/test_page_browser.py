@@ -126,7 +126,7 @@ def test_a_search_needs_no_mouse(open_page: Open) -> None:
     page.press("Enter")
     page.wait("location.search === '?q=flagship'")
 
-    assert page.run("document.querySelectorAll('h3 .name').length") == 2
+    page.wait("document.querySelectorAll('h3 .name').length === 2")
 
 
 def test_a_screen_reader_finds_its_way(open_page: Open) -> None:

@@ -37,7 +37,7 @@ Run = Callable[..., subprocess.Popen[str]]
 
 @pytest.fixture
 def ports() -> dict[str, int]:
-    return {name: free_port() for name in ("redis", "flower", "sandbox")}
+    return {name: free_port() for name in ("redis", "flower", "sandbox", "web")}
 
 
 @pytest.fixture
@@ -118,7 +118,7 @@ def test_up_needs_no_settings_and_keeps_a_token_fresh(run: Run, tmp_path: Path, 
     with urllib.request.urlopen(f"http://127.0.0.1:{ports['flower']}/tasks") as page:
         assert b"Flower" in page.read()
     children = children_of(up.pid)
-    assert len(children) == 5
+    assert len(children) == 6
     up.send_signal(signal.SIGINT)
     code, output = output_of(up)
 
@@ -146,7 +146,7 @@ def test_when_up_is_killed_nothing_lives_on(run: Run, tmp_path: Path) -> None:
     up = run("up", **QUICK)
     wait_for((tmp_path / ".tokenworker" / "up.json").exists, timeout=60)
     children = children_of(up.pid)
-    assert len(children) == 5
+    assert len(children) == 6
     up.kill()
 
     wait_for(lambda: all(map(is_gone, children)), timeout=60)
@@ -205,7 +205,7 @@ IMPATIENT = (
 
 @contextmanager
 def impatient_up(folder: Path, **environ: str) -> Iterator[subprocess.Popen[bytes]]:
-    options = [f"--{name}-port={free_port()}" for name in ("redis", "flower", "sandbox")]
+    options = [f"--{name}-port={free_port()}" for name in ("redis", "flower", "sandbox", "web")]
     command = [sys.executable, "-c", IMPATIENT, "up", *options]
     with (folder / "output").open("wb") as output:
         up = subprocess.Popen(command, cwd=folder, env=SHELL | QUICK | environ, stdout=output, stderr=output)
@@ -339,7 +339,7 @@ def test_the_heartbeat_that_was_asked_for_is_there_while_both_move(tmp_path: Pat
         assert file.stat().st_mtime == age
 
 
-@pytest.mark.parametrize("service", ["redis", "flower", "sandbox"])
+@pytest.mark.parametrize("service", ["redis", "flower", "sandbox", "web"])
 def test_a_port_that_is_taken_is_one_clear_sentence(run: Run, ports: dict[str, int], service: str) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", ports[service]))
@@ -505,7 +505,7 @@ def in_terminal(tmp_path: Path, *command: str) -> tuple[int, int]:
     pid, terminal = pty.fork()
     if pid == 0:
         os.chdir(tmp_path)
-        ports = [f"--{name}-port={free_port()}" for name in ("redis", "flower", "sandbox")]
+        ports = [f"--{name}-port={free_port()}" for name in ("redis", "flower", "sandbox", "web")]
         os.execvpe(command[0], [*command, sys.executable, "-m", "tokenworker.cli", "up", *ports], SHELL | QUICK)  # noqa: S606
     return pid, terminal
 
@@ -514,7 +514,7 @@ def test_when_the_terminal_is_closed_everything_stops(tmp_path: Path) -> None:
     pid, terminal = in_terminal(tmp_path, "env")
     wait_for((tmp_path / ".tokenworker" / "up.json").exists, timeout=60)
     children = children_of(pid)
-    assert len(children) == 5
+    assert len(children) == 6
     os.close(terminal)
     os.waitpid(pid, 0)
 
@@ -657,7 +657,7 @@ def test_without_any_server_it_says_how_to_get_one(tmp_path: Path) -> None:
 def test_where_none_is_shipped_a_server_on_the_path_is_taken(tmp_path: Path, name: str) -> None:
     shutil.copy(embedded.server_binary(), tmp_path / name)
     up_ = [sys.executable, "-c", WITHOUT_ONE, "up"]
-    up_ += [f"--{service}-port={free_port()}" for service in ("redis", "flower", "sandbox")]
+    up_ += [f"--{service}-port={free_port()}" for service in ("redis", "flower", "sandbox", "web")]
     with subprocess.Popen(up_, cwd=tmp_path, env={"PATH": str(tmp_path)}, stdout=subprocess.PIPE) as up:
         wait_for((tmp_path / ".tokenworker" / "up.json").exists, timeout=60)
         running = [command_of(pid) for pid in children_of(up.pid)]
@@ -691,7 +691,7 @@ def test_with_an_account_and_a_redis_of_ones_own_it_starts_neither_sandbox_nor_s
     wait_for((tmp_path / ".tokenworker" / "up.json").exists, timeout=60)
     wait_for(lambda: sandbox.counts().minted)
 
-    assert len(children_of(up.pid)) == 3
+    assert len(children_of(up.pid)) == 4
     up.send_signal(signal.SIGTERM)
     code, output = output_of(up)
     assert code == 0

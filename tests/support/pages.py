@@ -51,6 +51,7 @@ ELSEWHERE = {
     "wx.config(": "runs in WeChat's own browser alone",
     " beat ──tick──▶": "a drawing",
     " machine 1": "a drawing",
+    '{"time":': "a line of a log; test_logs.py has them written",
     '{"ready":false': "an answer; test_health.py asks for them",
     "scrape_configs": "settings of Prometheus; test_metrics.py reads what is scraped",
     "REDIS_URL=sentinel": "test_sentinel.py runs everything on it",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,18 @@ def test_it_can_be_put_together_and_is_right_then(folder: Path) -> None:
     for document in found:
         if document["kind"] in ("Deployment", "StatefulSet"):
             assert matches(document["spec"]["selector"], document["spec"]["template"]["metadata"]["labels"])
+
+
+def test_it_can_be_put_together_with_all_that_is_left_to_choose(tmp_path: Path) -> None:
+    chosen = ["../components/servicemonitor", "../components/rules"]
+    shutil.copytree(HERE, tmp_path / "kubernetes")
+    file = tmp_path / "kubernetes" / "example" / "kustomization.yaml"
+    text = file.read_text(encoding="utf-8")
+    for component in chosen:
+        text = text.replace(f"# - {component}", f"- {component}")
+    file.write_text(text, encoding="utf-8")
+
+    assert set(STRANGERS) <= {document["kind"] for document in build(file.parent)}
 
 
 # What runs

@@ -18,8 +18,9 @@ from tokenworker.store.history import Event
 from tokenworker.web import board, page
 from tokenworker.web.advice import advice, said
 from tokenworker.web.board import Board, Question, Row
+from tokenworker.web.day import Span, day
 from tokenworker.web.quotas import Quota
-from tokenworker.web.timeline import PAST, Span, day, summary, svg
+from tokenworker.web.timeline import PAST, summary, svg
 from tokenworker.web.words import LANGUAGES, TEXTS, Language, chosen, words
 from tokenworker.wechat.errcodes import TABLES, UNKNOWN
 from tokenworker.worker.status import Status
@@ -105,12 +106,12 @@ def test_every_text_is_used_and_every_one_used_is_there() -> None:
     sources = [path for kind in ("*.py", "templates/*.html") for path in WEB.glob(kind) if path.name != "words.py"]
     code = "\n".join(path.read_text(encoding="utf-8") for path in sources)
     code += (WEB / "words.py").read_text(encoding="utf-8").partition("class Words")[2]
-    named = set(re.findall(r'\b(?:w|words|_words|self)\("(\w+)"[,)]', code))
+    named = set(re.findall(r'\b(?:w|words|_words|self)\(["\'](\w+)["\'][,)]', code))
     # The names of these are put together.
     parts = ("cause_", "legend_", "refreshed_", "probed_", *board.CONDITIONS)
 
     assert named - TEXTS.keys() == set()
-    assert [name for name in TEXTS if f'"{name}"' not in code and not name.startswith(parts)] == []
+    assert [name for name in TEXTS if not re.search(rf"[\"']{name}[\"']", code) and not name.startswith(parts)] == []
 
 
 def test_what_to_do_is_said_in_chinese_for_every_error() -> None:
@@ -174,13 +175,16 @@ def test_a_length_of_time_is_as_exact_as_people_want_it(seconds: float, text: st
 # The day
 
 
+LIVE = Span(NOW - HOUR, NOW + HOUR)
+
+
 def refreshed(ago: float, life: float = 2 * HOUR, **facts: Any) -> Event:
     known = {"at": NOW - ago, "event": "refreshed", "outcome": "committed", "expires_at": NOW - ago + life}
     return cast("Event", known | facts)
 
 
 def test_a_life_lasts_until_the_next_one() -> None:
-    it = day([refreshed(HOUR), refreshed(3 * HOUR, 3 * HOUR)], NOW, DAY)
+    it = day([refreshed(HOUR), refreshed(3 * HOUR, 3 * HOUR)], NOW, DAY, LIVE)
 
     assert it.lives == (Span(NOW - 3 * HOUR, NOW - HOUR), Span(NOW - HOUR, NOW + HOUR))
     assert it.gaps == ()
@@ -202,15 +206,27 @@ def test_a_death_ends_a_life() -> None:
     assert it.gaps == (Span(NOW - HOUR, NOW),)
 
 
+def test_the_same_one_again_is_one_life() -> None:
+    again = [refreshed(HOUR, fingerprint="f1"), refreshed(1.5 * HOUR, fingerprint="f1")]
+
+    it = day([*again, refreshed(2 * HOUR, fingerprint="f0")], NOW, DAY, LIVE)
+    html = rendered(Row(status(), "live", again, QUOTA, whole=True))
+
+    assert it.lives == (Span(NOW - 2 * HOUR, NOW - 1.5 * HOUR), Span(NOW - 1.5 * HOUR, NOW + HOUR))
+    assert Elements(html).text.count("f1 (the same one again)") == 1
+
+
 def test_what_came_too_late_is_no_life() -> None:
     assert day([refreshed(HOUR, outcome="refused")], NOW, DAY).lives == ()
 
 
 def test_a_credential_whose_history_is_lost_has_the_life_that_it_has() -> None:
-    live = Span(NOW - HOUR, NOW + HOUR)
+    assert day([], NOW, DAY, LIVE).lives == (LIVE,)
+    assert day([refreshed(HOUR)], NOW, DAY, LIVE).lives == (LIVE,)
 
-    assert day([], NOW, DAY, live).lives == (live,)
-    assert day([refreshed(HOUR)], NOW, DAY, live).lives == (live,)
+
+def test_of_one_that_somebody_deleted_nothing_lies_ahead() -> None:
+    assert day([refreshed(HOUR)], NOW, DAY).lives == (Span(NOW - HOUR, NOW),)
 
 
 def test_what_is_older_than_the_day_is_left_out() -> None:
@@ -352,8 +368,26 @@ def test_what_is_wrong_with_the_whole_is_said() -> None:
 
     assert "Nobody keeps the credentials fresh" in text
     assert "Start one: without it nothing is refreshed" in text
-    assert "No tick has come for a day" in text
     assert "accounts.toml: line 3" in text
+
+
+def test_without_ticks_it_says_that_workers_manage_alone() -> None:
+    never, late = (Elements(rendered(*ROWS[1:], ticked_ago=ago)).text for ago in (None, 400.0))
+
+    assert "No tick has come for a day" in never
+    assert "The last tick came 6 min 40 s ago" in late
+    assert "last tick 6 min 40 s ago" in late
+
+
+def test_a_missing_one_is_fetched_as_soon_as_it_may_be() -> None:
+    facts = {"expires_at": None, "expires_in": None, "refresh_at": NOW + HOUR}
+    soon, waiting = (
+        Elements(rendered(Row(status(**facts, retry_at=at), "missing", (), QUOTA, whole=True))).text
+        for at in (0, NOW + 30)
+    )
+
+    assert "a refresh is due now" in soon
+    assert "next attempt in 30 s" in waiting
 
 
 @pytest.mark.parametrize(

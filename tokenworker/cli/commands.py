@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -100,6 +101,7 @@ def main() -> None:
 
 _PORT = click.IntRange(1, 65535)
 _ACCOUNT = AccountType()
+_FILE = click.Path(path_type=Path)
 
 
 @main.command(
@@ -111,8 +113,9 @@ _ACCOUNT = AccountType()
 @click.option("--redis-port", type=_PORT, help="Port of the embedded server; 6389, or the next free one.")
 @click.option("--flower-port", type=_PORT, help="Port of Flower; 5555, or the next free one.")
 @click.option("--sandbox-port", type=_PORT, help="Port of the sandbox; 8788, or the next free one.")
-def up(redis_port: int | None, flower_port: int | None, sandbox_port: int | None) -> None:
-    """Run everything here: Redis (embedded unless REDIS_URL is set), worker, beat, Flower.
+@click.option("--web-port", type=_PORT, help="Port of `tokenworker web`; 8790, or the next free one.")
+def up(redis_port: int | None, flower_port: int | None, sandbox_port: int | None, web_port: int | None) -> None:
+    """Run everything here: Redis (embedded unless REDIS_URL is set), worker, beat, Flower, web.
 
     Without an account it also runs a sandbox that plays WeChat.
     """
@@ -121,7 +124,7 @@ def up(redis_port: int | None, flower_port: int | None, sandbox_port: int | None
     from tokenworker.cli import up as everything  # noqa: PLC0415  readers of tokens need none of it
 
     with _told(everything.ChildFailed, everything.FolderUnusable, everything.NoServer, everything.PortTaken):
-        everything.run(everything.Ports(redis_port, flower_port, sandbox_port), Terminal())
+        everything.run(everything.Ports(redis_port, flower_port, sandbox_port, web_port), Terminal())
 
 
 #: Where there are more credentials, only those are shown that need attention, and no more than these.
@@ -297,25 +300,52 @@ def leak(account: str | None, timeout: float) -> None:
         "tokenworker check": "Everything here.",
         "tokenworker check --call": "WeChat's own word on each account, too.",
         "tokenworker check --app shop": "Where our tasks run inside another Celery app.",
+        "tokenworker check --textfile metrics.prom": "A file of `tokenworker metrics --write`, too.",
         "tokenworker check --json": "For programs; the exit code is 1 when there is a fault.",
     }
 )
 @click.option("--call", is_flag=True, help="Ask WeChat, too: once for each account.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object for each thing that was looked at.")
 @click.option("--app", "-A", default="tokenworker", show_default=True, help="The app whose worker does our work.")
-def check(call: bool, as_json: bool, app: str) -> None:
-    """Examine settings, Redis, queue, workers and beat, and say what is wrong and what to do."""
+@click.option("--textfile", type=_FILE, help="Look at this file, which `tokenworker metrics --write` keeps up to date.")
+def check(call: bool, as_json: bool, app: str, textfile: Path | None) -> None:
+    """Examine settings, Redis, queue, workers, beat, web and metrics, and say what is wrong and what to do."""
     from tokenworker.cli import doctor  # noqa: PLC0415
 
     view = Terminal()
     findings = []
-    for finding in doctor.examine(app, call=call):
+    for finding in doctor.examine(app, call=call, textfile=textfile):
         findings.append(finding)
         if as_json:
             click.echo(json.dumps(vars(finding), ensure_ascii=False))
         else:
             view.finding(finding.level, finding.subject, finding.sentence)
     if any(finding.level == "fault" for finding in findings):
+        sys.exit(1)
+
+
+@main.command(
+    examples={
+        "tokenworker metrics": "What /metrics of `tokenworker web` says.",
+        "tokenworker metrics --write /var/lib/node_exporter/tokenworker.prom": "For node_exporter, once a minute.",
+        "tokenworker metrics | curl --data-binary @- http://push:9091/metrics/job/tw": "To a Pushgateway.",
+    }
+)
+@click.option("--write", "file", type=_FILE, help="Put them in this file, in one step, for node_exporter's textfiles.")
+def metrics(file: Path | None) -> None:
+    """Print what Prometheus gets from `tokenworker web`, where it can't scrape: for a Pushgateway or node_exporter.
+
+    The exit code is 1 when Redis does not answer; tokenworker_up is 0 then.
+    """
+    from tokenworker.cli import exposing  # noqa: PLC0415
+
+    text = exposing.measured(Config.from_env())
+    if file:
+        with _told(exposing.NotWritten):
+            exposing.write(file, text)
+    else:
+        click.echo(text, nl=False)
+    if not exposing.redis_answers(text):
         sys.exit(1)
 
 

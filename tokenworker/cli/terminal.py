@@ -66,17 +66,14 @@ class Terminal:
             yield
         self.say(f"  {name:8} ready after {time.monotonic() - began:.1f} s")
 
-    def show_places(
-        self, redis_url: str, flower_url: str, sandbox_url: str | None, folder: Path, *, embedded: bool
-    ) -> None:
+    def show_places(self, redis_url: str, urls: Mapping[str, str], folder: Path, *, embedded: bool) -> None:
         """Write where everything is."""
-        if sandbox_url:
+        if "sandbox" in urls:
             self.say("SANDBOX: no account is configured, so these tokens are made up.", "bold yellow")
             self.say("Set WECHAT_APPID and WECHAT_SECRET for the real WeChat.")
         self.say(f"Redis    {shown(redis_url)}" + ("  (embedded: for trying out)" if embedded else ""))
-        self.say(f"Flower   {flower_url}")
-        if sandbox_url:
-            self.say(f"sandbox  {sandbox_url}/sandbox/")
+        for name, url in urls.items():
+            self.say(f"{name:8} {url}")
         self.say(f"logs     {folder}/*.log")
         self.say("read     .venv/bin/tokenworker get        in another terminal, same folder")
         self.say("stop     Ctrl-C")

@@ -6,14 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
-from itertools import groupby
+from itertools import groupby, pairwise
 
 from tokenworker.credential import CredentialId
 from tokenworker.credentials.kind import HOUR
 from tokenworker.store.history import Event
 from tokenworker.web.advice import Advice, advice, said
 from tokenworker.web.board import Row
-from tokenworker.web.timeline import Span, day, svg
+from tokenworker.web.day import Span, day, is_fetched
+from tokenworker.web.timeline import svg
 from tokenworker.web.words import TEXTS, Words, clock
 
 #: So many lines of events stand with each of many credentials.
@@ -70,10 +71,12 @@ class Card:
         it, words = self.status, self._words
         if it["lease_left"]:
             return words("under_way")
-        left = max(it["refresh_at"], it["retry_at"]) - it["now"]
+        # One that is missing is fetched as soon as WeChat may be asked.
+        due_at = it["refresh_at"] if it["expires_at"] else 0.0
+        left = max(due_at, it["retry_at"]) - it["now"]
         if left < 1:
             return words("refresh_now")
-        return words("attempt_in" if it["retry_at"] > it["refresh_at"] else "refresh_in", time=words.duration(left))
+        return words("attempt_in" if it["retry_at"] > due_at else "refresh_in", time=words.duration(left))
 
     @property
     def fetched(self) -> str:
@@ -171,6 +174,12 @@ class Card:
         """The events; those that repeat themselves stand together."""
         return [list(same) for _, same in groupby(self._row.events, _alike)]
 
+    @cached_property
+    def _repeats(self) -> set[float]:
+        """The moments of the refreshes that brought the one before again."""
+        fetched = [event for event in self._row.events if is_fetched(event)]
+        return {new["at"] for new, old in pairwise(fetched) if new.get("fingerprint") == old.get("fingerprint")}
+
     @property
     def is_cut(self) -> bool:
         """Whether there are more than stand in the lines."""
@@ -184,7 +193,8 @@ class Card:
             moment = datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
             ago = self._words.ago(self.status["now"] - at)
             since = "" if len(same) == 1 else self._words("times", len(same), since=clock(float(same[-1]["at"])))
-            yield Line(moment, clock(at), ago, _told(same[0], self._words), since, str(same[0].get("event")))
+            text = _told(same[0], self._words, repeats=at in self._repeats)
+            yield Line(moment, clock(at), ago, text, since, str(same[0].get("event")))
 
     def _ago(self, at: float, text: str) -> str:
         return self._words(text, ago=self._words.ago(self.status["now"] - at))
@@ -197,11 +207,11 @@ def _alike(event: Event) -> object:
     return event.get("errcode"), str(event.get("error")).partition(" rid:")[0]
 
 
-def _told(event: Event, words: Words) -> str:
+def _told(event: Event, words: Words, *, repeats: bool) -> str:
     """Return what happened, as a sentence."""
     facts = [_happened(event, words)]
     if event.get("event") == "refreshed" and event.get("fingerprint"):
-        facts.append(str(event["fingerprint"]))
+        facts.append(str(event["fingerprint"]) + (f" ({words('again')})" if repeats else ""))
     if isinstance(took := event.get("took"), int | float) and took > 0:
         facts.append(words("took", time=words.duration(took)))
     return " · ".join(facts)

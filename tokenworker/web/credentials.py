@@ -57,5 +57,5 @@ class Reject(Asking):
 
 
 #: An id of WeCom's holds a slash, which may stand as it is or as %2F.
-_ONE = r"/v1/credentials/([^/]+(?:/[^/]+)?)/([a-z0-9_]+)"
-routes = [(f"{_ONE}/reject", Reject), (_ONE, One)]
+_ONE = r"/v1/credentials/([^/]+(?:/[^/]+)?)/((?!reject$)[a-z0-9_]+)"
+routes = [(_ONE, One), (f"{_ONE}/reject", Reject)]

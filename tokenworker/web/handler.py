@@ -20,6 +20,9 @@ from tokenworker.web.problems import Problem, no_key, not_allowed, problem_of
 
 logger = logging.getLogger(__name__)
 
+#: Made once, for `json.dumps` would make it each time.
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
 
 class Handler(RequestHandler):
     """One request."""
@@ -41,7 +44,8 @@ class Handler(RequestHandler):
 
     def __init__(self, application: Application, request: HTTPServerRequest, **given: Any) -> None:
         # By its type Tornado would parse, and perhaps refuse, a body, and repeat it in a log; we read JSON alone.
-        request.headers.pop("Content-Type", None)
+        if "Content-Type" in request.headers:
+            del request.headers["Content-Type"]
         super().__init__(application, request, **given)
         self.held.load.underway += 1
 
@@ -113,7 +117,7 @@ class Handler(RequestHandler):
 
     def write_json(self, answer: Any) -> None:
         """Answer with JSON."""
-        self.write(json.dumps(answer, ensure_ascii=False, separators=(",", ":")))
+        self.write(_encode(answer))
 
     def write_problem(self, problem: Problem) -> None:
         """Answer with a problem: status and headers are set already."""

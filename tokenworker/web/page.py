@@ -155,8 +155,9 @@ def _notices(seen: Board, words: texts.Words) -> list[tuple[str, str]]:
     """Return what is wrong with the whole, each with what the program says of it."""
     found: list[tuple[str, str]] = []
     if seen.is_neglected:
+        # A tick comes through a worker, so of that there is no more to say.
         found.append((words("no_workers"), ""))
-    if seen.ticked_ago is None:
+    elif seen.ticked_ago is None:
         found.append((words("no_tick"), ""))
     elif seen.is_late:
         found.append((words("late_tick", ago=words.ago(seen.ticked_ago)), ""))

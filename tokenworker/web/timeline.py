@@ -5,108 +5,21 @@ Lengths along the day are percentages, so that one picture fits every width and 
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
-from math import isfinite
-from typing import Any, Literal
+from collections.abc import Iterable, Iterator
 
 from tornado.escape import xhtml_escape
 
-from tokenworker.store.history import Event
+from tokenworker.web.day import Day, Mark
 from tokenworker.web.words import Words
 
 #: The part of the picture that has been, with what is to come behind it.
 PAST = 100 * 24 / 26
 
 #: Marks that are nearer to each other than so many percent are one mark.
-_NEAR = 0.7
-
-Mark = Literal["failed", "alive", "dead", "unknown", "reported"]
+_NEAR = 1.6
 
 #: Tests that are all right matter least, and lie below.
 _MARKS: tuple[Mark, ...] = ("alive", "unknown", "reported", "dead", "failed")
-
-
-@dataclass(frozen=True)
-class Span:
-    """From one moment to another, in epoch seconds."""
-
-    since: float
-    until: float
-
-
-@dataclass(frozen=True)
-class Day:
-    """What there was of a credential: its lives, the spans in which there was none, and marks with their moments."""
-
-    now: float
-    length: float
-    lives: tuple[Span, ...]
-    gaps: tuple[Span, ...]
-    marks: tuple[tuple[Mark, float], ...]
-    counts: Counter[str]
-
-    @property
-    def since(self) -> float:
-        """When it begins."""
-        return self.now - self.length
-
-    @property
-    def missed(self) -> float:
-        """Seconds without a credential."""
-        return sum(min(gap.until, self.now) - max(gap.since, self.since) for gap in self.gaps)
-
-
-def day(events: Sequence[Event], now: float, length: float, live: Span | None = None) -> Day:
-    """Return the day before `now`, `length` seconds, by its events; `live` is the life of what there is now."""
-    told = sorted((event for event in events if _is_moment(event.get("at"))), key=lambda event: event["at"])
-    lives = list(_lives(told))
-    if live and not any(life.until >= min(now, live.until) and life.since >= live.since - 1 for life in lives):
-        lives = [*lives, live]
-    window = Span(now - length, now)
-    seen = tuple(life for life in lives if life.until > window.since and life.until > life.since)
-    marks = tuple((mark, event["at"]) for event in told if (mark := _mark(event)) and event["at"] >= window.since)
-    counts = Counter(str(event.get("event")) for event in told if event["at"] >= window.since)
-    return Day(now, length, seen, tuple(_gaps(seen, window)), marks, counts)
-
-
-def _is_moment(value: Any) -> bool:
-    return isinstance(value, int | float) and isfinite(value)
-
-
-def _lives(told: Sequence[Event]) -> Iterator[Span]:
-    """Yield the lives: each lasts until its end, the next refresh or its death."""
-    since, until = 0.0, 0.0
-    for event in told:
-        at, kind, outcome = event["at"], event.get("event"), event.get("outcome")
-        is_new = kind == "refreshed" and outcome != "refused"
-        is_end = (kind, outcome) == ("probed", "dead")
-        if until and (is_new or is_end):
-            yield Span(since, min(until, at))
-        if is_new:
-            end = event.get("expires_at")
-            since, until = at, end if end is not None and _is_moment(end) else at
-        elif is_end:
-            until = 0.0
-    if until:
-        yield Span(since, until)
-
-
-def _gaps(lives: Sequence[Span], window: Span) -> Iterator[Span]:
-    """Yield when there was none, since the first life that we know of."""
-    least = (window.until - window.since) / 5000
-    for life, after in pairwise([*lives, Span(window.until, window.until)]):
-        if after.since - life.until >= least and after.since > window.since:
-            yield Span(life.until, after.since)
-
-
-def _mark(event: Event) -> Mark | None:
-    kind, outcome = event.get("event"), event.get("outcome")
-    if kind == "probed":
-        return "alive" if outcome == "alive" else "dead" if outcome == "dead" else "unknown"
-    return {"failed": "failed", "reported": "reported"}.get(str(kind))  # type: ignore[return-value]
 
 
 # As text

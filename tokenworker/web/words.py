@@ -55,8 +55,8 @@ TEXTS: dict[str, tuple[str, str]] = {
         "客户端文件有错误，仍使用之前的客户端：请改正所指的错误。",
     ),
     "no_workers": (
-        "No worker has given a sign of life for 10 minutes. Start one: without it nothing is refreshed.",
-        "10 分钟内没有任何 worker 活动。请启动一个 worker：没有它就不会刷新任何凭据。",
+        "No worker gives a sign of life. Start one: without it nothing is refreshed.",
+        "没有任何 worker 在活动。请启动一个 worker：没有它就不会刷新任何凭据。",
     ),
     "no_tick": (
         "No tick has come for a day. Start beat, and a worker that takes from the queue tokenworker; until then the watchdogs of the workers refresh, some seconds late.",
@@ -173,6 +173,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Fetched too late: another process was at it meanwhile",
         "获取得太晚：期间另一个进程已在处理",
     ),
+    "again": ("the same one again", "仍是同一个"),
     "took": ("WeChat took {time}", "微信耗时 {time}"),
     "fetch_failed": ("Failed: {error}", "失败：{error}"),
     "probed_alive": ("Tested: it works", "测试：可用"),

@@ -41,12 +41,19 @@ class Plan:
     clients: list[Child]
     redis_url: str
     flower_url: str
+    web_url: str
     sandbox_url: str | None
     embedded: bool
     config: Config
     time_scale: str
     #: A sentence for each service that is not where one expects it.
     moved: list[str]
+
+    @property
+    def urls(self) -> dict[str, str]:
+        """Where to look, by the names that people know."""
+        sandbox = {"sandbox": f"{self.sandbox_url}/sandbox/"} if self.sandbox_url else {}
+        return {"Flower": self.flower_url, "web": self.web_url, **sandbox}
 
 
 def make_plan(environ: Mapping[str, str], folder: Path, asked: Ports, lock: int) -> Plan:
@@ -57,7 +64,7 @@ def make_plan(environ: Mapping[str, str], folder: Path, asked: Ports, lock: int)
     """
     embedded = not environ.get("REDIS_URL")
     sandbox = not any(environ.get(name) for name in _ACCOUNTS)
-    runs = {"redis": embedded, "flower": True, "sandbox": sandbox}
+    runs = {"redis": embedded, "flower": True, "web": True, "sandbox": sandbox}
     ports = choose(asked, [service for service in runs if runs[service]])
     env = _environment(environ, ports)
     if faults := startup_faults(env):
@@ -68,9 +75,10 @@ def make_plan(environ: Mapping[str, str], folder: Path, asked: Ports, lock: int)
     make = partial(_child, env, folder, lock)
     return Plan(
         servers=_servers(make, ports, config, env, folder),
-        clients=_clients(make, ports["flower"], folder, config.durations.tick),
+        clients=_clients(make, ports, folder, config.durations.tick),
         redis_url=config.redis_url,
         flower_url=f"http://127.0.0.1:{ports['flower']}",
+        web_url=f"http://127.0.0.1:{ports['web']}",
         sandbox_url=env["TOKENWORKER_SANDBOX"] if sandbox else None,
         embedded=embedded,
         config=config,
@@ -133,17 +141,20 @@ def _servers(
     return servers
 
 
-def _clients(make: Callable[..., Child], port: int, folder: Path, tick: float) -> list[Child]:
+def _clients(make: Callable[..., Child], ports: Mapping[str, int], folder: Path, tick: float) -> list[Child]:
     worker = _celery("worker", "--loglevel=INFO", "--hostname=worker@%h", "--without-mingle", "--without-gossip")
-    flower = _celery("flower", "--address=127.0.0.1", f"--port={port}")
+    flower = _celery("flower", "--address=127.0.0.1", f"--port={ports['flower']}")
     flower.append("--logging=warning")
-    shows = make("flower", flower, lambda: _serves(f"http://127.0.0.1:{port}/healthcheck"))
+    shows = make("flower", flower, lambda: _serves(f"http://127.0.0.1:{ports['flower']}/healthcheck"))
     # It goes on with what it showed, as the tokens do, unless somebody keeps that elsewhere.
     shows.environ = {"FLOWER_DB": str(folder / "flower" / "tasks"), **shows.environ}
+    # Whatever address is set: what runs here is for this machine, as Flower is.
+    web = _python("tokenworker.cli.commands", "web", "--address=127.0.0.1", f"--port={ports['web']}")
     return [
         _with_pulse(make, folder, 0.0, "worker", worker, lambda: _logged(folder / "worker.log", b" ready.")),
         _with_pulse(make, folder, 3 * tick, "beat", _celery("beat", "--loglevel=WARNING"), lambda: True),
         shows,
+        make("web", web, lambda: _serves(f"http://127.0.0.1:{ports['web']}/healthz")),
     ]
 
 

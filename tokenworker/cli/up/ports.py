@@ -8,7 +8,7 @@ import socket
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
-DEFAULTS = {"redis": 6389, "flower": 5555, "sandbox": 8788}
+DEFAULTS = {"redis": 6389, "flower": 5555, "sandbox": 8788, "web": 8790}
 #: How many ports from the default on are tried.
 _TRIED = 100
 
@@ -24,6 +24,7 @@ class Ports:
     redis: int | None = None
     flower: int | None = None
     sandbox: int | None = None
+    web: int | None = None
 
 
 def choose(asked: Ports, services: Iterable[str]) -> dict[str, int]:
