@@ -29,8 +29,9 @@ from tokenworker.credential import Credential, CredentialId
 from tokenworker.settings.config import Config
 from tokenworker.store.store import Store
 from tokenworker.web.client import digest, new_key
+from tokenworker.web.connections import listen
 from tokenworker.web.held import Held
-from tokenworker.web.server import listen, serve
+from tokenworker.web.server import serve
 
 APPID = "wx0123456789abcdef"
 #: Of a client's file: one that is asked with, among so many.

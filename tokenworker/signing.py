@@ -17,6 +17,8 @@ from tokenworker.redaction import excerpt
 _LETTERS = string.ascii_letters + string.digits
 _NONCE_LENGTH = 16
 
+_HALF = "what is to be signed has half a character in it: give the URL and all else whole"
+
 
 def sign_url(ticket: str, url: str, *, nonce: str | None = None, timestamp: int | None = None) -> dict[str, str | int]:
     """Return `timestamp`, `nonceStr` and `signature`, which `wx.config` takes beside the page's `appId`.
@@ -24,7 +26,7 @@ def sign_url(ticket: str, url: str, *, nonce: str | None = None, timestamp: int 
     `ticket` is a jsapi_ticket. For `wx.config` of WeCom it is the corp's, for `wx.agentConfig` the agent_ticket.
     `url` is what `location.href` of the page says: what follows `#` is left out, and all else is signed as it stands.
     """
-    page = _page(url)
+    page = page_of(url)
     nonce, timestamp = _fresh(nonce, timestamp)
     text = f"jsapi_ticket={_given(ticket)}&noncestr={nonce}&timestamp={timestamp}&url={page}"
     return {"timestamp": timestamp, "nonceStr": nonce, "signature": _sha1(text)}
@@ -68,11 +70,16 @@ def sign_choose_card(
     return {"timestamp": timestamp, "nonceStr": nonce, "signType": "SHA1", "cardSign": signature}
 
 
-def _page(url: str) -> str:
-    """Return the part of a page's address that is signed; nothing is normalised, since WeChat compares bytes."""
+def page_of(url: str) -> str:
+    """Return the part of a page's address that is signed; nothing is normalised, since WeChat compares bytes.
+
+    Raises `WrongArgument`: call it before a ticket is at hand, since error trackers show the variables of frames.
+    """
     if not url.startswith(("http://", "https://")):
         what = f"which begins with http:// or https://, and not {excerpt(url)!r}"
         raise WrongArgument(f"url must be the address of the page as location.href there says it, {what}")
+    if url.encode("utf-8", "replace").decode() != url:
+        raise WrongArgument(_HALF)
     return url.partition("#")[0]
 
 
@@ -99,5 +106,5 @@ def _sha1(text: str) -> str:
     data = text.encode("utf-8", "replace")
     # Not by what Python itself raises: that holds the whole text, and so the ticket.
     if data.decode() != text:
-        raise WrongArgument("what is to be signed has half a character in it: give the URL and all else whole")
+        raise WrongArgument(_HALF)
     return sha1(data, usedforsecurity=False).hexdigest()

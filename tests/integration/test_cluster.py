@@ -7,10 +7,14 @@ from pathlib import Path
 
 import pytest
 from support.clusters import ClusterSet
+from support.credentials import put
 from support.processes import RedisServer, Stack, wait_for
+from support.scraped import scraped
 from support.usage import command, faults, useless_ways
+from support.web import Web
 
 from tokenworker import Durations, TokenReader
+from tokenworker.credential import CredentialId
 from tokenworker.sandbox import DEMO_APPID, Rules, Sandbox
 
 KEY = f"tokenworker:{{{DEMO_APPID}}}:access_token"
@@ -82,6 +86,24 @@ def test_check_and_status_find_all_well(stack: Stack, cluster: ClusterSet) -> No
 
     assert faults(command(stack, "check")) == []
     assert (status.returncode, "live" in status.stdout) == (0, True), status.stdout + status.stderr
+
+
+def test_metrics_are_of_the_credentials_on_all_nodes(cluster: ClusterSet) -> None:
+    accounts = [f"wx{number}" for number in range(12)]
+    with Web(
+        cluster.url, CELERY_BROKER_URL="redis://127.0.0.1:1/0", CELERY_RESULT_BACKEND="redis://127.0.0.1:1/0"
+    ) as web:
+        for account in accounts[1:]:
+            put(web.held.store, account=account)
+        web.held.store.schedule.add(CredentialId(account) for account in accounts)
+        web.held.store.notes.set_ticked(20)
+        samples = scraped(web)
+        readiness = web.ask("/readyz").json
+
+    assert {account: ready for (account, _), ready in samples["credential_ready"].items()} == {
+        account: account != "wx0" for account in accounts
+    }
+    assert readiness["named"] == [{"account": "wx0", "credential": "access_token"}]
 
 
 def test_a_published_copy_in_another_slot_is_there_as_soon_as_the_token(stack: Stack, cluster: ClusterSet) -> None:

@@ -182,9 +182,16 @@ def test_a_password_lets_people_in(server: RedisServer) -> None:
         assert "此页面需要密码" in refused.body.decode()
         assert web.ask("/", **basic("correct horse")).status == 200
         assert web.ask("/", key="correct horse").status == 200
-        for wrong in ("", "correct", "correct horse ", "é"):
+        for wrong in ("", "correct horse ", "é"):
             assert web.ask("/", **basic(wrong)).status == 401
         assert web.ask("/", Authorization="Basic %%%").status == 401
+
+
+def test_who_tries_passwords_has_to_wait(server: RedisServer) -> None:
+    with Web(server.url, TOKENWORKER_WEB_PASSWORD="correct horse") as web:
+        began = time.monotonic()
+        assert web.ask("/", **basic("battery staple")).status == 401
+        assert time.monotonic() - began >= 0.5
 
 
 def test_a_key_for_the_status_shows_its_own_accounts(server: RedisServer, client: redis.Redis, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import inspect
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +16,19 @@ import pytest
 from celery import Celery
 from support.pages import APPID, RUNNABLE, URL, WECOM, Block, blocks
 from support.processes import RedisServer, Stack, free_port, wait_for
+from support.web import Web
 
 from tokenworker import TokenReader
 from tokenworker.accounts.file import load_accounts
 from tokenworker.accounts.files import Files
 from tokenworker.sandbox import DEMO_SECRET, Sandbox
+from tokenworker.web.clients import Clients
 
 #: A token of long ago, and what an application of WeCom has.
 OLD = "t" * 40
 OF_WECOM = "w" * 40
+#: Where the pages have `tokenworker web`.
+WEB = "http://127.0.0.1:8790"
 
 #: Keeps all that the pages read.
 ACCOUNTS = f"""
@@ -57,6 +61,12 @@ def running(make_stack: Callable[..., Stack], server: RedisServer, sandbox: Sand
     return stack
 
 
+@pytest.fixture
+def web(server: RedisServer) -> Iterator[Web]:
+    with Web(server.url) as web:
+        yield web
+
+
 @pytest.mark.usefixtures("running")
 @pytest.mark.parametrize("block", of("python"), ids=str)
 def test_python_runs(block: Block, server: RedisServer, sandbox: Sandbox) -> None:
@@ -82,11 +92,14 @@ def test_python_runs(block: Block, server: RedisServer, sandbox: Sandbox) -> Non
 
 
 @pytest.mark.parametrize("block", of("toml"), ids=str)
-def test_accounts_files_can_be_read(block: Block, tmp_path: Path) -> None:
+def test_files_can_be_read(block: Block, tmp_path: Path) -> None:
     for name in ("shop", "mini", "crm"):
         (tmp_path / name).write_text("0123456789abcdef" * 2)
     file = tmp_path / "accounts.toml"
     file.write_text(block.code.replace("/run/secrets", str(tmp_path)), encoding="utf-8")
+    if "[[client]]" in block.code:
+        assert len(Clients(file)) == block.code.count("[[client]]")
+        return
     faults: list[str] = []
     accounts = load_accounts(file, {}, Files(), faults)
 
@@ -95,13 +108,13 @@ def test_accounts_files_can_be_read(block: Block, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("block", of("console"), ids=str)
-def test_commands_run(block: Block, running: Stack, sandbox: Sandbox) -> None:
+def test_commands_run(block: Block, running: Stack, sandbox: Sandbox, web: Web) -> None:
     include = next(it.code for it in blocks("docs/celery.md") if it.code.startswith("app.conf.include"))
     url = running.environ["REDIS_URL"]
     app = f"from celery import Celery\napp = Celery('yourapp', broker={url!r}, backend={url!r})\n"
     (running.folder / "yourapp.py").write_text(app + "app.conf.beat_schedule = {}\n" + include)
     for line in block.bare.splitlines():
-        command = line.removeprefix("$ ").replace("http://127.0.0.1:8788", sandbox.url)
+        command = line.removeprefix("$ ").replace("http://127.0.0.1:8788", sandbox.url).replace(WEB, web.url)
         command = command.replace("--port=5555", f"--port={free_port()}")
         if command.startswith("celery"):
             starts(running, shlex.split(command))

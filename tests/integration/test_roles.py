@@ -195,7 +195,8 @@ def web_serves(stack: Stack, servers: Servers, sandbox: Sandbox) -> None:
     with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}/reject", data=report, timeout=15) as answer:
         assert answer.status < 300
     assert sandbox.verdict(json.loads(page(port, path))["value"]).works
-    for name in (f"/v1/status?account={DEMO_APPID}",):
+    assert "tokenworker_credential_ready" in page(port, "/metrics")
+    for name in (f"/v1/status?account={DEMO_APPID}", "/readyz"):
         assert page(port, name), name
     web.terminate()
     assert web.wait(timeout=15) == 0

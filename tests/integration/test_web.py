@@ -290,3 +290,13 @@ def test_told_to_stop_it_answers_those_who_asked_and_ends(
     assert web.wait(5) == 0
     print(f"answered and ended after {time.monotonic() - began:.2f} s")
     assert "Traceback" not in stack.logs()
+
+
+def test_who_hangs_up_while_he_waits_counts_no_more(server: RedisServer, kept: Store) -> None:
+    kept.schedule.set(CredentialId("wx9"), time.time() + 100)
+    with Web(server.url, TOKENWORKER_TIME_SCALE="0.1") as web:
+        with socket.create_connection(("127.0.0.1", web.port)) as waiting:
+            waiting.sendall(b"GET /v1/credentials/wx9/access_token HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            wait_for(lambda: web.held.load.waiting)
+        wait_for(lambda: not web.held.load.underway)
+        assert not web.held.load.waiting

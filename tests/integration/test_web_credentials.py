@@ -243,6 +243,8 @@ def test_the_token_path_answers_as_wechat_does(server: RedisServer, tmp_path: Pa
 
     for answer in answers:
         assert answer.status == 200
+        # WeChat says "encoding" where the standard says "charset".
+        assert answer.headers["Content-Type"] == "application/json; encoding=utf-8"
         assert 95 <= answer.json["expires_in"] < 100
         assert set(answer.json) == {"access_token", "expires_in"}
         assert answer.json["access_token"] == "the-token"

@@ -7,15 +7,16 @@ import json
 import threading
 import urllib.error
 import urllib.request
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.message import Message
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from tokenworker.settings.config import Config
 from tokenworker.web.client import digest, new_key
+from tokenworker.web.connections import listen
 from tokenworker.web.held import Held
-from tokenworker.web.server import listen, serve
+from tokenworker.web.server import serve
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,13 @@ class Answer:
 class Web:
     """A context manager; `environ` are the settings, besides REDIS_URL. Asks workers by the same Redis."""
 
+    #: How long its reader waits, instead of what the settings say, in seconds.
+    patience: ClassVar[float | None] = None
+
     def __init__(self, redis_url: str, **environ: str) -> None:
         config = Config.from_env({"REDIS_URL": redis_url, **environ})
+        if self.patience:
+            config = replace(config, durations=replace(config.durations, reader_patience=self.patience))
         self.held = Held.from_config(config, config.broker_url)
         self._listener = listen("127.0.0.1", 0)
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"

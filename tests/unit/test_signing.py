@@ -7,10 +7,13 @@ import sys
 import time
 from collections.abc import Callable
 from hashlib import sha1
+from traceback import walk_tb
 
 import pytest
 
+from tokenworker.credential import Credential
 from tokenworker.errors import WrongArgument
+from tokenworker.reading.reader import signature
 from tokenworker.signing import sign_card, sign_choose_card, sign_url
 
 #: The example in appendix 1 of WeChat's page on its JS-SDK.
@@ -94,6 +97,16 @@ def test_a_refusal_does_not_show_what_may_be_a_secret() -> None:
         sign_url("https://shop.example/", TICKET)
 
     assert TICKET[:30] not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["ftp://shop.example", "https://shop.example/\ud800"])
+def test_an_error_about_the_page_has_no_ticket_in_its_frames(url: str) -> None:
+    with pytest.raises(WrongArgument) as caught:
+        signature("wx1", url, Credential(TICKET, 0))
+
+    frames = [repr(frame.f_locals) for frame, _ in walk_tb(caught.value.__traceback__)]
+    assert len(frames) > 2
+    assert TICKET not in "".join(frames[1:])
 
 
 def test_no_ticket_makes_no_signature() -> None:

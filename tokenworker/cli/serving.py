@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
 from functools import partial
 
 from tokenworker.settings.config import Config
+from tokenworker.settings.variables import ACCOUNT
 from tokenworker.web import server
 from tokenworker.web.clients import Clients
 from tokenworker.web.held import Held
@@ -17,6 +19,8 @@ logger = logging.getLogger(__name__)
 def serve(config: Config, address: str, port: int, say: Callable[[str], object]) -> None:
     """Serve until a signal; `say` gets the URL once it listens. Raises `ConfigError`, `OSError`."""
     server.check_address(config, address)
+    # It is of no use here, and what is not here can't get out of here.
+    os.environ.pop(ACCOUNT["secret"], None)
     clients = Clients(config.web.clients)
     # After the checks, which need none of it: it takes a second.
     from tokenworker.celery import app  # noqa: PLC0415

@@ -68,6 +68,10 @@ class AsyncTokenReader:
             for key in [key for key in list(self._flights) if key[1] == id_]:
                 self._flights.pop(key, None)
 
+    def fresh(self, account: str, name: str = ACCESS_TOKEN) -> Credential | None:
+        """Return one that was read so lately that it needs no look at Redis: what `get_credential` would return."""
+        return self._reader.cache.fresh(identify(account, name))
+
     def known(self, account: str, name: str = ACCESS_TOKEN) -> Credential | None:
         """Return the last one that was read, if it has not run out: at once, without a look at Redis."""
         return self._reader.cache.stale_if_error(identify(account, name))

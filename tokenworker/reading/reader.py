@@ -220,6 +220,7 @@ class TokenReader:
 def signature(account: str, url: str, ticket: Credential) -> dict[str, Any]:
     """Return the signature of a page's URL with its `appId`, which for WeCom's `CORPID/AGENT` is the corpid."""
     # Imported only when it is needed: most readers sign nothing.
-    from tokenworker.signing import sign_url  # noqa: PLC0415
+    from tokenworker.signing import page_of, sign_url  # noqa: PLC0415
 
-    return {"appId": public_id(account), **sign_url(ticket.ticket, url)}
+    page = page_of(url)
+    return {"appId": public_id(account), **sign_url(ticket.ticket, page)}

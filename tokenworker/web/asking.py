@@ -18,17 +18,19 @@ class Asking(Handler):
 
     async def read(self, id_: CredentialId) -> Credential:
         """Return one that works; raises `TokenUnavailable`, and the problem of one that is not kept here."""
+        found = self.held.reader.fresh(id_.account, id_.name) or await self._look_for(id_)
+        if id_.name == ACCESS_TOKEN:
+            self.held.tokens.note(id_.account, found)
+        return found
+
+    async def _look_for(self, id_: CredentialId) -> Credential:
         held = self.held
         if held.reader.known(id_.account, id_.name):
-            found = await held.reader.get_credential(id_.account, id_.name)
-        else:
-            await held.kept.check(id_)
-            # What is missing holds a thread for seconds: some must stay free for what only needs a look.
-            with held.load.wait_for(id_):
-                found = await held.reader.get_credential(id_.account, id_.name)
-        if id_.name == ACCESS_TOKEN:
-            held.tokens.note(id_.account, found.fingerprint)
-        return found
+            return await held.reader.get_credential(id_.account, id_.name)
+        await held.kept.check(id_)
+        # What is missing holds a thread for seconds: some must stay free for what only needs a look.
+        with held.load.wait_for(id_):
+            return await held.reader.get_credential(id_.account, id_.name)
 
     async def report(self, client: Client, id_: CredentialId, fingerprint: str) -> None:
         """Report one that WeChat refused; raises the problem of a client that reports too much."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
-from tokenworker.credential import fingerprint, looks_issued
+from tokenworker.credential import Credential, CredentialId, fingerprint, looks_issued
 from tokenworker.web.asking import Asking
+from tokenworker.web.handler import encoded
 from tokenworker.web.problems import Problem
 
 _FINGERPRINT = re.compile(r"[0-9a-f]{16}", re.ASCII)
@@ -19,18 +21,16 @@ class One(Asking):
         client, id_ = self.meant("read", account, name)
         found = await self.read(id_)
         self.count(client, "reads")
-        named = found.fingerprint
-        self.etag = f'"{named}"'
-        self.write_json(
-            {
-                "account": id_.account,
-                "name": id_.name,
-                "value": found.value,
-                "fingerprint": named,
-                "expires_in": self.left(id_, found),
-                "expires_at": int(found.expires_at),
-            }
-        )
+        self.etag, text = _written(id_, found)
+        self.write(f"{text}{self.left(id_, found)}}}")
+
+
+@lru_cache(maxsize=1024)
+def _written(id_: CredentialId, found: Credential) -> tuple[str, str]:
+    """Return the ETag, and the answer up to the seconds that are left: made once, since all else stays as it is."""
+    named = found.fingerprint
+    answer = {"account": id_.account, "name": id_.name, "value": found.value, "fingerprint": named}
+    return f'"{named}"', encoded({**answer, "expires_at": int(found.expires_at), "expires_in": 0}).removesuffix("0}")
 
 
 class Reject(Asking):

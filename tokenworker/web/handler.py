@@ -21,7 +21,7 @@ from tokenworker.web.problems import Problem, no_key, not_allowed, problem_of
 logger = logging.getLogger(__name__)
 
 #: Made once, for `json.dumps` would make it each time.
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+encoded = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class Handler(RequestHandler):
@@ -117,7 +117,7 @@ class Handler(RequestHandler):
 
     def write_json(self, answer: Any) -> None:
         """Answer with JSON."""
-        self.write(_encode(answer))
+        self.write(encoded(answer))
 
     def write_problem(self, problem: Problem) -> None:
         """Answer with a problem: status and headers are set already."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -15,6 +16,9 @@ from tokenworker.web.kept import Kept
 from tokenworker.web.limits import Load, Rarely, Reports
 from tokenworker.web.tally import Tally
 from tokenworker.web.tokens import Tokens
+
+#: So many may look at all credentials at once.
+_SURVEYS = 2
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,8 @@ class Held:
     tally: Tally = field(default_factory=Tally)
     reports: Reports = field(default_factory=Reports)
     load: Load = field(default_factory=Load)
+    #: Looks at all credentials, which keep a thread busy, and must leave others to those who read.
+    surveys: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_SURVEYS))
     #: Whose refusals were logged lately.
     refused: Rarely = field(default_factory=lambda: Rarely(60.0))
 
@@ -44,8 +50,9 @@ class Held:
         """
         reader = AsyncTokenReader(config.redis_url, config.prefix, config.durations, celery=celery)
         store = Store(connect(config.redis_url), config.prefix)
-        kept, tokens = Kept(store), Tokens(store, config.durations.overlap)
-        clients = clients or Clients(config.web.clients)
+        kept = Kept(store)
+        tokens = Tokens(store, kept, config.durations.overlap)
+        clients = Clients(config.web.clients) if clients is None else clients
         return cls(config, config.durations, reader, store, clients, kept, tokens)
 
     async def aclose(self) -> None:

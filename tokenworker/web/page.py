@@ -31,6 +31,10 @@ _LOADER = Loader(str(_TEMPLATES))
 _LEAST, _TIMES = 10, 50
 
 
+#: Seconds that somebody waits who gave a wrong password: people think of theirs, and others could try many.
+_PAUSE = 0.5
+
+
 def _digest(text: str) -> str:
     """Return how a policy names what stands in a page."""
     return "'sha256-" + base64.b64encode(sha256(text.encode()).digest()).decode() + "'"
@@ -67,7 +71,7 @@ class Page(Handler):
 
     async def get(self) -> None:
         """Show it."""
-        client, question = self._reader(), Question.of(self._word)
+        client, question = await self._reader(), Question.of(self._word)
         try:
             # Many credentials take a moment, which others must not wait for.
             self.write(await asyncio.to_thread(self._page, client, question))
@@ -89,7 +93,7 @@ class Page(Handler):
         accepted = self.request.headers.get("Accept-Language", "")
         return texts.words(texts.chosen(accepted, self._word("lang")))
 
-    def _reader(self) -> Client:
+    async def _reader(self) -> Client:
         """Return who looks: by the page's password, or a client's key with the scope status; else raises a problem."""
         password, clients = self.held.config.web.password, self.held.clients
         given = self.key or self._password()
@@ -99,6 +103,8 @@ class Page(Handler):
             return ANYBODY
         client = clients.of(given)
         if not clients.need_keys or not client.may("status"):
+            if given:
+                await asyncio.sleep(_PAUSE)
             raise self._refused(client, given)
         return client
 

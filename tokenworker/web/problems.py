@@ -55,7 +55,7 @@ def _expected(error: TokenWorkerError) -> Problem:
     if isinstance(error, TokenUnavailable):
         facts = {"reason": error.reason, "errcode": error.errcode, "hint": error.hint}
         return Problem(503, str(error), retry_after=error.retry_in or _SOON, **facts)
-    return Problem(503, str(error), retry_after=_SOON)
+    return Problem(503, str(error), retry_after=_SOON, reason=getattr(error, "reason", None))
 
 
 def no_key() -> Problem:

@@ -7,6 +7,7 @@ from typing import Any, cast, get_args
 
 from tokenworker.web.client import Client
 from tokenworker.web.handler import Handler
+from tokenworker.web.kept import HASTE
 from tokenworker.web.problems import Problem
 from tokenworker.worker.status import Overview, State, survey
 
@@ -21,16 +22,17 @@ class Status(Handler):
         client = self.client("status")
         account, state = self.get_query_argument("account", ""), self._state()
         offset, limit = self._number("offset", 0), self._number("limit", 50)
-        answer = await asyncio.to_thread(self._look, client, account, state, offset, offset + limit)
+        await self.held.kept.refresh(HASTE)
+        async with self.held.surveys:
+            answer = await asyncio.to_thread(self._look, client, account, state, offset, offset + limit)
         self.write_json(answer | {"clients_error": self.held.clients.error})
 
     def _look(self, client: Client, account: str, state: State | None, first: int, last: int) -> dict[str, Any]:
-        held, chosen = self.held, self.held.kept.account(account)
-        names = held.store.notes.names()
+        held, kept, chosen = self.held, self.held.kept, self.held.kept.account(account)
         ids = [
             id_
-            for id_ in held.store.schedule.ids()
-            if chosen in ("", id_.account) and client.may_see(id_.account, names.get(id_.account, ""))
+            for id_ in sorted(kept.ids)
+            if chosen in ("", id_.account) and client.may_see(id_.account, kept.names.get(id_.account, ""))
         ]
         seen = Overview(held.store, held.durations, ids)
         rows = survey(held.store, held.durations, seen.worst(state)[first:last])

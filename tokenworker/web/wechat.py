@@ -19,6 +19,7 @@ class _WeChat(Asking):
     """A call that is answered as WeChat does: with HTTP status 200 and an errcode."""
 
     wecom: ClassVar[bool] = False
+    headers: ClassVar[dict[str, str]] = {**Asking.headers, "Content-Type": "application/json; encoding=utf-8"}
     #: The errcodes of the other method, and of what is not kept here.
     wrong_method: ClassVar[int] = 43001
     absent: ClassVar[int] = 40013

@@ -217,7 +217,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "client": ("Client", "客户端"),
     "reads": ("Reads", "读取"),
     "reports_heading": ("Reports", "上报"),
-    "signatures": ("Signatures", "签名"),
+    "signatures": ("Signed", "签名"),
     "refusals": ("Refused", "被拒绝"),
     # Lengths of time
     "hours": ("{h} h {m:02} min", "{h} 小时 {m:02} 分"),

@@ -20,8 +20,6 @@ from tokenworker.wechat.transport import Answer
 MAX_EXPIRES_IN = 86_400
 
 _UNKNOWN_IP = "this server's public IP"
-#: The fields whose values are secrets from here on, since error trackers show the variables of frames.
-_SECRETS = ("access_token", "ticket")
 
 
 def document(answer: Answer) -> dict[str, Any]:
@@ -43,7 +41,17 @@ def _object(body: bytes) -> dict[str, Any] | None:
         return None
     if not isinstance(found, dict):
         return None
-    return found | {name: Secret(found[name]) for name in _SECRETS if isinstance(found.get(name), str)}
+    return {name: _hidden(value) for name, value in found.items()}
+
+
+def _hidden(value: Any) -> Any:
+    """Return a value whose text does not show: error trackers show the variables of frames.
+
+    Not only what WeChat issues: what it says of a refusal, or what something before it says, may repeat what was sent.
+    """
+    if isinstance(value, str):
+        return Secret(value)
+    return type(value)() if isinstance(value, list | dict) else value
 
 
 def _no_number(constant: str) -> NoReturn:
@@ -89,6 +97,8 @@ def _named(field: str) -> str:
 
 def _kind(value: object) -> str:
     """Return what a value is, without showing it."""
+    if isinstance(value, Secret):
+        return "a str"
     return "missing" if value is None else f"a {type(value).__name__}"
 
 
@@ -103,7 +113,7 @@ def error(found: Mapping[str, Any], table: Table, hints: Mapping[int, str], secr
 
 def _clean(errmsg: object, secret: Secret) -> str:
     """Return what a person can read of an errmsg, at most 300 characters, without a secret or token that it echoes."""
-    text = " ".join(errmsg.split()) if isinstance(errmsg, str) else ""
+    text = " ".join(errmsg.reveal().split()) if isinstance(errmsg, Secret) else ""
     text = "".join(char for char in text if char.isprintable())
     value = secret.reveal()
     for form in (value, quote_plus(value), quote(value, safe="")):

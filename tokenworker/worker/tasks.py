@@ -136,8 +136,9 @@ def sign_url(url: str, appid: str | None = None) -> Result:
     The URL goes in as the browser shows it. Raises what `get_credential` raises, and `WrongArgument` for the URL.
     """
     target = runtime().target(account_named(appid), JSAPI_TICKET)
+    page = signing.page_of(url_named(url))
     credential, _ = runtime().keeper.get(target)
-    signed = signing.sign_url(credential.value, url_named(url))
+    signed = signing.sign_url(credential.value, page)
     return Result({"appId": target.account.public_id, **signed}, summary("signed", target.id, credential))
 
 

@@ -20,6 +20,7 @@ from tokenworker.cli.up.ports import Ports, choose, moved
 from tokenworker.cli.up.pulse import Pulse
 from tokenworker.errors import ConfigError, StoreUnavailable
 from tokenworker.settings.config import Config, startup_faults
+from tokenworker.settings.variables import ACCOUNT
 from tokenworker.store.connect import connect
 from tokenworker.store.exchange import Patience
 from tokenworker.store.inspection import Inspection
@@ -150,11 +151,13 @@ def _clients(make: Callable[..., Child], ports: Mapping[str, int], folder: Path,
     shows.environ = {"FLOWER_DB": str(folder / "flower" / "tasks"), **shows.environ}
     # Whatever address is set: what runs here is for this machine, as Flower is.
     web = _python("tokenworker.cli.commands", "web", "--address=127.0.0.1", f"--port={ports['web']}")
+    serves = make("web", web, lambda: _serves(f"http://127.0.0.1:{ports['web']}/healthz"))
+    serves.environ = {name: text for name, text in serves.environ.items() if name != ACCOUNT["secret"]}
     return [
         _with_pulse(make, folder, 0.0, "worker", worker, lambda: _logged(folder / "worker.log", b" ready.")),
         _with_pulse(make, folder, 3 * tick, "beat", _celery("beat", "--loglevel=WARNING"), lambda: True),
         shows,
-        make("web", web, lambda: _serves(f"http://127.0.0.1:{ports['web']}/healthz")),
+        serves,
     ]
 
 

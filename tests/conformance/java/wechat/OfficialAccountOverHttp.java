@@ -1,12 +1,12 @@
 import java.io.IOException;
+import me.chanjar.weixin.common.enums.WxType;
 import me.chanjar.weixin.common.error.WxErrorException;
 import me.chanjar.weixin.common.util.http.RequestExecutor;
+import me.chanjar.weixin.common.util.http.SimpleGetRequestExecutor;
 import me.chanjar.weixin.mp.api.WxMpService;
 import me.chanjar.weixin.mp.api.impl.WxMpServiceImpl;
 import me.chanjar.weixin.mp.config.WxMpHostConfig;
 import me.chanjar.weixin.mp.config.impl.WxMpDefaultConfigImpl;
-import org.apache.http.client.methods.HttpGet;
-import org.apache.http.impl.client.BasicResponseHandler;
 
 /** An official account on WxJava: {@code WEB_URL API_URL APPID KEY}. */
 final class OfficialAccountOverHttp {
@@ -36,7 +36,11 @@ final class OfficialAccountOverHttp {
       @Override
       protected String doGetAccessTokenRequest() throws IOException {
         String what = "/cgi-bin/token?grant_type=client_credential&appid=" + appid + "&secret=" + web.key;
-        return getRequestHttpClient().execute(new HttpGet(web.url + what), new BasicResponseHandler());
+        try {
+          return SimpleGetRequestExecutor.create(this).execute(web.url + what, null, WxType.MP);
+        } catch (WxErrorException error) {
+          throw new IOException(error.getError().getErrorMsg());
+        }
       }
 
       @Override
