@@ -49,6 +49,11 @@ class CredentialId:
         account, _, name = text.rpartition(":")
         return cls(account, name)
 
+    @property
+    def fields(self) -> dict[str, str]:
+        """What logs for machines call it."""
+        return {"account": self.account, "credential": self.name}
+
     def __str__(self) -> str:
         return f"{self.account}:{self.name}"
 

@@ -7,10 +7,11 @@ import threading
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 from tokenworker.credential import CredentialId
 from tokenworker.credentials.target import Target
-from tokenworker.errors import TokenWorkerError
+from tokenworker.errors import FetchError, TokenWorkerError
 from tokenworker.messages import QUEUE
 from tokenworker.refresh.causes import Cause, Demand
 from tokenworker.refresh.decide import Nothing, Wait, decide
@@ -90,21 +91,24 @@ class Sweep:
             return False
         if decision.cause is not Cause.STALE:
             # Nobody was sent a refresh for this; the lease sees to it that only one watchdog makes it.
-            logger.warning("%s: due, and nobody is at it: %s", target.label, decision.cause)
+            extra = target.id.fields | {"cause": decision.cause.name.lower()}
+            logger.warning("%s: due, and nobody is at it: %s", target.label, decision.cause, extra=extra)
             return True
         left = snapshot.credential.expires_at - snapshot.refresh_at if snapshot.credential else 0.0
         # With a short leeway, act before nothing is left of it.
         overdue = snapshot.now - snapshot.refresh_at > min(durations.watchdog_overdue, left / 4)
         if overdue:
-            logger.warning("%s: overdue; is beat running, and does a worker take from %r?", target.label, QUEUE)
+            words = "%s: overdue; is beat running, and does a worker take from %r?"
+            logger.warning(words, target.label, QUEUE, extra=target.id.fields)
         return overdue
 
     def _refresh(self, target: Target) -> None:
         try:
             if time.monotonic() < self._end and not self._stopped.is_set():
-                self._held.keeper.refresh(target, Demand(neglected=True))
+                with suppress(FetchError):  # the fetcher logged it
+                    self._held.keeper.refresh(target, Demand(neglected=True))
         except TokenWorkerError as error:
-            logger.warning("%s: the watchdog's refresh failed: %s", target.label, error)
+            logger.warning("%s: the watchdog's refresh failed: %s", target.label, error, extra=target.id.fields)
         except Exception:
             # Whatever it is, go on with the next one.
-            logger.exception("%s: the watchdog's refresh broke", target.label)
+            logger.exception("%s: the watchdog's refresh broke", target.label, extra=target.id.fields)
