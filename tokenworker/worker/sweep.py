@@ -7,10 +7,11 @@ import threading
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 from tokenworker.credential import CredentialId
 from tokenworker.credentials.target import Target
-from tokenworker.errors import TokenWorkerError
+from tokenworker.errors import FetchError, TokenWorkerError
 from tokenworker.messages import QUEUE
 from tokenworker.refresh.causes import Cause, Demand
 from tokenworker.refresh.decide import Nothing, Wait, decide
@@ -104,7 +105,8 @@ class Sweep:
     def _refresh(self, target: Target) -> None:
         try:
             if time.monotonic() < self._end and not self._stopped.is_set():
-                self._held.keeper.refresh(target, Demand(neglected=True))
+                with suppress(FetchError):  # the fetcher logged it
+                    self._held.keeper.refresh(target, Demand(neglected=True))
         except TokenWorkerError as error:
             logger.warning("%s: the watchdog's refresh failed: %s", target.label, error, extra=target.id.fields)
         except Exception:
