@@ -17,8 +17,8 @@ from support.web import Answer, Web, clients_file
 from tokenworker.credential import CredentialId
 from tokenworker.store.store import Store
 
-#: The patience of half a second, and what a busy machine adds to it.
-SOON = 2.0
+#: The patience of half a second, and what a busy machine adds to it; a store without patience takes 6.
+SOON = 4.0
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import redis
 from support.credentials import put
-from support.processes import RedisServer
+from support.processes import RedisServer, wait_for
 from support.prometheus import program
 from support.readers import BusyWorker, calls
 from support.scraped import Samples, parsed, scraped
@@ -387,10 +387,12 @@ def test_scrapes_at_the_same_time_share_one_look(server: RedisServer, client: re
     with Web(server.url) as web:
         scraped(web)
         before, answers = calls(client, "evalsha"), []
-        client.client_pause(500)
+        client.client_pause(60_000, all=False)  # what may write, as scripts may
         threads = [threading.Thread(target=lambda: answers.append(scraped(web)["up"][()])) for _ in range(8)]
         for thread in threads:
             thread.start()
+        wait_for(lambda: web.held.load.underway == 8)
+        client.client_unpause()
         for thread in threads:
             thread.join()
         alone = calls(client, "evalsha")
