@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from tokenworker.credential import CredentialId
 from tokenworker.credentials.target import Target
-from tokenworker.errors import TokenWorkerError
+from tokenworker.errors import FetchError, TokenWorkerError
 from tokenworker.messages import QUEUE
 from tokenworker.refresh.causes import Cause, Demand
 from tokenworker.refresh.decide import Nothing, Wait, decide
@@ -105,6 +105,8 @@ class Sweep:
         try:
             if time.monotonic() < self._end and not self._stopped.is_set():
                 self._held.keeper.refresh(target, Demand(neglected=True))
+        except FetchError:
+            pass  # told where it happened, once for each attempt
         except TokenWorkerError as error:
             logger.warning("%s: the watchdog's refresh failed: %s", target.label, error, extra=target.id.fields)
         except Exception:
