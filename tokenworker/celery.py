@@ -17,6 +17,7 @@ from tokenworker.settings.config import Config, Start, read_dotenv
 from tokenworker.worker import floweroptions, preflight, redisbroker
 from tokenworker.worker.celerysettings import note, settings
 from tokenworker.worker.flowerapi import hide_credentials
+from tokenworker.worker.lines import join_lines
 from tokenworker.worker.logs import write_json
 from tokenworker.worker.runtime import begin_with
 from tokenworker.worker.stats import hide_logins
@@ -55,6 +56,7 @@ def _prepare_flower() -> None:
 
 
 redisbroker.use()
+join_lines()
 app = Celery("tokenworker")
 app.config_from_object(_settings())
 if Config.from_env().log == "json":

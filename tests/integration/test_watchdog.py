@@ -230,7 +230,7 @@ def test_the_status_shows_no_token_and_no_secret(
     watchdog: Watchdog, status: Callable[..., dict[str, Any]], client: redis.Redis
 ) -> None:
     watchdog.look()
-    shown = repr(status())
+    shown = repr(dict(status()))
 
     token = client.get(KEY)
     assert isinstance(token, bytes)

@@ -51,6 +51,14 @@ def test_a_login_that_nobody_could_use_is_a_fault_that_does_not_show_it(login: s
     assert login not in fault
 
 
+@pytest.mark.parametrize("name", ["FLOWER_BASICAUTH", "FLOWER_BASIC_AUTHS", "FLOWER_BASIC_AUT", "FLOWERS_BASIC_AUTH"])
+def test_a_login_that_flower_would_not_see_is_a_fault(name: str) -> None:
+    [fault] = faults({name: "ops:secret", "FLOWER_AUTH": ".*@example.com", "FLOWER_AUTH_PROVIDER": "x"})
+
+    assert fault.startswith(f"{name} is no variable of Flower's")
+    assert "secret" not in fault
+
+
 def test_what_is_neither_yes_nor_no_is_a_fault() -> None:
     assert faults({"FLOWER_PERSISTENT": "maybe"}) == ["FLOWER_PERSISTENT is neither yes nor no: write True or False"]
 

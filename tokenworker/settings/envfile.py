@@ -16,10 +16,7 @@ from dotenv.parser import Binding, parse_stream
 
 from tokenworker.textfile import content, reason, shown
 
-_OURS = (
-    r"(?:TOKENWORKER_\w+|WECHAT_\w+|WECOM_\w+|REDIS_URL|CELERY_BROKER_URL|CELERY_RESULT_BACKEND"
-    r"|FLOWER_(?:BASIC_AUTH|PERSISTENT|DB))"
-)
+_OURS = r"(?:(?:TOKENWORKER|WECHAT|WECOM|FLOWER)_\w+|REDIS_URL|CELERY_BROKER_URL|CELERY_RESULT_BACKEND)"
 _NAME = re.compile(_OURS, re.IGNORECASE | re.ASCII)
 _MENTION = re.compile(rf"\b{_OURS}\b", re.IGNORECASE | re.ASCII)
 _REFERENCE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}", re.ASCII)

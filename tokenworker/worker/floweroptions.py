@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import MutableMapping
+from difflib import get_close_matches
 from pathlib import Path
 
 _DEFAULTS = {
@@ -44,6 +45,11 @@ def faults(environ: MutableMapping[str, str]) -> list[str]:
         found.append(
             f"{_AUTH} is no login: write user:password, several with commas, in ASCII without blanks and quotes"
         )
+    found += [
+        f"{name} is no variable of Flower's, so that everybody may look: write {_AUTH}"
+        for name in environ
+        if name != _AUTH and get_close_matches(name, [_AUTH], cutoff=0.85)
+    ]
     if environ.get(_PERSISTENT, "1").lower() not in _YES + _NO:
         found.append(f"{_PERSISTENT} is neither yes nor no: write True or False")
     return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections import UserDict
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +10,6 @@ from celery.utils.saferepr import saferepr
 from celery.worker.request import Request
 
 from tokenworker.credential import ACCESS_TOKEN, CredentialId
-from tokenworker.messages import REFRESH_DUE_TOKENS
 from tokenworker.redaction import masked
 from tokenworker.worker.summary import reason
 
@@ -84,22 +82,3 @@ def mask(value: Any, depth: int = _DEPTH) -> Any:
     if depth and isinstance(value, list | tuple):
         return [mask(item, depth - 1) for item in value]
     return masked(value) if isinstance(value, str) else "***"
-
-
-class _Tick(logging.Filter):
-    """Keeps the tick out of the logs of beat and worker: a line each five seconds would hide the refreshes."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        data = getattr(record, "data", None)
-        named = data.get("name") if isinstance(data, dict) else None
-        listed = record.args if isinstance(record.args, tuple) else ()
-        return record.levelno > logging.INFO or REFRESH_DUE_TOKENS not in (named, *listed)
-
-
-def hush_tick() -> None:
-    """Leave the tick out of the logs of this process."""
-    for name in ("celery.worker.strategy", "celery.app.trace", "celery.beat"):
-        logging.getLogger(name).addFilter(_tick)
-
-
-_tick = _Tick()

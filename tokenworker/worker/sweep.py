@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 from tokenworker.credential import CredentialId
 from tokenworker.credentials.target import Target
@@ -104,9 +105,8 @@ class Sweep:
     def _refresh(self, target: Target) -> None:
         try:
             if time.monotonic() < self._end and not self._stopped.is_set():
-                self._held.keeper.refresh(target, Demand(neglected=True))
-        except FetchError:
-            pass  # told where it happened, once for each attempt
+                with suppress(FetchError):  # the fetcher logged it
+                    self._held.keeper.refresh(target, Demand(neglected=True))
         except TokenWorkerError as error:
             logger.warning("%s: the watchdog's refresh failed: %s", target.label, error, extra=target.id.fields)
         except Exception:

@@ -34,7 +34,8 @@ from tokenworker.worker.arguments import (
     switch,
     url_named,
 )
-from tokenworker.worker.masking import Result, hush_tick
+from tokenworker.worker.lines import hush
+from tokenworker.worker.masking import Result
 from tokenworker.worker.results import handed_over, results_of
 from tokenworker.worker.runtime import runtime
 from tokenworker.worker.status import Overview, survey
@@ -215,4 +216,4 @@ def _countdown(failure: TransientError | StoreUnavailable, retries: int) -> floa
     return float(known or min(durations.transient_cap, durations.transient_wait * 2**retries))
 
 
-hush_tick()
+hush()

@@ -1,0 +1,82 @@
+"""What Celery logs of our tasks and of its broker: one line an event, and none of what we log ourselves."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from kombu.exceptions import OperationalError
+from redis import ConnectionError  # noqa: A004  redis-py's name
+
+from tokenworker import errors
+from tokenworker.messages import REFRESH_DUE_TOKENS
+
+#: Celery hands on the text alone of what was raised.
+_RAISED = re.compile(r"(?:Retry in \S+: )?(\w+)\(")
+_FETCH_ERRORS = {
+    kind.__name__ for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.FetchError)
+}
+#: What says that a server is away, or that the way to it is.
+_GONE = (OSError, ConnectionError, OperationalError)
+#: Those of Celery's loggers that tell of connections.
+_OF_CONNECTIONS = (
+    *("bootsteps", "beat", "worker.components", "worker.control", "worker.loops", "worker.pidbox", "worker.request"),
+    *("worker.consumer.connection", "worker.consumer.consumer", "worker.consumer.mingle"),
+    *("backends.asynchronous", "backends.base", "backends.redis"),
+)
+
+
+class _Elsewhere(logging.Filter):
+    """Keeps out the tick, a line each five seconds that would hide the refreshes; and failed fetches.
+
+    Of those the fetcher logs what WeChat said and when the next attempt is.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.levelno > logging.INFO:
+            return True
+        data = getattr(record, "data", None)
+        told: dict[str, Any] = data if isinstance(data, dict) else {}
+        listed = record.args if isinstance(record.args, tuple) else ()
+        return REFRESH_DUE_TOKENS not in (told.get("name"), *listed) and not _is_failed_fetch(told)
+
+
+def _is_failed_fetch(told: dict[str, Any]) -> bool:
+    raised = _RAISED.match(str(told.get("exc", "")))
+    return raised is not None and raised[1] in _FETCH_ERRORS and str(told.get("name")).startswith("tokenworker.")
+
+
+class _Joined(logging.Filter):
+    """Makes one line of those that Celery writes of a broker or a result backend that it can't reach."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.exc_info and any(isinstance(error, _GONE) for error in _causes(record.exc_info[1])):
+            record.exc_info = record.exc_text = None
+        message = record.getMessage()
+        if "\n" in message:
+            record.msg, record.args = " ".join(message.split()), ()
+        return True
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and what it came of."""
+    while error:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+_elsewhere, _joined = _Elsewhere(), _Joined()
+
+
+def hush() -> None:
+    """Leave out of the log of this process what says nothing, or what we say."""
+    for name in ("celery.worker.strategy", "celery.app.trace", "celery.beat"):
+        logging.getLogger(name).addFilter(_elsewhere)
+
+
+def join_lines() -> None:
+    """Have one line for each attempt to reach a server, in a process that is our own."""
+    for name in _OF_CONNECTIONS:
+        logging.getLogger(f"celery.{name}").addFilter(_joined)
