@@ -6,23 +6,12 @@ In every form in which it may be written, whole or in part. The conformance suit
 from __future__ import annotations
 
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from support.story import ARGUMENTS, Scene, Story
 
-pytestmark = [pytest.mark.xdist_group("canary"), pytest.mark.timeout(180)]
-
-
-@pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
-    """Have everything happen once."""
-    scene = Scene(tmp_path_factory.mktemp("canary"))
-    with ExitStack() as exits:
-        Story(scene, exits).run()
-    return scene
-
-
-#: What must not be anywhere.
+#: What must not hold any.
 CLEAN = (
     "logs",
     "errors of tasks",
@@ -37,52 +26,49 @@ CLEAN = (
     "Flower's kept state",
     "commands",
 )
-#: Where some belong.
+#: What some belong to.
 ELSE = ("what an error tracker sees", "credentials in Redis", "results of tasks", "messages of tasks")
+#: What shows that a tracker was told of what it is told of.
+SIGNS = ("putrequest", "pack_commands", "WeChat answered 40125", "Fetcher._fetch attempt")
 
 
-@pytest.mark.parametrize("where", CLEAN)
-def test_nothing_secret_left(scene: Scene, where: str) -> None:
-    assert len(scene.left[where]) > 20
-    assert scene.canaries.found(scene.left[where]) == {}
+@pytest.mark.timeout(180)
+def test_secrets_are_nowhere_and_credentials_where_they_belong(tmp_path: Path) -> None:
+    scene = Scene(tmp_path)
+    with ExitStack() as exits:
+        Story(scene, exits).run()
 
-
-def test_whatever_left_was_looked_at(scene: Scene) -> None:
-    assert set(scene.left) == {
-        *CLEAN,
-        "what an error tracker sees",
-        "credentials in Redis",
-        "results of tasks",
-        "messages of tasks",
-    }
     assert len(scene.secrets) >= 20
     assert len(scene.issued) > 10
+    assert set(scene.left) == {*CLEAN, *ELSE}
+    nothing_is_found(scene)
+    credentials_are_where_they_belong(scene)
+    messages_hold_what_their_senders_put_there(scene)
+    a_tracker_sees_no_more_than_celery_does(scene)
 
 
-def test_credentials_stand_where_they_belong_and_no_secret_does(scene: Scene) -> None:
-    found = scene.canaries.found(scene.left["credentials in Redis"])
+def nothing_is_found(scene: Scene) -> None:
+    assert min(len(scene.left[where]) for where in CLEAN) > 20
+    found = {where: scene.canaries.found(scene.left[where]) for where in CLEAN}
 
-    assert len(found) >= 8
-    assert not found.keys() & scene.secrets.keys()
-
-
-def test_results_hold_credentials_and_no_secret(scene: Scene) -> None:
-    found = scene.canaries.found(scene.left["results of tasks"])
-
-    assert found
-    assert not found.keys() & scene.secrets.keys()
+    assert {where: it for where, it in found.items() if it} == {}
 
 
-def test_messages_hold_what_their_senders_put_there_and_nothing_else(scene: Scene) -> None:
-    found = scene.canaries.found(scene.left["messages of tasks"])
+def credentials_are_where_they_belong(scene: Scene) -> None:
+    for where in ("credentials in Redis", "results of tasks"):
+        found = scene.canaries.found(scene.left[where])
+        assert found
+        assert not found.keys() & scene.secrets.keys(), where
 
-    assert found.keys() == ARGUMENTS
+
+def messages_hold_what_their_senders_put_there(scene: Scene) -> None:
+    assert scene.canaries.found(scene.left["messages of tasks"]).keys() == ARGUMENTS
 
 
-def test_an_error_tracker_sees_no_more_than_celery_does(scene: Scene) -> None:
-    found = scene.canaries.found(scene.left["what an error tracker sees"])
+def a_tracker_sees_no_more_than_celery_does(scene: Scene) -> None:
+    seen = scene.left["what an error tracker sees"]
+    found = scene.canaries.found(seen)
 
     assert {name: around for name, around in found.items() if name not in ARGUMENTS} == {}
     # Not for want of looking.
-    for sign in ("putrequest", "pack_commands", "WeChat answered 40125", "Fetcher._fetch attempt"):
-        assert sign in scene.left["what an error tracker sees"], sign
+    assert [sign for sign in SIGNS if sign not in seen] == []
