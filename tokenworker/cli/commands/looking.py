@@ -29,12 +29,13 @@ _RECENT = 50
 
 
 @main.command(
+    short_help="How every credential is.",
     examples={
         "tokenworker status": "All that are kept.",
         "tokenworker status shop wx0123456789abcdef": "Two accounts, one by its name and one by its id.",
         "tokenworker status --state missing --limit 200": "Those without a credential.",
         "tokenworker status --json | jq .expires_in": "For programs.",
-    }
+    },
 )
 @click.argument("accounts", nargs=-1, metavar="[ACCOUNT]...", type=ACCOUNT)
 @click.option("--state", type=click.Choice(["live", "missing", "contested"]), help="Only those in this state.")
@@ -70,12 +71,13 @@ def status(accounts: tuple[str, ...], state: State | None, limit: int | None, ev
 
 
 @main.command(
+    short_help="What happened to credentials, as it comes.",
     examples={
         "tokenworker events": "The newest ones.",
         "tokenworker events shop --since 2h": "All of an account in two hours.",
         "tokenworker events --follow": "The newest, and then each as it comes, until Ctrl-C.",
         "tokenworker events --since 14:05 --json": "For programs: one object a line.",
-    }
+    },
 )
 @click.argument("accounts", nargs=-1, metavar="[ACCOUNT]...", type=ACCOUNT)
 @click.option("--follow", "-f", is_flag=True, help="Go on with those that come, until Ctrl-C.")
@@ -109,13 +111,14 @@ def events(accounts: tuple[str, ...], follow: bool, since: Since | None, limit: 
 
 
 @main.command(
+    short_help="What is wrong, and what to do about it.",
     examples={
         "tokenworker check": "Everything here.",
         "tokenworker check --call": "WeChat's own word on each account, too.",
         "tokenworker check --app shop": "Where our tasks run inside another Celery app.",
         "tokenworker check --textfile metrics.prom": "A file of `tokenworker metrics --write`, too.",
         "tokenworker check --json": "For programs; the exit code is 1 when there is a fault.",
-    }
+    },
 )
 @click.option("--call", is_flag=True, help="Ask WeChat, too: once for each account.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object for each thing that was looked at.")
@@ -138,11 +141,12 @@ def check(call: bool, as_json: bool, app: str, textfile: Path | None) -> None:
 
 
 @main.command(
+    short_help="What Prometheus gets, where it can't scrape.",
     examples={
         "tokenworker metrics": "What /metrics of `tokenworker web` says.",
         "tokenworker metrics --write /var/lib/node_exporter/tokenworker.prom": "For node_exporter, once a minute.",
         "tokenworker metrics | curl --data-binary @- http://push:9091/metrics/job/tw": "To a Pushgateway.",
-    }
+    },
 )
 @click.option("--write", "file", type=FILE, help="Put them in this file, in one step, for node_exporter's textfiles.")
 def metrics(file: Path | None) -> None:
