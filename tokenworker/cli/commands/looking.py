@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tokenworker.cli.commands.group import ACCOUNT, FILE, main, told, until_interrupted
+from tokenworker.cli.happened import Happened
 from tokenworker.cli.kept import Kept
 from tokenworker.cli.moments import Since, SinceType
 from tokenworker.cli.terminal import Terminal
@@ -93,7 +95,7 @@ def events(accounts: tuple[str, ...], follow: bool, since: Since | None, limit: 
 
     view = Terminal()
 
-    def show(found: list[history.Happened]) -> None:
+    def show(found: Sequence[Happened]) -> None:
         for happened in found:
             click.echo(happened.json()) if as_json else view.event(happened)
 
