@@ -58,6 +58,7 @@ prove: .venv/developed
 bench: .venv/developed
 	$(BIN)/python benchmarks/read.py
 	$(BIN)/python benchmarks/web.py
+	$(BIN)/python benchmarks/metrics.py
 	$(BIN)/python benchmarks/scale.py
 	$(BIN)/python benchmarks/accounts.py --accounts 100000
 

@@ -12,7 +12,9 @@ from celery import Celery
 from support.flower import Flower
 from support.processes import RedisServer, Stack, free_port, wait_for
 
-from tokenworker.sandbox import DEMO_APPID, DEMO_SECRET
+from tokenworker.credential import CredentialId
+from tokenworker.sandbox import DEMO_APPID, DEMO_SECRET, Sandbox
+from tokenworker.store.store import Store
 
 #: A celeryconfig.py of ours with a task that breaks.
 BROKEN = """
@@ -84,6 +86,9 @@ def test_worker_and_beat_write_a_line_of_json_an_event(stack: Stack, server: Red
     assert all({"time", "level", "logger", "pid", "message"} <= set(line) for line in worker + beat)
     fetched = about(worker, "fetched (there is none)")[0]
     refresh = fetched["task_id"]
+    assert (fetched["account"], fetched["credential"]) == (DEMO_APPID, "access_token")
+    assert (fetched["event"], fetched["cause"], fetched["outcome"]) == ("refreshed", "missing", "committed")
+    assert fetched["fingerprint"] in fetched["message"]
     assert fetched["task"] == "tokenworker.refresh_token"
     mine = [line for line in worker if line.get("task_id") == refresh]
     assert [line["message"].split()[2][:9] for line in mine if line["logger"] != "tokenworker.refresh.fetcher"] == [
@@ -98,6 +103,22 @@ def test_worker_and_beat_write_a_line_of_json_an_event(stack: Stack, server: Red
     assert unexpected[1]["message"] == "about to break"
     assert "made of two" in unexpected[2]["traceback"]
     assert DEMO_SECRET not in stack.logs()
+
+
+def test_an_attempt_that_fails_is_one_line_without_a_traceback(stack: Stack, sandbox: Sandbox, store: Store) -> None:
+    sandbox.fault("errcode", errcode=40164, times=50)
+    stack.worker(**JSON)
+    stack.beat(**JSON)
+    wait_for(lambda: len(about(parsed(stack.log(0)), "next attempt")) > 1, timeout=30)
+    stack.stop()
+    log = parsed(stack.log(0))
+    loud = [line for line in about(log, "40164") if line["level"] not in ("info", "debug")]
+
+    # Some are made by the watchdog, in no task.
+    assert {(line["event"], line["errcode"], line["account"]) for line in loud} == {("failed", 40164, DEMO_APPID)}
+    assert len(loud) == len(store.history.of(CredentialId(DEMO_APPID)))
+    assert all(line["retry_in"] > 0 and line["error"] in line["message"] for line in loud)
+    assert not [line for line in log if "traceback" in line]
 
 
 def test_a_pool_of_processes_writes_json_too(stack: Stack) -> None:

@@ -271,6 +271,15 @@ def test_new_key_prints_a_key_and_the_lines_that_let_it_in(server: RedisServer, 
         assert web.ask(TOKEN, key=key).status == 200
 
 
+@pytest.mark.parametrize("name", ['a"b', "a b", "-"])
+def test_new_key_makes_none_for_a_name_that_the_file_would_not_take(name: str) -> None:
+    result = CliRunner().invoke(main, ["web", "new-key", "--", name])
+
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert "NAME must be letters, digits, '_', '.' and '-'" in result.stderr
+
+
 def test_told_to_stop_it_answers_those_who_asked_and_ends(
     make_stack: Callable[..., Stack], server: RedisServer, sandbox: object, kept: Store
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -179,6 +180,31 @@ def test_while_its_redis_is_away_it_says_so_or_goes_on_with_what_it_has(own_serv
     assert "Redis does not answer" in forms[0].json["errmsg"]
     assert forms[1].status == 503
     print(f"answers while Redis is away: {took:.2f} s for four; back after {back:.2f} s")
+    assert back < 2
+
+
+def test_while_its_redis_is_frozen_nobody_waits_long(own_server: RedisServer) -> None:
+    with own_server.client() as client:
+        put(client, "the-token")
+        put(client, "the-ticket", name="jsapi_ticket")
+    paths = ["wx1/access_token", "wx1/jsapi_ticket", "wx2/access_token"]
+    with Web(own_server.url) as web:
+        web.ask("/v1/credentials/wx1/access_token")
+        time.sleep(1.1)
+        own_server.send_signal(signal.SIGSTOP)
+        with ThreadPoolExecutor(30) as clients:
+            began = time.monotonic()
+            answers = list(
+                clients.map(lambda path: (web.ask(f"/v1/credentials/{path}").status, time.monotonic()), paths * 10)
+            )
+        own_server.send_signal(signal.SIGCONT)
+        back = until_back(lambda: web.ask("/v1/credentials/wx1/jsapi_ticket"))
+
+    assert {status for status, _ in answers[::3]} == {200}
+    assert {status for status, _ in answers} == {200, 503}
+    token, others = (max(at - began for _, at in some) for some in (answers[::3], answers))
+    print(f"the token after {token:.2f} s, the others after {others:.2f} s; back after {back:.2f} s")
+    assert others < 4
     assert back < 2
 
 

@@ -319,6 +319,8 @@ class Story:
         self._see("refusals", ask(f"{self.web}/cgi-bin/ticket/getticket?type=jsapi&access_token={token}"))
         self._send_nonsense(f"GET /cgi-bin/token?secret={key}&access_token={value} HTTP/9.9\r\n\r\n")
         self._send_nonsense(f"POST /v1/x HTTP/1.1\r\nAuthorization Bearer {key}\r\nHost:\r\n\r\n")
+        for header in ("Content-Length", "Transfer-Encoding", "Host"):
+            self._send_nonsense(f"POST /v1/x HTTP/1.1\r\nHost: a\r\n{header}: {key}\r\n\r\n")
         self.sandbox.revoke(STABLE)
         self._see("reports", ask(f"{one}/reject", key, body={"value": self._token()}))
         wait_for(lambda: self.sandbox.verdict(self._token()).works, timeout=15)

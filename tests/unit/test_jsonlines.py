@@ -46,8 +46,8 @@ def test_what_celery_says_of_a_task_has_our_names() -> None:
     assert "secret" not in str(found)
 
 
-@pytest.mark.parametrize("thing", [None, object(), ["list"], {"a": "dict"}])
-def test_things_of_other_libraries_are_left_out(thing: object) -> None:
+@pytest.mark.parametrize("thing", [None, "", object(), ["list"], {"a": "dict"}])
+def test_what_says_nothing_and_things_of_other_libraries_are_left_out(thing: object) -> None:
     assert "thing" not in fields(thing=thing)
 
 

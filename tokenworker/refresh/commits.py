@@ -103,10 +103,12 @@ class Commits:
         except StoreUnavailable:
             return False
         except Exception:
-            logger.exception("%s: its commit can't be repeated", pending.lease.id)
+            logger.exception("%s: its commit can't be repeated", pending.lease.id, extra=pending.lease.id.fields)
             return True
         if _is_done(done):
-            logger.info("%s: %s at last: %s", pending.lease.id, pending.credential.fingerprint, done.result)
+            name, result = pending.credential.fingerprint, done.result
+            extra = pending.lease.id.fields | {"fingerprint": name, "outcome": result}
+            logger.info("%s: %s at last: %s", pending.lease.id, name, result, extra=extra)
         return _is_done(done)
 
 

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from tokenworker.credential import Credential, CredentialId, Issued, fingerprint
 from tokenworker.credentials.target import Target
@@ -164,13 +165,15 @@ class Fetcher:
         facts["probe_error"] = failure.reason
         note = probed(cause, live.fingerprint, "unknown", error=failure.reason)
         self._records.release(attempt.lease, note, **facts)
-        logger.warning("%s: %s can't be probed (%s): %s", attempt.name, live.fingerprint, cause, failure)
+        extra = _fields(attempt, note, retry_in=failure.retry_in)
+        logger.warning("%s: %s can't be probed (%s): %s", attempt.name, live.fingerprint, cause, failure, extra=extra)
         raise failure
 
     def _judge(self, attempt: Attempt, cause: Cause, facts: Facts, *, alive: bool) -> None:
         live = attempt.live
         verdict = "works and stays" if alive else "is dead and withheld"
-        logger.warning("%s: %s was probed (%s): it %s", attempt.name, live.fingerprint, cause, verdict)
+        extra = _fields(attempt, probed(cause, live.fingerprint, "alive" if alive else "dead"))
+        logger.warning("%s: %s was probed (%s): it %s", attempt.name, live.fingerprint, cause, verdict, extra=extra)
         facts |= {"rejected": "", "probe_error": ""}
         if alive:
             facts["probed_alive"] = live.fingerprint
@@ -190,6 +193,7 @@ class Fetcher:
         logger.error(
             "another program fetches for %s, or somebody reset its secret: %s died %.0f min before its time",
             attempt.name, attempt.live.fingerprint, left / 60,
+            extra=_fields(attempt, fingerprint=attempt.live.fingerprint),
         )  # fmt: skip
         return attempt.of_death(self._durations)
 
@@ -228,8 +232,10 @@ class Fetcher:
         refused = attempt.refused_input(failure)
         if refused is None or refused.fingerprint in believed:
             raise self._failed(attempt, asked, failure, lost=lost)
-        logger.warning("%s: WeChat refused the %s that it is made from: %s", attempt.name, refused.need, failure)
-        self._records.release(attempt.lease, failed(asked, failure))
+        note = failed(asked, failure)
+        words = "%s: WeChat refused the %s that it is made from: %s"
+        logger.warning(words, attempt.name, refused.need, failure, extra=_fields(attempt, note))
+        self._records.release(attempt.lease, note)
         return refused
 
     def _accept(self, attempt: Attempt, asked: Asked, issued: Issued) -> Result:
@@ -250,7 +256,7 @@ class Fetcher:
         which = "the same one" if name == before.fingerprint else name
         logger.info(
             "%s: fetched (%s): %s, expires in %.0f s, %s", attempt.name, asked.cause, which, issued.expires_in, done,
-            extra={"credential": str(attempt.target.id), "cause": asked.name, "fingerprint": name, "commit": done},
+            extra=_fields(attempt, note, outcome=done),
         )  # fmt: skip
         # Refused: somebody else was at it meanwhile, or the account is gone. The next tick sees what to do.
         ends: dict[Commit, Result] = {"committed": Fetched(credential, before.now), "refused": Busy()}
@@ -263,7 +269,7 @@ class Fetcher:
         pending = Pending(attempt.lease, credential, refresh_at, next_look, tuple(copies), facts, note)
         done = self._commits.commit(pending)
         if done.problem:
-            logger.error("%s: a copy can't be written: %s", attempt.name, done.problem)
+            logger.error("%s: a copy can't be written: %s", attempt.name, done.problem, extra=_fields(attempt))
         return done.result
 
     def _failed(
@@ -272,14 +278,21 @@ class Fetcher:
         """Record the failure and return it, to be raised."""
         now = attempt.snapshot.now
         error.retry_in = cooldown_after(error, attempt.failures, now, self._durations)
-        facts = attempt.of_failure(error, lost=lost, reissued_dead=reissued_dead)
-        self._records.fail(attempt.lease, retry_at=now + error.retry_in, lost=lost, note=failed(asked, error), **facts)
-        logger.warning("%s: %s; next attempt in %.1f s", attempt.name, error, error.retry_in)
+        facts, note = attempt.of_failure(error, lost=lost, reissued_dead=reissued_dead), failed(asked, error)
+        self._records.fail(attempt.lease, retry_at=now + error.retry_in, lost=lost, note=note, **facts)
+        extra = _fields(attempt, note, retry_in=error.retry_in)
+        logger.warning("%s: %s; next attempt in %.1f s", attempt.name, error, error.retry_in, extra=extra)
         return error
 
 
 def _asked(attempt: Attempt, decision: Fetch, began: float) -> Asked:
     return Asked(decision.cause, time.monotonic() - began, attempt.neglected)
+
+
+def _fields(attempt: Attempt, note: Note | None = None, **more: Any) -> dict[str, Any]:
+    """Return what a line of the log tells machines: the same as the history does."""
+    event = note.event if note else None
+    return {**attempt.target.id.fields, **(event or {}), **more}
 
 
 def _is_ready(decision: Probe | Fetch, target: Target, inputs: Inputs) -> bool:

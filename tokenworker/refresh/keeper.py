@@ -160,7 +160,7 @@ class Keeper:
         copies = target.copies(credential, snapshot.fetched_at)
         problem = self._records.publish(target.id, credential, copies, target.publish_digest)
         if problem and problem != snapshot.publish_error:
-            logger.error("%s: a copy can't be written: %s", target.label, problem)
+            logger.error("%s: a copy can't be written: %s", target.label, problem, extra=target.id.fields)
 
     # What a fetch is made from
 

@@ -64,14 +64,24 @@ class Gauges:
                 yield from (_gauge(id_, now, row) for id_, row in zip(group, rows, strict=True))
 
     def _names(self, ids: Iterable[CredentialId]) -> list[str]:
-        return [key for id_ in ids for key in (self._keys.value(id_), self._keys.state(id_), self._keys.counts(id_))]
+        pairs = map(self._keys.pair, ids)
+        return [name for value, state in pairs for name in (value, state, f"{value}:counts")]
 
 
 def _gauge(id_: CredentialId, now: float, row: list[Any]) -> Gauge:
     left, (error, *fields), counts = row
     # Lua's empty table is an object.
-    counted = {name: _number(it) for name, it in zip(counts[::2], counts[1::2], strict=True)} if counts else {}
-    return Gauge(id_, now, left, counted, error or "", *map(_number, fields))
+    counted = dict(zip(counts[::2], _numbers(counts[1::2]), strict=True)) if counts else {}
+    return Gauge(id_, now, left, counted, error or "", *_numbers(fields))
+
+
+def _numbers(texts: list[str | bool]) -> list[float]:
+    """Return the numbers that texts hold; those that are not there are 0."""
+    try:
+        found = [float(text or 0) for text in texts]
+    except ValueError:
+        return [_number(text) for text in texts]
+    return found if -_MOST < sum(found) < _MOST else [_number(text) for text in texts]
 
 
 def _number(text: str | bool) -> float:

@@ -6,13 +6,13 @@ from typing import Any
 
 from tornado.web import Application
 
-from tokenworker.web import credentials, health, metrics, openapi, page, signature, status, wechat
+from tokenworker.web import credentials, health, metrics, openapi, page, signature, status, tickets, wechat, wecom
 from tokenworker.web.handler import Handler
 from tokenworker.web.held import Held
 from tokenworker.web.problems import Problem
 
 #: In the order in which paths are tried: those that are asked for most come first.
-_FACES = (credentials, wechat, signature, status, openapi, health, metrics, page)
+_FACES = (credentials, wechat, wecom, tickets, signature, status, openapi, health, metrics, page)
 
 
 class _Nothing(Handler):

@@ -14,6 +14,10 @@ from typing import Literal, get_args
 Scope = Literal["read", "report", "sign", "status"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 
+#: What a client may be called, and how to say that.
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", re.ASCII)
+NAME_IS = "letters, digits, '_', '.' and '-', 64 at most, such as shop-php"
+
 #: Before a key: whoever finds one in a file sees whose it is.
 _MARK = "tw_"
 

@@ -11,11 +11,10 @@ from typing import Any, cast
 from tokenworker.errors import ConfigError
 from tokenworker.redaction import discreet, excerpt
 from tokenworker.textfile import content, reason, shown
-from tokenworker.web.client import SCOPES, Client
+from tokenworker.web.client import NAME, NAME_IS, SCOPES, Client
 
 #: The largest file that is read, in bytes.
 _MAX_FILE = 4 * 1024 * 1024
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", re.ASCII)
 _DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
@@ -52,8 +51,8 @@ def _tables(path: Path, faults: list[str]) -> list[tuple[str, dict[str, Any]]]:
 def _client(table: dict[str, Any], place: str, faults: list[str]) -> Client:
     given = dict(table)
     name, key = given.pop("name", None), given.pop("key_sha256", None)
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
-        faults.append(f"{place}: name must be letters, digits, '_', '.' and '-', 64 at most, such as shop-php")
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        faults.append(f"{place}: name must be {NAME_IS}")
         name = ""
     place = f"{place} ({discreet(name)})" if name else place
     if not isinstance(key, str) or not _DIGEST.fullmatch(key):

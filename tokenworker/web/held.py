@@ -10,6 +10,8 @@ from tokenworker.durations import Durations
 from tokenworker.reading.async_reader import AsyncTokenReader
 from tokenworker.settings.config import Config
 from tokenworker.store.connect import connect
+from tokenworker.store.exchange import Patience
+from tokenworker.store.scripts import Scripts
 from tokenworker.store.store import Store
 from tokenworker.web.clients import Clients
 from tokenworker.web.kept import Kept
@@ -17,6 +19,8 @@ from tokenworker.web.limits import Load, Rarely, Reports
 from tokenworker.web.tally import Tally
 from tokenworker.web.tokens import Tokens
 
+#: Whoever asks over HTTP does not wait longer for a Redis that does not answer.
+_PATIENCE = Patience(1.0, 2.0, 2)
 #: So many may look at all credentials at once.
 _SURVEYS = 2
 
@@ -49,7 +53,8 @@ class Held:
         Raises `ConfigError`, and opens no connection yet.
         """
         reader = AsyncTokenReader(config.redis_url, config.prefix, config.durations, celery=celery)
-        store = Store(connect(config.redis_url), config.prefix)
+        client = connect(config.redis_url, timeout=_PATIENCE.one)
+        store = Store(client, config.prefix, Scripts(client, _PATIENCE))
         kept = Kept(store)
         tokens = Tokens(store, kept, config.durations.overlap)
         clients = Clients(config.web.clients) if clients is None else clients

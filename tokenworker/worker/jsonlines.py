@@ -62,5 +62,5 @@ def _fields(record: logging.LogRecord) -> Iterator[tuple[str, Any]]:
     if isinstance(told, Mapping):
         yield from ((ours, told[name]) for name, ours in _OF_TASK.items() if name in told)
     for name, value in given.items():
-        if isinstance(value, str | int | float):
+        if isinstance(value, str | int | float) and value != "":
             yield name, discreet(value) if isinstance(value, str) else value

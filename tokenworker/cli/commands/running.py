@@ -76,6 +76,8 @@ def new_key(name: str) -> None:
     """Make a key for a client of that NAME, and the lines for the clients' file, which hold its SHA-256 alone."""
     from tokenworker.web import client  # noqa: PLC0415
 
+    if not client.NAME.fullmatch(name):
+        raise click.BadParameter(f"NAME must be {client.NAME_IS}.")
     key = client.new_key()
     click.echo("The key, for the service alone; it is shown this once:", err=True)
     click.echo(key)
