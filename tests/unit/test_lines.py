@@ -54,6 +54,14 @@ def test_an_attempt_to_reach_the_broker_is_one_line() -> None:
     assert lines.getMessage() == "consumer: Cannot connect to redis://:**@h: refused. Trying again in 2 seconds..."
 
 
+def test_what_beat_could_not_send_is_told_without_its_stack() -> None:
+    lines = record("Message Error: %s\n%s", "it is full", ["File 1", "File 2"])
+    lines.name = "celery.beat"
+
+    assert _joined.filter(lines)
+    assert lines.getMessage() == "Message Error: it is full"
+
+
 def chained(last: Exception, *before: Exception) -> Exception:
     if before:
         last.__context__ = chained(*before)

@@ -7,10 +7,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from celery.beat import Scheduler as _Scheduler
+from celery.beat import Scheduler as _Scheduler, SchedulingError
 from celery.signals import heartbeat_sent
 
 from tokenworker.settings.config import Config
+from tokenworker.worker.lines import causes
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +44,17 @@ def _worker_lives(**_: Any) -> None:
 
 
 class Scheduler(_Scheduler):
-    """Celery's scheduler, whose every tick shows."""
+    """Celery's scheduler, whose every tick shows, and which ends when it is told to in the middle of a message."""
+
+    def apply_async(self, *args: Any, **options: Any) -> Any:
+        """Send a message; a signal ends us by an error that is raised in here, and may come out as another one."""
+        try:
+            return super().apply_async(*args, **options)
+        except SchedulingError as error:
+            failure = error
+        if any(isinstance(cause, SystemExit) for cause in causes(failure)):
+            raise SystemExit
+        raise failure
 
     def tick(self, *args: Any, **options: Any) -> float:
         """Do what is due and return the seconds until the next look."""
