@@ -7,7 +7,6 @@ import re
 import signal
 from typing import Any
 
-import redis
 from celery import Celery
 from support.flower import Flower
 from support.processes import RedisServer, Stack, free_port, wait_for
@@ -72,22 +71,28 @@ def send(server: RedisServer, task: str, **kwargs: Any) -> str:
         return str(asked.id)
 
 
-def test_worker_and_beat_write_a_line_of_json_an_event(stack: Stack, server: RedisServer, client: redis.Redis) -> None:
+def fetched_in_a_task(text: str) -> Log:
+    """Return what was logged of fetches, without those of a watchdog, which comes first where all is slow."""
+    return [line for line in about(parsed(text), ": fetched (") if "task" in line]
+
+
+def test_worker_and_beat_write_a_line_of_json_an_event(stack: Stack, server: RedisServer) -> None:
     (stack.folder / "celeryconfig.py").write_text(BROKEN)
     (stack.folder / "broken.py").write_text(TASK)
     stack.worker(**JSON)
     stack.beat(**JSON)
-    wait_for(lambda: client.exists(f"tokenworker:{{{DEMO_APPID}}}:access_token"))
+    wait_for(lambda: fetched_in_a_task(stack.log(0)), timeout=40)
     broken = send(server, "broken")
     wait_for(lambda: about(parsed(stack.log(1)), "beat: Starting"))
     stack.stop()
     worker, beat = parsed(stack.log(0)), parsed(stack.log(1))
 
     assert all({"time", "level", "logger", "pid", "message"} <= set(line) for line in worker + beat)
-    fetched = about(worker, "fetched (there is none)")[0]
+    fetched = fetched_in_a_task(stack.log(0))[0]
     refresh = fetched["task_id"]
     assert (fetched["account"], fetched["credential"]) == (DEMO_APPID, "access_token")
-    assert (fetched["event"], fetched["cause"], fetched["outcome"]) == ("refreshed", "missing", "committed")
+    assert (fetched["event"], fetched["outcome"]) == ("refreshed", "committed")
+    assert fetched["cause"] in ("missing", "stale")
     assert fetched["fingerprint"] in fetched["message"]
     assert fetched["task"] == "tokenworker.refresh_token"
     mine = [line for line in worker if line.get("task_id") == refresh]
