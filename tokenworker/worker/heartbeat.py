@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import logging
-from functools import cache
+import signal
+import threading
+from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
-from celery.beat import Scheduler as _Scheduler, SchedulingError
-from celery.signals import heartbeat_sent
+from celery.beat import Scheduler as _Scheduler
+from celery.signals import beat_init, heartbeat_sent
 
 from tokenworker.settings.config import Config
-from tokenworker.worker.lines import causes
 
 logger = logging.getLogger(__name__)
 
@@ -43,21 +46,30 @@ def _worker_lives(**_: Any) -> None:
     touch()
 
 
+@beat_init.connect(weak=False)
+def _heed_signals(**_: Any) -> None:
+    """Note that beat is told to end: the error by which Celery has it end gets lost in some places."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        celerys = signal.getsignal(number)
+        if callable(celerys):
+            signal.signal(number, partial(_end, celerys))
+
+
+def _end(celerys: Callable[..., Any], number: int, frame: FrameType | None) -> None:
+    _ended.set()
+    celerys(number, frame)
+
+
+_ended = threading.Event()
+
+
 class Scheduler(_Scheduler):
     """Celery's scheduler, whose every tick shows, and which ends when it is told to in the middle of a message."""
 
-    def apply_async(self, *args: Any, **options: Any) -> Any:
-        """Send a message; a signal ends us by an error that is raised in here, and may come out as another one."""
-        try:
-            return super().apply_async(*args, **options)
-        except SchedulingError as error:
-            failure = error
-        if any(isinstance(cause, SystemExit) for cause in causes(failure)):
-            raise SystemExit
-        raise failure
-
     def tick(self, *args: Any, **options: Any) -> float:
         """Do what is due and return the seconds until the next look."""
+        if _ended.is_set():
+            raise SystemExit
         seconds: float = super().tick(*args, **options)
         touch()
         return seconds

@@ -52,7 +52,7 @@ class _Joined(logging.Filter):
     """Makes one line of those that Celery writes of a broker or a result backend that it can't reach."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if record.exc_info and any(isinstance(error, _GONE) for error in causes(record.exc_info[1])):
+        if record.exc_info and any(isinstance(error, _GONE) for error in _causes(record.exc_info[1])):
             record.exc_info = record.exc_text = None
         message = record.getMessage()
         if "\n" in message:
@@ -62,7 +62,7 @@ class _Joined(logging.Filter):
         return True
 
 
-def causes(error: BaseException | None) -> Iterator[BaseException]:
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
     """Yield an error and what it came of."""
     while error:
         yield error
