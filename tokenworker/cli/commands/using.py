@@ -10,10 +10,19 @@ from contextlib import closing
 import click
 
 from tokenworker.cli.commands.group import ACCOUNT, fail, main, told
+from tokenworker.cli.completion import CredentialType
 from tokenworker.cli.kept import Kept
 from tokenworker.credential import ACCESS_TOKEN, CredentialId
 from tokenworker.refresh.causes import Demand
 from tokenworker.settings.config import Config
+
+_NAME = click.option(
+    "--name",
+    type=CredentialType(),
+    default=ACCESS_TOKEN,
+    show_default=True,
+    help="Which credential, such as jsapi_ticket.",
+)
 
 
 @main.command(
@@ -25,7 +34,7 @@ from tokenworker.settings.config import Config
     },
 )
 @click.argument("account", required=False, type=ACCOUNT)
-@click.option("--name", default=ACCESS_TOKEN, show_default=True, help="Which credential, such as jsapi_ticket.")
+@_NAME
 def get(account: str | None, name: str) -> None:
     """Print a credential of ACCOUNT, its id or name, which may be left out when there is one."""
     from tokenworker.reading.reader import TokenReader  # noqa: PLC0415
@@ -59,7 +68,7 @@ def sign(url: str, account: str | None) -> None:
     },
 )
 @click.argument("account", required=False, type=ACCOUNT)
-@click.option("--name", default=ACCESS_TOKEN, show_default=True, help="Which credential, such as jsapi_ticket.")
+@_NAME
 @click.option("--force", is_flag=True, help="WeChat's forced refresh: the token before dies. For leaks.")
 @click.option("--timeout", default=30.0, show_default=True, help="Seconds to wait for a worker.")
 def refresh(account: str | None, name: str, force: bool, timeout: float) -> None:
