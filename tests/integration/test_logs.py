@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import re
 import signal
+from hashlib import sha256
 from typing import Any
 
+import requests
 from celery import Celery
 from support.flower import Flower
 from support.processes import RedisServer, Stack, free_port, wait_for
@@ -45,6 +47,12 @@ from celery.signals import setup_logging
 @setup_logging.connect(weak=False)
 def mine(**_):
     logging.basicConfig(level="INFO", format="MINE %(message)s")
+"""
+
+CLIENT = f"""
+[[client]]
+name = "php"
+key_sha256 = "{sha256(b"tw_one-that-may-only-read").hexdigest()}"
 """
 
 JSON = {"TOKENWORKER_LOG": "json"}
@@ -139,13 +147,19 @@ def test_a_pool_of_processes_writes_json_too(stack: Stack) -> None:
 def test_flower_and_web_write_json_too(stack: Stack) -> None:
     stack.environ |= JSON
     flower = Flower(stack)
-    stack.run("tokenworker.cli", "web", f"--port={free_port()}")
+    port = free_port()
+    (stack.folder / "clients.toml").write_text(CLIENT)
+    stack.run("tokenworker.cli", "web", f"--port={port}", TOKENWORKER_WEB_CLIENTS="clients.toml")
     wait_for(lambda: "ok" in flower.page("healthcheck").lower(), timeout=20)
     wait_for(lambda: about(parsed(stack.log(1)), "listens at"), timeout=20)
+    headers = {"Authorization": "Bearer tw_one-that-may-only-read"}
+    assert requests.get(f"http://127.0.0.1:{port}/metrics", headers=headers, timeout=10).status_code == 403
     flower.process.send_signal(signal.SIGTERM)
     flower.process.wait(20)
 
     assert about(parsed(stack.log(0)), "Visit me at")
+    [line] = about(parsed(stack.log(1)), "was refused")
+    assert line["client"] == "php"
 
 
 def test_without_the_setting_logs_are_as_celery_writes_them(stack: Stack) -> None:
