@@ -160,7 +160,14 @@ def value(servers: Servers) -> str:
 def commands_work(stack: Stack, servers: Servers) -> None:
     mine = Stack(stack.folder, stack.environ | servers.environ("operator"))
     assert faults(command(mine, "check", "--call")) == []
-    wanted = (("status",), ("get",), ("sign", "https://shop.example/"), ("refresh", "--force"))
+    wanted = (
+        ("status",),
+        ("get",),
+        ("sign", "https://shop.example/"),
+        ("refresh", "--force"),
+        ("events",),
+        ("metrics",),
+    )
     done = {words[0]: command(mine, *words) for words in wanted}
 
     assert {name: run.returncode for name, run in done.items()} == dict.fromkeys(done, 0), done
