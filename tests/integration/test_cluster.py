@@ -86,6 +86,8 @@ def test_check_and_status_find_all_well(stack: Stack, cluster: ClusterSet) -> No
 
     assert faults(command(stack, "check")) == []
     assert (status.returncode, "live" in status.stdout) == (0, True), status.stdout + status.stderr
+    assert "refreshed (there is none)" in command(stack, "events").stdout
+    assert "tokenworker_up 1" in command(stack, "metrics").stdout
 
 
 def test_metrics_are_of_the_credentials_on_all_nodes(cluster: ClusterSet) -> None:

@@ -61,11 +61,12 @@ def test_bash_completes_commands_and_accounts(complete: Complete, store: Store) 
     assert complete("st") == ["status"]
     assert complete("get", "") == ["ww1/7", "wx1", "shop", "wx2", "官方旗舰店"]
     assert complete("events", "--follow", "sh") == ["shop"]
+    assert complete("get", "shop", "--name", "a") == ["access_token", "agent_ticket"]
 
 
 def test_where_redis_is_not_there_nothing_is_offered_and_nothing_said(complete: Complete) -> None:
     assert complete("get", "", REDIS_URL="redis://127.0.0.1:1/0") == []
-    assert complete("get", "", REDIS_URL="nonsense") == []
+    assert complete("get", "--name", "", REDIS_URL="nonsense") == []
 
 
 @pytest.mark.parametrize("shell", SHELLS)

@@ -22,9 +22,11 @@ from rich.console import Console
 from support.processes import RedisServer, wait_for
 
 from tokenworker.cli.commands import main
-from tokenworker.cli.events import Events, Happened
+from tokenworker.cli.events import Events
+from tokenworker.cli.happened import Happened
 from tokenworker.cli.terminal import Terminal
 from tokenworker.credential import CredentialId
+from tokenworker.errors import StoreUnavailable
 from tokenworker.refresh.causes import Cause
 from tokenworker.store.history import Event, Note
 from tokenworker.store.store import Store
@@ -281,6 +283,26 @@ def test_a_credential_that_comes_later_is_followed_too(store: Store) -> None:
     happen(store, WX2, outcome="alive")
 
     assert [found.id for found in seen.look()] == [WX2]
+
+
+def test_what_a_look_found_that_failed_comes_with_the_next(store: Store) -> None:
+    ids = [CredentialId(f"wx{number}") for number in range(60)]
+    fails = [True]
+
+    def choose() -> Iterator[CredentialId]:
+        # More than are asked for at once: some are read by then.
+        yield from ids[:55]
+        if fails:
+            fails.clear()
+            raise StoreUnavailable("Redis does not answer")
+        yield from ids[55:]
+
+    happen(store, ids[0], outcome="alive")
+    seen = Events(store, choose, store.now() - 60)
+    with pytest.raises(StoreUnavailable):
+        seen.look()
+
+    assert [found.id for found in seen.look()] == [ids[0]]
 
 
 def test_who_reads_no_further_ends_it(own_server: RedisServer, tmp_path: Path) -> None:

@@ -109,6 +109,8 @@ def test_a_retry_says_why_and_when(shown: Shown) -> None:
         r"not WeChat.s answer: HTTP status 502 instead of 200.* · next attempt in [\d.]+ s · wx0123… jsapi_ticket",
         found(row),
     )
+    assert row
+    assert row["exception"].startswith("MalformedAnswer(")
 
 
 def test_a_failure_says_its_sentence_first(shown: Shown) -> None:

@@ -160,7 +160,14 @@ def value(servers: Servers) -> str:
 def commands_work(stack: Stack, servers: Servers) -> None:
     mine = Stack(stack.folder, stack.environ | servers.environ("operator"))
     assert faults(command(mine, "check", "--call")) == []
-    wanted = (("status",), ("get",), ("sign", "https://shop.example/"), ("refresh", "--force"))
+    wanted = (
+        ("status",),
+        ("get",),
+        ("sign", "https://shop.example/"),
+        ("refresh", "--force"),
+        ("events",),
+        ("metrics",),
+    )
     done = {words[0]: command(mine, *words) for words in wanted}
 
     assert {name: run.returncode for name, run in done.items()} == dict.fromkeys(done, 0), done
@@ -189,14 +196,14 @@ def web_serves(stack: Stack, servers: Servers, sandbox: Sandbox) -> None:
     web = stack.run("tokenworker.cli", "web", f"--port={port}", **servers.environ("web"))
     wait_for(lambda: page(port, "/healthz"), timeout=20, pause=0.2)
     path = f"/v1/credentials/{DEMO_APPID}/access_token"
-    dead = json.loads(page(port, path))["value"]
+    dead = json.loads(wait_for(lambda: page(port, path)))["value"]
     sandbox.revoke()
     report = json.dumps({"value": dead}).encode()
     with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}/reject", data=report, timeout=15) as answer:
         assert answer.status < 300
-    assert sandbox.verdict(json.loads(page(port, path))["value"]).works
+    assert sandbox.verdict(json.loads(wait_for(lambda: page(port, path)))["value"]).works
     assert "tokenworker_credential_ready" in page(port, "/metrics")
-    for name in (f"/v1/status?account={DEMO_APPID}", "/readyz"):
+    for name in (f"/v1/status?account={DEMO_APPID}", "/", "/readyz"):
         assert page(port, name), name
     web.terminate()
     assert web.wait(timeout=15) == 0

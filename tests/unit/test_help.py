@@ -53,6 +53,11 @@ def test_an_example_can_be_called(example: str) -> None:
             pass
 
 
+@pytest.mark.parametrize("path", [(), ("web",)], ids="-".join)
+def test_the_help_of_several_commands_has_each_in_whole_words(path: tuple[str, ...]) -> None:
+    assert "..." not in CliRunner().invoke(main, [*path, "--help"]).output.replace("[ARGS]...", "")
+
+
 def test_the_help_of_the_whole_names_every_command() -> None:
     shown = CliRunner().invoke(main, ["--help"]).output
 

@@ -54,6 +54,22 @@ def test_an_attempt_to_reach_the_broker_is_one_line() -> None:
     assert lines.getMessage() == "consumer: Cannot connect to redis://:**@h: refused. Trying again in 2 seconds..."
 
 
+@pytest.mark.parametrize(("error", "kept"), [(redis.ConnectionError("closed"), False), (LookupError("ours"), True)])
+def test_what_a_part_of_the_consumer_says_of_a_lost_connection_is_left_out(error: Exception, kept: bool) -> None:
+    said = record("Error on %s %s: %r", "restarting", "Gossip", error, error=error, level=logging.ERROR)
+    said.name = "celery.bootsteps"
+
+    assert _joined.filter(said) is kept
+
+
+def test_what_beat_could_not_send_is_told_without_its_stack() -> None:
+    lines = record("Message Error: %s\n%s", "it is full", ["File 1", "File 2"])
+    lines.name = "celery.beat"
+
+    assert _joined.filter(lines)
+    assert lines.getMessage() == "Message Error: it is full"
+
+
 def chained(last: Exception, *before: Exception) -> Exception:
     if before:
         last.__context__ = chained(*before)

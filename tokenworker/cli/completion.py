@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 
 import click
 from click.shell_completion import CompletionItem, get_completion_class
 
+from tokenworker.credential import CredentialId
 from tokenworker.settings.config import Config, read_dotenv
 from tokenworker.store.connect import connect
 from tokenworker.store.exchange import Patience
@@ -32,10 +33,22 @@ class AccountType(click.ParamType):  # type: ignore[type-arg]  # no generic clas
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """Return the accounts that begin so, each with its other name; nothing where they can't be had at once."""
-        try:
+        with suppress(Exception):  # whatever it is, it would be printed into the line that is being typed
             return [CompletionItem(word, help=remark) for word, remark in _accounts(incomplete)][:_MOST]
-        except Exception:  # noqa: BLE001  whatever it is, it would be printed into the line that is being typed
-            return []
+        return []
+
+
+class CredentialType(click.ParamType):  # type: ignore[type-arg]
+    """Which of an account's credentials, such as jsapi_ticket."""
+
+    name = "name"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Return the names of what is kept that begin so; nothing where they can't be had at once."""
+        with suppress(Exception):
+            found = {id_.name for id_ in _kept()[0]}
+            return [CompletionItem(name) for name in sorted(found) if name.startswith(incomplete)]
+        return []
 
 
 def script(command: click.Command, shell: str) -> str:
@@ -46,14 +59,18 @@ def script(command: click.Command, shell: str) -> str:
     return kind(command, {}, "tokenworker", "_TOKENWORKER_COMPLETE").source()
 
 
-def _accounts(beginning: str) -> Iterator[tuple[str, str | None]]:
+def _kept() -> tuple[list[CredentialId], dict[str, str]]:
+    """Return all that is kept, and what people call the accounts."""
     read_dotenv()
     config = Config.from_env()
     client = connect(config.redis_url, timeout=_PATIENCE)
     with closing(Store(client, config.prefix, Scripts(client, Patience(_PATIENCE, _PATIENCE, 1)))) as store:
-        names = store.notes.names()
-        accounts = dict.fromkeys(id_.account for id_ in store.schedule.ids())
-    for account in accounts:
+        return store.schedule.ids(), store.notes.names()
+
+
+def _accounts(beginning: str) -> Iterator[tuple[str, str | None]]:
+    ids, names = _kept()
+    for account in dict.fromkeys(id_.account for id_ in ids):
         name = names.get(account)
         words = [(account, name), (name, account)]
         yield from ((word, other) for word, other in words if word and _fits(word, beginning))

@@ -14,7 +14,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from tokenworker.cli.events import Happened
+from tokenworker.cli.happened import Happened
 from tokenworker.cli.moments import clock, whole
 from tokenworker.cli.table import Table, frame, remarks, wrapped
 from tokenworker.worker.status import State, Status

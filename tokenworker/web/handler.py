@@ -90,6 +90,7 @@ class Handler(RequestHandler):
                 "client %s was refused: %s; further refusals are counted, and not logged for a minute",
                 client.name,
                 ascii(masked(what))[1:-1],
+                extra={"client": client.name},
             )
         return not_allowed() if self.key else no_key()
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import logging
-from functools import cache
+import signal
+import threading
+from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from celery.beat import Scheduler as _Scheduler
-from celery.signals import heartbeat_sent
+from celery.signals import beat_init, heartbeat_sent
 
 from tokenworker.settings.config import Config
 
@@ -42,11 +46,30 @@ def _worker_lives(**_: Any) -> None:
     touch()
 
 
+@beat_init.connect(weak=False)
+def _heed_signals(**_: Any) -> None:
+    """Note that beat is told to end: the error by which Celery has it end gets lost in some places."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        celerys = signal.getsignal(number)
+        if callable(celerys):
+            signal.signal(number, partial(_end, celerys))
+
+
+def _end(celerys: Callable[..., Any], number: int, frame: FrameType | None) -> None:
+    _ended.set()
+    celerys(number, frame)
+
+
+_ended = threading.Event()
+
+
 class Scheduler(_Scheduler):
-    """Celery's scheduler, whose every tick shows."""
+    """Celery's scheduler, whose every tick shows, and which ends when it is told to in the middle of a message."""
 
     def tick(self, *args: Any, **options: Any) -> float:
         """Do what is due and return the seconds until the next look."""
+        if _ended.is_set():
+            raise SystemExit
         seconds: float = super().tick(*args, **options)
         touch()
         return seconds

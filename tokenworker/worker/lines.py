@@ -54,9 +54,14 @@ class _Joined(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         if record.exc_info and any(isinstance(error, _GONE) for error in _causes(record.exc_info[1])):
             record.exc_info = record.exc_text = None
+            # The consumer has told of it; what its parts say of that looks like a fault of ours.
+            if record.name == "celery.bootsteps":
+                return False
         message = record.getMessage()
         if "\n" in message:
-            record.msg, record.args = " ".join(message.split()), ()
+            # Beat writes its own stack behind what went wrong.
+            kept = message.partition("\n")[0] if record.name == "celery.beat" else message
+            record.msg, record.args = " ".join(kept.split()), ()
         return True
 
 

@@ -45,7 +45,9 @@ def reason(error: BaseException | None, id_: CredentialId | None, fields: Mappin
     error, retry_in = _cause(error)
     if isinstance(error, TokenWorkerError):
         whom = _whom(id_) if id_ and id_.account not in str(error) else ""
-        return {"result": _line(str(error), _next(retry_in), whom), "traceback": None}
+        line = _line(str(error), _next(retry_in), whom)
+        # By its own name: of a retry Celery tells another exception around it.
+        return {"result": line, "exception": repr(error), "traceback": None}
     shown = {name: discreet(str(fields[name])) for name in ("exception", "traceback") if fields.get(name)}
     return {"result": shown.get("exception"), **shown}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tokenworker.cli.commands.group import ACCOUNT, FILE, main, told, until_interrupted
+from tokenworker.cli.happened import Happened
 from tokenworker.cli.kept import Kept
 from tokenworker.cli.moments import Since, SinceType
 from tokenworker.cli.terminal import Terminal
@@ -29,12 +31,13 @@ _RECENT = 50
 
 
 @main.command(
+    short_help="How every credential is.",
     examples={
         "tokenworker status": "All that are kept.",
         "tokenworker status shop wx0123456789abcdef": "Two accounts, one by its name and one by its id.",
         "tokenworker status --state missing --limit 200": "Those without a credential.",
         "tokenworker status --json | jq .expires_in": "For programs.",
-    }
+    },
 )
 @click.argument("accounts", nargs=-1, metavar="[ACCOUNT]...", type=ACCOUNT)
 @click.option("--state", type=click.Choice(["live", "missing", "contested"]), help="Only those in this state.")
@@ -70,12 +73,13 @@ def status(accounts: tuple[str, ...], state: State | None, limit: int | None, ev
 
 
 @main.command(
+    short_help="What happened to credentials, as it comes.",
     examples={
         "tokenworker events": "The newest ones.",
         "tokenworker events shop --since 2h": "All of an account in two hours.",
         "tokenworker events --follow": "The newest, and then each as it comes, until Ctrl-C.",
         "tokenworker events --since 14:05 --json": "For programs: one object a line.",
-    }
+    },
 )
 @click.argument("accounts", nargs=-1, metavar="[ACCOUNT]...", type=ACCOUNT)
 @click.option("--follow", "-f", is_flag=True, help="Go on with those that come, until Ctrl-C.")
@@ -91,7 +95,7 @@ def events(accounts: tuple[str, ...], follow: bool, since: Since | None, limit: 
 
     view = Terminal()
 
-    def show(found: list[history.Happened]) -> None:
+    def show(found: Sequence[Happened]) -> None:
         for happened in found:
             click.echo(happened.json()) if as_json else view.event(happened)
 
@@ -109,13 +113,14 @@ def events(accounts: tuple[str, ...], follow: bool, since: Since | None, limit: 
 
 
 @main.command(
+    short_help="What is wrong, and what to do about it.",
     examples={
         "tokenworker check": "Everything here.",
         "tokenworker check --call": "WeChat's own word on each account, too.",
         "tokenworker check --app shop": "Where our tasks run inside another Celery app.",
         "tokenworker check --textfile metrics.prom": "A file of `tokenworker metrics --write`, too.",
         "tokenworker check --json": "For programs; the exit code is 1 when there is a fault.",
-    }
+    },
 )
 @click.option("--call", is_flag=True, help="Ask WeChat, too: once for each account.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object for each thing that was looked at.")
@@ -138,11 +143,12 @@ def check(call: bool, as_json: bool, app: str, textfile: Path | None) -> None:
 
 
 @main.command(
+    short_help="What Prometheus gets, where it can't scrape.",
     examples={
         "tokenworker metrics": "What /metrics of `tokenworker web` says.",
         "tokenworker metrics --write /var/lib/node_exporter/tokenworker.prom": "For node_exporter, once a minute.",
         "tokenworker metrics | curl --data-binary @- http://push:9091/metrics/job/tw": "To a Pushgateway.",
-    }
+    },
 )
 @click.option("--write", "file", type=FILE, help="Put them in this file, in one step, for node_exporter's textfiles.")
 def metrics(file: Path | None) -> None:

@@ -19,10 +19,11 @@ _SPAN = click.FloatRange(min=0, min_open=True)
 
 
 @main.command(
+    short_help="Everything on this machine, to try it out.",
     examples={
         "tokenworker up": "Flower is at http://127.0.0.1:5555 then, and Ctrl-C ends all.",
         "tokenworker up --flower-port 5556": "Where 5555 is another program's.",
-    }
+    },
 )
 @click.option("--redis-port", type=_PORT, help="Port of the embedded server; 6389, or the next free one.")
 @click.option("--flower-port", type=_PORT, help="Port of Flower; 5555, or the next free one.")
@@ -42,6 +43,7 @@ def up(redis_port: int | None, flower_port: int | None, sandbox_port: int | None
 
 
 @main.group(
+    short_help="Credentials over HTTP, metrics, a status page.",
     invoke_without_command=True,
     examples={
         "tokenworker web": "At http://127.0.0.1:8790, for this machine alone.",
@@ -70,7 +72,11 @@ def web(context: click.Context, address: str | None, port: int | None) -> None:
         fail(f"tokenworker web can't listen on {chosen[0]}:{chosen[1]}: {getattr(error, 'strerror', error)}")
 
 
-@web.command("new-key", examples={"tokenworker web new-key shop-php": "For the service that you call shop-php."})
+@web.command(
+    "new-key",
+    short_help="A key for a client.",
+    examples={"tokenworker web new-key shop-php": "For the service that you call shop-php."},
+)
 @click.argument("name", default="shop")
 def new_key(name: str) -> None:
     """Make a key for a client of that NAME, and the lines for the clients' file, which hold its SHA-256 alone."""
@@ -99,11 +105,12 @@ def _pairs(_context: click.Context, _option: click.Parameter, texts: tuple[str, 
 
 
 @main.command(
+    short_help="A look-alike of WeChat.",
     examples={
         "tokenworker sandbox": "WeChat's answers at http://127.0.0.1:8788.",
         "tokenworker sandbox --time-scale 0.01": "Tokens live 72 s instead of 2 h.",
         "tokenworker sandbox --account wx0123456789abcdef:made-up": "An account of your own.",
-    }
+    },
 )
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", type=click.IntRange(0, 65535), default=8788, show_default=True, help="0 takes any free one.")

@@ -9,11 +9,12 @@ from tokenworker.cli.completion import SHELLS, script
 
 
 @main.command(
+    short_help="Commands and accounts on Tab, for your shell.",
     examples={
         'eval "$(tokenworker completion bash)"': "In ~/.bashrc.",
         'eval "$(tokenworker completion zsh)"': "In ~/.zshrc, after compinit.",
         "tokenworker completion fish | source": "In ~/.config/fish/config.fish.",
-    }
+    },
 )
 @click.argument("shell", type=click.Choice(SHELLS))
 def completion(shell: str) -> None:

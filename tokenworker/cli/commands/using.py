@@ -10,21 +10,31 @@ from contextlib import closing
 import click
 
 from tokenworker.cli.commands.group import ACCOUNT, fail, main, told
+from tokenworker.cli.completion import CredentialType
 from tokenworker.cli.kept import Kept
 from tokenworker.credential import ACCESS_TOKEN, CredentialId
 from tokenworker.refresh.causes import Demand
 from tokenworker.settings.config import Config
 
+_NAME = click.option(
+    "--name",
+    type=CredentialType(),
+    default=ACCESS_TOKEN,
+    show_default=True,
+    help="Which credential, such as jsapi_ticket.",
+)
+
 
 @main.command(
+    short_help="A credential, on standard output.",
     examples={
         "tokenworker get": "The access token of the only account.",
         "tokenworker get shop": "Of the account of that name.",
         "tokenworker get wx0123456789abcdef --name jsapi_ticket": "Another credential.",
-    }
+    },
 )
 @click.argument("account", required=False, type=ACCOUNT)
-@click.option("--name", default=ACCESS_TOKEN, show_default=True, help="Which credential, such as jsapi_ticket.")
+@_NAME
 def get(account: str | None, name: str) -> None:
     """Print a credential of ACCOUNT, its id or name, which may be left out when there is one."""
     from tokenworker.reading.reader import TokenReader  # noqa: PLC0415
@@ -34,7 +44,10 @@ def get(account: str | None, name: str) -> None:
         click.echo(reader.get_credential(held.readable(account), name).value)
 
 
-@main.command(examples={"tokenworker sign https://shop.example.com/pay?id=1 shop": "A page of the account shop."})
+@main.command(
+    short_help="What wx.config needs for a page.",
+    examples={"tokenworker sign https://shop.example.com/pay?id=1 shop": "A page of the account shop."},
+)
 @click.argument("url")
 @click.argument("account", required=False, type=ACCOUNT)
 def sign(url: str, account: str | None) -> None:
@@ -47,14 +60,15 @@ def sign(url: str, account: str | None) -> None:
 
 
 @main.command(
+    short_help="A new credential now, made by a worker.",
     examples={
         "tokenworker refresh shop": "A new access token now.",
         "tokenworker refresh shop --name jsapi_ticket": "Another credential.",
         "tokenworker refresh shop --force": "The token before dies: see `tokenworker leak`.",
-    }
+    },
 )
 @click.argument("account", required=False, type=ACCOUNT)
-@click.option("--name", default=ACCESS_TOKEN, show_default=True, help="Which credential, such as jsapi_ticket.")
+@_NAME
 @click.option("--force", is_flag=True, help="WeChat's forced refresh: the token before dies. For leaks.")
 @click.option("--timeout", default=30.0, show_default=True, help="Seconds to wait for a worker.")
 def refresh(account: str | None, name: str, force: bool, timeout: float) -> None:
@@ -71,7 +85,10 @@ def refresh(account: str | None, name: str, force: bool, timeout: float) -> None
         sys.exit(1)
 
 
-@main.command(examples={"tokenworker leak shop": "The live token of shop is dead half a minute later."})
+@main.command(
+    short_help="The end of an access token that leaked.",
+    examples={"tokenworker leak shop": "The live token of shop is dead half a minute later."},
+)
 @click.argument("account", required=False, type=ACCOUNT)
 @click.option("--timeout", default=30.0, show_default=True, help="Seconds to wait for a worker.")
 def leak(account: str | None, timeout: float) -> None:
