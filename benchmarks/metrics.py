@@ -18,7 +18,7 @@ from tokenworker.credential import CredentialId
 from tokenworker.settings.config import Config
 from tokenworker.store.keys import Keys
 from tokenworker.web.held import Held
-from tokenworker.web.metrics import exposition
+from tokenworker.web.metrics.scrape import exposition
 
 #: The goals: seconds for a scrape, and milliseconds for which others wait at Redis.
 MOST_SECONDS = 1.0

@@ -28,7 +28,7 @@ from tornado.web import Application, RequestHandler
 from tokenworker.credential import Credential, CredentialId
 from tokenworker.settings.config import Config
 from tokenworker.store.store import Store
-from tokenworker.web.client import digest, new_key
+from tokenworker.web.clients.client import digest, new_key
 from tokenworker.web.connections import listen
 from tokenworker.web.held import Held
 from tokenworker.web.server import serve

@@ -11,7 +11,7 @@ from support.ports import reserve_port
 from support.processes import ROOT, RedisServer
 from support.web import Web
 
-from tokenworker.web.client import new_key
+from tokenworker.web.clients.client import new_key
 
 SERVICE = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))["services"]["web"]
 

@@ -20,8 +20,8 @@ from support.web import Web, clients_file
 from tokenworker.credential import CredentialId
 from tokenworker.sandbox import DEMO_APPID, Sandbox
 from tokenworker.store.store import Store
-from tokenworker.web.exposition import Exposition, Metric, labels
-from tokenworker.web.series import METRICS
+from tokenworker.web.metrics.exposition import Exposition, Metric, labels
+from tokenworker.web.metrics.series import METRICS
 
 TOKEN, OTHER = ("wx1", "access_token"), ("wx2", "access_token")
 

@@ -22,7 +22,7 @@ from tokenworker import TokenReader
 from tokenworker.accounts.file import load_accounts
 from tokenworker.accounts.files import Files
 from tokenworker.sandbox import DEMO_SECRET, Sandbox
-from tokenworker.web.clients import Clients
+from tokenworker.web.clients.registry import Clients
 
 #: A token of long ago, and what an application of WeCom has.
 OLD = "t" * 40

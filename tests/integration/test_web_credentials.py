@@ -15,7 +15,7 @@ from support.web import Answer, Web, clients_file
 from tokenworker.credential import fingerprint
 from tokenworker.signing import sign_url
 from tokenworker.store.store import Store
-from tokenworker.web.client import new_key
+from tokenworker.web.clients.client import new_key
 
 TOKEN = "/v1/credentials/wx1/access_token"
 CLAIM = {"grant_type": "client_credential", "appid": "wx1"}

@@ -22,9 +22,9 @@ from tornado.routing import PathMatches
 from tokenworker.settings.config import Config
 from tokenworker.store.store import Store
 from tokenworker.web.app import make_app
-from tokenworker.web.client import new_key
+from tokenworker.web.clients.client import new_key
 from tokenworker.web.held import Held
-from tokenworker.web.openapi import description
+from tokenworker.web.plain.openapi import description
 
 SCHEMA = schemathesis.openapi.from_dict(json.loads(description()))
 OPERATIONS = [found.ok() for found in SCHEMA.get_all_operations() if isinstance(found, Ok)]

@@ -29,7 +29,7 @@ from support.web import Answer, ask
 from tokenworker.credential import fingerprint
 from tokenworker.sandbox import Rules, Sandbox
 from tokenworker.sandbox.issuers import access_token, ticket, wecom
-from tokenworker.web.client import digest, new_key
+from tokenworker.web.clients.client import digest, new_key
 
 #: What a password may hold.
 ODD = "+/=&?#@:%\"'\\é"

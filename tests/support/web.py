@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from tokenworker.settings.config import Config
-from tokenworker.web.client import digest, new_key
+from tokenworker.web.clients.client import digest, new_key
 from tokenworker.web.connections import listen
 from tokenworker.web.held import Held
 from tokenworker.web.server import serve

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from support.prometheus import DEPLOY, ROOT, program
 
-from tokenworker.web.series import METRICS
+from tokenworker.web.metrics.series import METRICS
 
 HERE = DEPLOY / "prometheus"
 DASHBOARD = DEPLOY / "grafana" / "tokenworker.json"

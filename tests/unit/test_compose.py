@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from tokenworker.settings.variables import SETTINGS
-from tokenworker.web.clients import Clients
+from tokenworker.web.clients.registry import Clients
 
 ROOT = Path(__file__).parent.parent.parent
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))

@@ -25,7 +25,7 @@ from support.kubernetes import (
 from tokenworker.accounts.files import version
 from tokenworker.settings.config import startup_faults
 from tokenworker.settings.variables import SETTINGS
-from tokenworker.web.clients import Clients
+from tokenworker.web.clients.registry import Clients
 
 #: The oldest that anybody still gets fixes for, and the newest.
 VERSIONS = ("1.30", "1.37")

@@ -9,7 +9,7 @@ from support.pages import text
 from support.scraped import table
 
 from tokenworker.refresh.causes import Cause
-from tokenworker.web.series import METRICS
+from tokenworker.web.metrics.series import METRICS
 
 PAGES = ["docs/monitoring.md", "docs/zh-CN/monitoring.md"]
 

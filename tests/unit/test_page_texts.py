@@ -15,20 +15,20 @@ from support.pages import PAGES, ROOT, text
 from tokenworker.credentials import KINDS
 from tokenworker.durations import Durations
 from tokenworker.store.history import Event
-from tokenworker.web import board, page
-from tokenworker.web.advice import advice, said
-from tokenworker.web.board import Board, Question, Row
-from tokenworker.web.day import Span, day
+from tokenworker.web.page import board, page
+from tokenworker.web.page.advice import advice, said
+from tokenworker.web.page.board import Board, Question, Row
+from tokenworker.web.page.day import Span, day
+from tokenworker.web.page.timeline import PAST, summary, svg
+from tokenworker.web.page.words import LANGUAGES, TEXTS, Language, chosen, words
 from tokenworker.web.quotas import Quota
-from tokenworker.web.timeline import PAST, summary, svg
-from tokenworker.web.words import LANGUAGES, TEXTS, Language, chosen, words
 from tokenworker.wechat.errcodes import TABLES, UNKNOWN
 from tokenworker.worker.status import Status
 
 NOW = 1_800_000_000.0
 HOUR = 3600.0
 DAY = 24 * HOUR
-WEB = ROOT / "tokenworker" / "web"
+PAGE = ROOT / "tokenworker" / "web" / "page"
 QUOTA = Quota(11, 2000, DAY)
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{ 7 * 7 }}&lt;"
 ENGLISH, CHINESE = (words(language) for language in LANGUAGES)
@@ -103,9 +103,9 @@ def test_a_text_says_the_same_in_both_languages(name: str) -> None:
 
 
 def test_every_text_is_used_and_every_one_used_is_there() -> None:
-    sources = [path for kind in ("*.py", "templates/*.html") for path in WEB.glob(kind) if path.name != "words.py"]
+    sources = [path for kind in ("*.py", "templates/*.html") for path in PAGE.glob(kind) if path.name != "words.py"]
     code = "\n".join(path.read_text(encoding="utf-8") for path in sources)
-    code += (WEB / "words.py").read_text(encoding="utf-8").partition("class Words")[2]
+    code += (PAGE / "words.py").read_text(encoding="utf-8").partition("class Words")[2]
     named = set(re.findall(r'\b(?:w|words|_words|self)\(["\'](\w+)["\'][,)]', code))
     # The names of these are put together.
     parts = ("cause_", "legend_", "refreshed_", "probed_", *board.CONDITIONS)
@@ -324,7 +324,7 @@ def test_nothing_on_the_page_comes_from_elsewhere() -> None:
 
 
 def page_style() -> str:
-    return (WEB / "templates" / "page.css").read_text(encoding="utf-8")
+    return (PAGE / "templates" / "page.css").read_text(encoding="utf-8")
 
 
 def test_the_policy_names_just_what_stands_in_the_page() -> None:

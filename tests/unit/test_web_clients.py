@@ -10,8 +10,8 @@ import pytest
 from support.web import clients_file
 
 from tokenworker.errors import ConfigError
-from tokenworker.web.client import ANYBODY, NOBODY, digest, new_key
-from tokenworker.web.clients import Clients
+from tokenworker.web.clients.client import ANYBODY, NOBODY, digest, new_key
+from tokenworker.web.clients.registry import Clients
 from tokenworker.web.tally import Tally
 
 HEX = "a" * 64

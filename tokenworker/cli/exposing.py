@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tokenworker.settings.config import Config
 from tokenworker.web.held import Held
-from tokenworker.web.metrics import exposition
+from tokenworker.web.metrics.scrape import exposition
 
 
 class NotWritten(Exception):  # noqa: N818  it states a fact

@@ -10,7 +10,7 @@ from functools import partial
 from tokenworker.settings.config import Config
 from tokenworker.settings.variables import ACCOUNT
 from tokenworker.web import server
-from tokenworker.web.clients import Clients
+from tokenworker.web.clients.registry import Clients
 from tokenworker.web.held import Held
 
 logger = logging.getLogger(__name__)

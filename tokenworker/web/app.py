@@ -6,13 +6,17 @@ from typing import Any
 
 from tornado.web import Application
 
-from tokenworker.web import credentials, health, metrics, openapi, page, signature, status, tickets, wechat, wecom
+from tokenworker.web import health
 from tokenworker.web.handler import Handler
 from tokenworker.web.held import Held
+from tokenworker.web.metrics import scrape
+from tokenworker.web.page import page
+from tokenworker.web.plain import credentials, openapi, signature, status
 from tokenworker.web.problems import Problem
+from tokenworker.web.wechat import tickets, token, wecom
 
 #: In the order in which paths are tried: those that are asked for most come first.
-_FACES = (credentials, wechat, wecom, tickets, signature, status, openapi, health, metrics, page)
+_FACES = (credentials, token, wecom, tickets, signature, status, openapi, health, scrape, page)
 
 
 class _Nothing(Handler):

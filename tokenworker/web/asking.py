@@ -8,7 +8,7 @@ from typing import Any
 from tokenworker.credential import ACCESS_TOKEN, Credential, CredentialId
 from tokenworker.reading.reader import signature
 from tokenworker.store.usage import Action
-from tokenworker.web.client import Client
+from tokenworker.web.clients.client import Client
 from tokenworker.web.handler import Handler
 from tokenworker.web.problems import Problem
 

@@ -14,7 +14,7 @@ from tokenworker.credential import CredentialId
 from tokenworker.reading.reader import identify
 from tokenworker.redaction import masked
 from tokenworker.web import neighbours
-from tokenworker.web.client import Client, Scope
+from tokenworker.web.clients.client import Client, Scope
 from tokenworker.web.held import Held
 from tokenworker.web.problems import Problem, no_key, not_allowed, problem_of
 

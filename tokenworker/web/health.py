@@ -14,7 +14,7 @@ from tokenworker.durations import Durations
 from tokenworker.errors import StoreUnavailable
 from tokenworker.messages import QUEUE
 from tokenworker.store.store import Store
-from tokenworker.web.client import Client
+from tokenworker.web.clients.client import Client
 from tokenworker.web.handler import Handler
 from tokenworker.web.shared import Shared
 

@@ -13,7 +13,7 @@ from tokenworker.store.connect import connect
 from tokenworker.store.exchange import Patience
 from tokenworker.store.scripts import Scripts
 from tokenworker.store.store import Store
-from tokenworker.web.clients import Clients
+from tokenworker.web.clients.registry import Clients
 from tokenworker.web.kept import Kept
 from tokenworker.web.limits import Load, Rarely, Reports
 from tokenworker.web.tally import Tally

@@ -80,7 +80,7 @@ def web(context: click.Context, address: str | None, port: int | None) -> None:
 @click.argument("name", default="shop")
 def new_key(name: str) -> None:
     """Make a key for a client of that NAME, and the lines for the clients' file, which hold its SHA-256 alone."""
-    from tokenworker.web import client  # noqa: PLC0415
+    from tokenworker.web.clients import client  # noqa: PLC0415
 
     if not client.NAME.fullmatch(name):
         raise click.BadParameter(f"NAME must be {client.NAME_IS}.")

@@ -10,7 +10,7 @@ from tokenworker.cli.doctor.finding import Finding, fault, note, ok
 from tokenworker.cli.exposing import parts
 from tokenworker.errors import ConfigError, StoreUnavailable
 from tokenworker.settings.config import Config
-from tokenworker.web.metrics import exposition
+from tokenworker.web.metrics.scrape import exposition
 
 _SUBJECT = "metrics"
 

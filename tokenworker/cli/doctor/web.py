@@ -11,7 +11,7 @@ from tokenworker.cli.doctor.finding import Finding, fault, note, ok
 from tokenworker.errors import ConfigError
 from tokenworker.settings.config import Config
 from tokenworker.settings.web import WebSettings
-from tokenworker.web.clientsfile import read
+from tokenworker.web.clients.file import read
 from tokenworker.web.server import check_address
 
 _SUBJECT = "web"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from tokenworker.credential import ACCESS_TOKEN
 from tokenworker.web.kept import HASTE
-from tokenworker.web.refusals import Refusal
-from tokenworker.web.shaped import Shaped
+from tokenworker.web.wechat.refusals import Refusal
+from tokenworker.web.wechat.shaped import Shaped
 
 
 class WeComToken(Shaped):

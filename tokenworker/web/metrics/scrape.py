@@ -8,11 +8,11 @@ from typing import ClassVar
 
 from tokenworker.credential import CredentialId
 from tokenworker.errors import StoreUnavailable
-from tokenworker.web.client import ANYBODY, Client
-from tokenworker.web.exposition import CONTENT_TYPE, Exposition, labels
+from tokenworker.web.clients.client import ANYBODY, Client
 from tokenworker.web.handler import Handler
 from tokenworker.web.held import Held
-from tokenworker.web.series import METRICS, Series
+from tokenworker.web.metrics.exposition import CONTENT_TYPE, Exposition, labels
+from tokenworker.web.metrics.series import METRICS, Series
 from tokenworker.web.shared import Shared
 
 logger = logging.getLogger(__name__)

@@ -15,9 +15,9 @@ from tokenworker.durations import DAY, Durations
 from tokenworker.store.history import Event
 from tokenworker.store.store import Store
 from tokenworker.store.usage import Action
-from tokenworker.web.client import Client
+from tokenworker.web.clients.client import Client
+from tokenworker.web.page.words import Language
 from tokenworker.web.quotas import Quota, quota
-from tokenworker.web.words import Language
 from tokenworker.worker.status import Overview, Status, survey
 
 #: How a credential is, worst first: `trouble` is live, but something is wrong.

@@ -15,11 +15,11 @@ from typing import Any, ClassVar
 from tornado.template import Loader
 
 from tokenworker.errors import StoreUnavailable
-from tokenworker.web import board, words as texts
-from tokenworker.web.board import Board, Condition, Question
-from tokenworker.web.card import Card
-from tokenworker.web.client import ANYBODY, Client
+from tokenworker.web.clients.client import ANYBODY, Client
 from tokenworker.web.handler import Handler
+from tokenworker.web.page import board, words as texts
+from tokenworker.web.page.board import Board, Condition, Question
+from tokenworker.web.page.card import Card
 from tokenworker.web.problems import Problem
 
 _TEMPLATES = Path(__file__).parent / "templates"

@@ -12,7 +12,7 @@ from tokenworker.refresh.causes import since
 from tokenworker.refresh.events import BUCKETS
 from tokenworker.store.gauges import Gauge
 from tokenworker.store.state import MANY_DEATHS
-from tokenworker.web.exposition import Exposition, Metric, labels
+from tokenworker.web.metrics.exposition import Exposition, Metric, labels
 from tokenworker.web.quotas import quota
 from tokenworker.wechat.errcodes import TABLES, UNKNOWN
 

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 
 from tornado.escape import xhtml_escape
 
-from tokenworker.web.day import Day, Mark
-from tokenworker.web.words import Words
+from tokenworker.web.page.day import Day, Mark
+from tokenworker.web.page.words import Words
 
 #: The part of the picture that has been, with what is to come behind it.
 PAST = 100 * 24 / 26

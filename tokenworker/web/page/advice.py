@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from ipaddress import ip_address
 
-from tokenworker.web.words import Language, Words
+from tokenworker.web.page.words import Language, Words
 
 _DOCS = "https://developers.weixin.qq.com/doc/oplatform/developers"
 _WECHAT = "https://mp.weixin.qq.com/"

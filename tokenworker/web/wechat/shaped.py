@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from tokenworker.credential import Credential, CredentialId
 from tokenworker.web.asking import Asking
 from tokenworker.web.problems import Problem, problem_of
-from tokenworker.web.refusals import Refusal, refusal_of
+from tokenworker.web.wechat.refusals import Refusal, refusal_of
 
 #: What stands before most answers.
 OK = {"errcode": 0, "errmsg": "ok"}

@@ -10,8 +10,8 @@ from typing import cast
 
 from tokenworker.accounts.files import version
 from tokenworker.errors import ConfigError
-from tokenworker.web.client import ANYBODY, NOBODY, Client, digest
-from tokenworker.web.clientsfile import read
+from tokenworker.web.clients.client import ANYBODY, NOBODY, Client, digest
+from tokenworker.web.clients.file import read
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from tokenworker.web.handler import Handler
 @cache
 def description() -> bytes:
     """Return the file."""
-    return files("tokenworker.web").joinpath("openapi.json").read_bytes()
+    return files("tokenworker.web.plain").joinpath("openapi.json").read_bytes()
 
 
 class OpenAPI(Handler):

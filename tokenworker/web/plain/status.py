@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, cast, get_args
 
-from tokenworker.web.client import Client
+from tokenworker.web.clients.client import Client
 from tokenworker.web.handler import Handler
 from tokenworker.web.kept import HASTE
 from tokenworker.web.problems import Problem

@@ -11,7 +11,7 @@ from typing import Any, cast
 from tokenworker.errors import ConfigError
 from tokenworker.redaction import discreet, excerpt
 from tokenworker.textfile import content, reason, shown
-from tokenworker.web.client import NAME, NAME_IS, SCOPES, Client
+from tokenworker.web.clients.client import NAME, NAME_IS, SCOPES, Client
 
 #: The largest file that is read, in bytes.
 _MAX_FILE = 4 * 1024 * 1024

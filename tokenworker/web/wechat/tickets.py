@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from tokenworker.credential import CredentialId, fingerprint
-from tokenworker.web.client import ANYBODY
-from tokenworker.web.refusals import Refusal
-from tokenworker.web.shaped import OK, Shaped
+from tokenworker.web.clients.client import ANYBODY
+from tokenworker.web.wechat.refusals import Refusal
+from tokenworker.web.wechat.shaped import OK, Shaped
 
 
 class _Ticket(Shaped):

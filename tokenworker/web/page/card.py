@@ -11,11 +11,11 @@ from itertools import groupby, pairwise
 from tokenworker.credential import CredentialId
 from tokenworker.credentials.kind import HOUR
 from tokenworker.store.history import Event
-from tokenworker.web.advice import Advice, advice, said
-from tokenworker.web.board import Row
-from tokenworker.web.day import Span, day, is_fetched
-from tokenworker.web.timeline import svg
-from tokenworker.web.words import TEXTS, Words, clock
+from tokenworker.web.page.advice import Advice, advice, said
+from tokenworker.web.page.board import Row
+from tokenworker.web.page.day import Span, day, is_fetched
+from tokenworker.web.page.timeline import svg
+from tokenworker.web.page.words import TEXTS, Words, clock
 
 #: So many lines of events stand with each of many credentials.
 _LINES = 10

@@ -6,7 +6,7 @@ from typing import Any
 
 from tokenworker.credential import ACCESS_TOKEN
 from tokenworker.web.problems import Problem
-from tokenworker.web.shaped import Shaped
+from tokenworker.web.wechat.shaped import Shaped
 
 
 class Token(Shaped):

@@ -1,0 +1,1 @@
+"""Clients: the services that may ask, and what each may do."""

@@ -1,0 +1,1 @@
+"""The plain face: JSON for everybody, by bearer keys."""

@@ -1,0 +1,1 @@
+"""The faces that answer as WeChat and WeCom do."""
