@@ -338,6 +338,13 @@ def test_wecoms_path_refuses_as_wecom_does(server: RedisServer, tmp_path: Path, 
         assert refusal(web.ask(f"/cgi-bin/gettoken?{query.replace('KEY', keys['two'])}")) == errcode
 
 
+def test_a_ticket_may_be_posted_for_as_some_sdks_do(server: RedisServer) -> None:
+    with Web(server.url) as web:
+        found = web.ask("/cgi-bin/ticket/getticket?access_token=the-token&type=jsapi", body={}).json
+
+    assert (found["errcode"], found["ticket"]) == (0, "the-ticket")
+
+
 @pytest.mark.parametrize(
     ("path", "ticket"),
     [

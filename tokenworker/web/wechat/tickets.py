@@ -55,6 +55,10 @@ class Ticket(_Ticket):
             raise Refusal(40097, f"type must be one of {', '.join(_TYPES)}")
         await self.answer(name)
 
+    async def post(self) -> None:
+        """Do the same: PowerWeChat posts it (its basicService/jssdk, 2024-12), and WeChat takes that."""
+        await self.get()
+
 
 class _WeComTicket(_Ticket):
     """WeCom's, which has errcodes of its own."""
