@@ -13,6 +13,11 @@ DAY = 86_400.0
 BEIJING = 8 * 3600
 
 
+def period_at(moment: float, length: float) -> int:
+    """Return the number of the quota's period at a moment, in epoch seconds; `length` is a day, for most."""
+    return int((moment + BEIJING) // length)
+
+
 @dataclass(frozen=True)
 class Durations:
     """How long things take; `scaled` makes a whole day pass in minutes for demos and tests."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypedDict, get_type_hints
 
 from tokenworker.credential import Credential, CredentialId
+from tokenworker.durations import DAY, period_at
 from tokenworker.store.scripts import text
 
 #: More early deaths than this within the contest window are no accident: the account is contested.
@@ -108,6 +109,8 @@ class State:
     settings_tried: str = ""
     settings_accepted: str = ""
     settings_announced: str = ""
+    #: In which period of the quota something was fetched last; its number.
+    day: int = 0
     #: Since the quota's period began: a day, for most kinds.
     fetches_today: int = 0
     forced_today: int = 0
@@ -136,13 +139,15 @@ class Snapshot(State):
     def of(cls, id_: CredentialId, answer: Sequence[Any]) -> Snapshot:
         """Return the snapshot in what the script `snapshot` returns."""
         now, value, left, lease_left, fields = answer
-        moment = now / 1000
+        moment, state = now / 1000, _state(fields)
+        if state.get("day") != period_at(moment, state.get("quota_period") or DAY):
+            state |= {"fetches_today": 0, "forced_today": 0}
         return cls(
             id=id_,
             now=moment,
             credential=credential(value, left, moment),
             lease_left=lease_left / 1000 if lease_left > 0 else None,
-            **_state(fields),
+            **state,
         )
 
 

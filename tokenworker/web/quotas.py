@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 from tokenworker.credentials.kind import Kind
-from tokenworker.durations import BEIJING, DAY
+from tokenworker.durations import DAY, period_at
 from tokenworker.store.gauges import Gauge
 
 
@@ -24,4 +23,4 @@ def quota(it: Gauge, kind: Kind | None) -> Quota:
     period, allowed = (it.quota_period, it.quota) if it.quota_period else (DAY, 0)
     if given and not it.quota_period:
         period, allowed = given.period, given.fetches
-    return Quota(it.fetches_today if it.day == math.floor((it.now + BEIJING) / period) else 0, allowed, period)
+    return Quota(it.fetches_today if it.day == period_at(it.now, period) else 0, allowed, period)
