@@ -11,7 +11,7 @@ from model.record import DURATIONS, TOLERANCE, BrokenPromiseError, Issue, Promis
 from model.servers import Servers
 from model.upstream import Upstream
 from tokenworker.credential import Credential, fingerprint
-from tokenworker.durations import BEIJING
+from tokenworker.durations import DAY, period_at
 from tokenworker.refresh.causes import SLACK
 from tokenworker.sandbox import DEMO_APPID
 from tokenworker.store.state import Snapshot
@@ -58,8 +58,9 @@ class Witness:
     def check(self) -> None:
         """Compare the state of the account with the truth."""
         snapshot = self.observe()
-        if snapshot.fetches_today != self._record.today:
-            raise BrokenPromiseError(Promise.LEDGER, f"{snapshot.fetches_today} instead of {self._record.today}")
+        today = self._record.today if self._record.day == period_at(snapshot.now, DAY) else 0
+        if snapshot.fetches_today != today:
+            raise BrokenPromiseError(Promise.LEDGER, f"{snapshot.fetches_today} instead of {today}")
         if snapshot.fencing < self._fencing:
             raise BrokenPromiseError(Promise.FENCING)
         if snapshot.credential and snapshot.credential.fingerprint == snapshot.probed_dead:
@@ -331,7 +332,7 @@ class Witness:
         if process.cut_off:
             self._record.ever += 1
             return
-        self._record.fetch(int((self._store.now() + BEIJING) // 86_400))
+        self._record.fetch(period_at(self._store.now(), DAY))
         snapshot = look(self._store, DEMO_APPID)
         if snapshot.credential and not (process.forced or self.stepped_clock or self.restored):
             self._check_spared(snapshot, snapshot.credential)

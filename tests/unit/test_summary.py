@@ -19,7 +19,6 @@ from tokenworker.worker import summary as module
 from tokenworker.worker.summary import counted, reason, summary
 
 SHOP = CredentialId("wx0123456789abcdef")
-NOW = time.time()
 TOKEN = "81_" + "a-_9Z" * 27
 
 
@@ -39,9 +38,10 @@ CRM = CredentialId("ww0123456789abcdef/1000002")
 def test_the_outcome_comes_first_then_whose_then_until_when(
     outcome: str, whom: CredentialId, left: float, line: str
 ) -> None:
-    end = datetime.fromtimestamp(NOW + left)  # noqa: DTZ006  the clock on the wall
+    ends_at = time.time() + left
+    end = datetime.fromtimestamp(ends_at)  # noqa: DTZ006  the clock on the wall
 
-    assert summary(outcome, whom, Credential(TOKEN, NOW + left)) == line.format(end)
+    assert summary(outcome, whom, Credential(TOKEN, ends_at)) == line.format(end)
 
 
 @pytest.mark.parametrize(("wait", "told"), [(58.4, "58 s"), (0.04, "0.04 s")])
