@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from shutil import which
 from typing import Any
@@ -160,8 +161,9 @@ def value(servers: Servers) -> str:
 def commands_work(stack: Stack, servers: Servers) -> None:
     mine = Stack(stack.folder, stack.environ | servers.environ("operator"))
     assert faults(command(mine, "check", "--call")) == []
+    # The ticket comes after the token that it is made from.
+    wait_for(lambda: command(mine, "status").returncode == 0, timeout=20)
     wanted = (
-        ("status",),
         ("get",),
         ("sign", "https://shop.example/"),
         ("refresh", "--force"),
@@ -204,7 +206,7 @@ def web_serves(stack: Stack, servers: Servers, sandbox: Sandbox) -> None:
     assert sandbox.verdict(json.loads(wait_for(lambda: page(port, path)))["value"]).works
     assert "tokenworker_credential_ready" in page(port, "/metrics")
     for name in (f"/v1/status?account={DEMO_APPID}", "/", "/readyz"):
-        assert page(port, name), name
+        wait_for(partial(page, port, name))
     web.terminate()
     assert web.wait(timeout=15) == 0
 
@@ -401,7 +403,7 @@ def test_roles_do_their_part_on_a_cluster(
         assert sandbox.verdict(by_async_reader(reader)).works
         stack.environ["REDIS_URL"] = as_user(cluster, "operator")
         assert faults(command(stack, "check")) == []
-        assert command(stack, "status").returncode == 0
+        wait_for(lambda: command(stack, "status").returncode == 0, timeout=20)
 
         logged = [entry for node in cluster.nodes for entry in log_of(node)]
         assert [entry for entry in logged if not entry.endswith(HARMLESS)] == []
