@@ -40,7 +40,7 @@ lint: .venv/developed
 
 # Side by side, for most tests wait; those that would take each other's ports stay together.
 unit: .venv/developed
-	$(BIN)/pytest --numprocesses=4 --dist=loadgroup
+	$(BIN)/pytest --numprocesses=3 --dist=loadgroup
 
 # Real SDKs, installed into .venv/conformance; and Debian's Prometheus, where there is Debian.
 conformance: .venv/developed
