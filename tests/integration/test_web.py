@@ -22,6 +22,7 @@ from tokenworker.credential import CredentialId
 from tokenworker.store.store import Store
 from tokenworker.web import limits
 from tokenworker.web.clients.client import new_key
+from tokenworker.web.connections import listen
 
 TOKEN = "/v1/credentials/wx1/access_token"
 
@@ -255,6 +256,12 @@ def test_it_does_not_start_with_a_broken_clients_file(tmp_path: Path) -> None:
     assert "client 1 (shop): key_sha256 must be 64 hex digits" in result.stderr
 
 
+@pytest.mark.parametrize("address", ["é..x", "lo\udcff", "no such host"])
+def test_an_address_that_is_none_is_an_error_of_the_systems(address: str) -> None:
+    with pytest.raises(OSError, match=r"\w"):
+        listen(address, 0)
+
+
 def test_it_says_when_its_port_is_taken(stack: Stack) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         web = stack.run("tokenworker.cli", "web", f"--port={taken.getsockname()[1]}")
@@ -281,8 +288,9 @@ def test_new_key_makes_none_for_a_name_that_the_file_would_not_take(name: str) -
     assert "NAME must be letters, digits, '_', '.' and '-'" in result.stderr
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_told_to_stop_it_answers_those_who_asked_and_ends(
-    make_stack: Callable[..., Stack], server: RedisServer, sandbox: object, kept: Store
+    make_stack: Callable[..., Stack], server: RedisServer, sandbox: object, kept: Store, number: signal.Signals
 ) -> None:
     stack, port = make_stack(server, sandbox), free_port()
     # One that nobody brings: whoever asks for it waits.
@@ -294,7 +302,7 @@ def test_told_to_stop_it_answers_those_who_asked_and_ends(
     with socket.create_connection(("127.0.0.1", port)) as waiting:
         waiting.sendall(b"GET /v1/credentials/wx9/access_token HTTP/1.1\r\nHost: localhost\r\n\r\n")
         time.sleep(0.05)
-        os.kill(web.pid, signal.SIGTERM)
+        os.kill(web.pid, number)
         answer = waiting.recv(1000)
     assert answer.startswith(b"HTTP/1.1 503 "), answer
     assert web.wait(5) == 0

@@ -338,6 +338,13 @@ def test_wecoms_path_refuses_as_wecom_does(server: RedisServer, tmp_path: Path, 
         assert refusal(web.ask(f"/cgi-bin/gettoken?{query.replace('KEY', keys['two'])}")) == errcode
 
 
+def test_half_a_character_in_a_key_makes_it_an_unknown_one(server: RedisServer, tmp_path: Path) -> None:
+    asked = {"grant_type": "client_credential", "appid": "wx1", "secret": "\ud800"}
+    web, _ = with_clients(server, tmp_path, php="")
+    with web:
+        assert refusal(web.ask("/cgi-bin/stable_token", body=asked)) == 40125
+
+
 def test_a_ticket_may_be_posted_for_as_some_sdks_do(server: RedisServer) -> None:
     with Web(server.url) as web:
         found = web.ask("/cgi-bin/ticket/getticket?access_token=the-token&type=jsapi", body={}).json

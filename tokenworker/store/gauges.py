@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from tokenworker.credential import CredentialId
 from tokenworker.store.groups import grouped
 from tokenworker.store.keys import Keys
-from tokenworker.store.scripts import Call, Scripts, text
+from tokenworker.store.scripts import Call, Scripts, readable
 
 
 class Gauge(NamedTuple):
@@ -60,7 +60,7 @@ class Gauges:
         for part in grouped(grouped(ids, together), scripts):
             answers = self._scripts.together(*(Call("gauges", self._names(group), _FIELDS) for group in part))
             for group, answer in zip(part, answers, strict=True):
-                now, *rows = json.loads(text(answer))
+                now, *rows = json.loads(readable(answer))
                 yield from (_gauge(id_, now, row) for id_, row in zip(group, rows, strict=True))
 
     def _names(self, ids: Iterable[CredentialId]) -> list[str]:

@@ -6,20 +6,23 @@ Both are written by the scripts that change the credential, in the same round tr
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypedDict, cast
 
 from tokenworker.credential import CredentialId
 from tokenworker.store.groups import grouped
 from tokenworker.store.keys import Keys
-from tokenworker.store.scripts import Command, Scripts, text
+from tokenworker.store.scripts import Command, Scripts, readable
 
 #: The scripts put in its place what came of a commit.
 OUTCOME = "OUTCOME"
 
 #: A sentence in an event has so many characters at most.
 _LONGEST = 300
+
+#: No moment of ours is later, in epoch seconds.
+_LATEST = 1e11
 
 #: So many histories come in one round trip: each may hold two hundred events.
 _AT_ONCE = 50
@@ -107,17 +110,45 @@ def _events(lines: Iterable[bytes]) -> Iterator[Event]:
 
 
 def _parsed(line: bytes) -> Event | None:
+    """Return an event, without what can't stand in one."""
     try:
-        found: Any = json.loads(line)
-    except ValueError:
+        found: Any = json.loads(readable(line))
+    except (ValueError, RecursionError):
         return None
-    is_event = isinstance(found, dict) and isinstance(found.get("at"), float | int) and "event" in found
-    return cast("Event", found) if is_event else None
+    if not isinstance(found, dict):
+        return None
+    fields = {name: value for name, value in found.items() if name in _FITS and _FITS[name](value)}
+    return cast("Event", fields) if {"at", "event"} <= fields.keys() else None
+
+
+def _is_moment(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < _LATEST
+
+
+def _is_text(value: object) -> bool:
+    """Return whether it is a text that can be written: JSON may hold halves of characters."""
+    return isinstance(value, str) and value == value.encode("utf-8", "ignore").decode()
+
+
+def _is_code(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and -_LATEST < value < _LATEST
+
+
+#: What fits in each field: somebody else may have written anything.
+_FITS: dict[str, Callable[[object], bool]] = {
+    "event": lambda value: value in ("refreshed", "failed", "probed", "reported"),
+    "early": lambda value: isinstance(value, bool),
+    "errcode": _is_code,
+    **dict.fromkeys(("at", "expires_at", "took"), _is_moment),
+    **dict.fromkeys(("cause", "outcome", "fingerprint", "error", "hint"), _is_text),
+}
+if Event.__annotations__.keys() != _FITS.keys():
+    raise TypeError("nobody says what fits in each field of an event")
 
 
 def _numbers(found: Mapping[bytes, bytes]) -> Iterator[tuple[str, float]]:
     for name, number in found.items():
         try:
-            yield text(name), float(number)
+            yield readable(name), float(number)
         except ValueError:
             continue  # somebody else wrote it

@@ -8,12 +8,15 @@ from typing import cast
 
 from tokenworker.store.groups import AT_ONCE, grouped
 from tokenworker.store.keys import Keys
-from tokenworker.store.scripts import Call, Command, Scripts, text
+from tokenworker.store.scripts import Call, Command, Scripts, readable, text
 
 _DAY_MS = 86_400_000
 
 #: For so many seconds a worker is remembered that shows no sign of life.
 _REMEMBERED = 600
+
+#: No rate of ours is higher.
+_MOST = 1e6
 
 #: So many names come in one page.
 _PAGE = 200
@@ -43,14 +46,14 @@ class Notes:
             cursor, page = self._scripts.command("HSCAN", self._keys.names, cursor, "COUNT", _PAGE)
             names |= page
             if int(cursor) == 0:
-                return {text(account): text(name) for account, name in names.items()}
+                return {text(account): readable(name) for account, name in names.items()}
 
     def names_of(self, accounts: Sequence[str]) -> dict[str, str]:
         """Return the names of these accounts, as far as they have one, by id."""
         if not accounts:
             return {}
         names = cast("list[bytes | None]", self._scripts.command("HMGET", self._keys.names, *accounts))
-        return {account: text(name) for account, name in zip(accounts, names, strict=True) if name}
+        return {account: readable(name) for account, name in zip(accounts, names, strict=True) if name}
 
     def set_accounts_error(self, error: str | None, seconds: float) -> None:
         """Note for the status, for `seconds`, why the accounts file can't be used; None: it can."""
@@ -62,7 +65,7 @@ class Notes:
     def accounts_error(self) -> str | None:
         """Return what is wrong with the accounts file, if anything."""
         error = cast("bytes | None", self._scripts.command("GET", self._keys.accounts_error))
-        return text(error) if error else None
+        return readable(error) if error else None
 
     def set_ticked(self, rate: float = 0.0) -> None:
         """Note that beat's tick came through, and how many calls a second may then be begun, for who watches."""
@@ -76,7 +79,11 @@ class Notes:
     def rate(self) -> float | None:
         """Return how many calls to WeChat a second might be begun at the last tick, if there was one for a day."""
         found = cast("bytes | None", self._scripts.command("GET", self._keys.ticked))
-        return float(found) or None if found and found.replace(b".", b"").isdigit() else None
+        try:
+            rate = float(found or 0)
+        except ValueError:
+            return None
+        return rate if 0 < rate < _MOST else None
 
     def pulse(self, worker: str) -> int:
         """Count on, and return the number, which only grows, unless Redis goes back in time; `worker` is alive."""

@@ -163,6 +163,11 @@ def text(value: bytes) -> str:
     return value.decode("utf-8", "surrogateescape")
 
 
+def readable(value: bytes) -> str:
+    """Return what Redis answers as a text for people: what is no UTF-8 shows as such."""
+    return value.decode("utf-8", "replace")
+
+
 def hidden(value: str) -> memoryview:
     """Return an argument that shows nothing: error trackers and tracers record commands."""
     return memoryview(value.encode("utf-8", "surrogateescape"))

@@ -9,7 +9,7 @@ from typing import Any, TypedDict, get_type_hints
 
 from tokenworker.credential import Credential, CredentialId
 from tokenworker.durations import DAY, period_at
-from tokenworker.store.scripts import text
+from tokenworker.store.scripts import readable, text
 
 #: More early deaths than this within the contest window are no accident: the account is contested.
 MANY_DEATHS = 3
@@ -175,7 +175,25 @@ def _reader(kind: Any) -> Callable[[str], Any]:
     return _READERS[kind]
 
 
-_READERS: dict[Any, Callable[[str], Any]] = {float: float, int: int, int | None: int, str: str}
+#: No moment or length is larger, in seconds, and no count.
+_LATEST, _MOST = 1e11, 10**15
+
+
+def _moment(text: str) -> float:
+    number = float(text)
+    if not -_LATEST < number < _LATEST:
+        raise ValueError(f"{number} is no moment")
+    return number
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if not -_MOST < number < _MOST:
+        raise ValueError("it is no count")
+    return number
+
+
+_READERS: dict[Any, Callable[[str], Any]] = {float: _moment, int: _count, int | None: _count, str: str}
 _FIELDS = {name: _reader(kind) for name, kind in get_type_hints(State).items()}
 if unknown := Facts.__annotations__.keys() - _FIELDS.keys():
     raise TypeError(f"the state has no fields {sorted(unknown)}")
@@ -183,7 +201,7 @@ if unknown := Facts.__annotations__.keys() - _FIELDS.keys():
 
 def _state(fields: list[bytes]) -> dict[str, Any]:
     """Return the fields of the state by name; fields of another version, and nonsense, are left out."""
-    texts = {text(key): text(value) for key, value in zip(fields[::2], fields[1::2], strict=True)}
+    texts = {text(key): readable(value) for key, value in zip(fields[::2], fields[1::2], strict=True)}
     state: dict[str, Any] = {}
     for name, read in _FIELDS.items():
         with suppress(KeyError, ValueError):

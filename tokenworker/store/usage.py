@@ -7,7 +7,7 @@ from typing import Literal, cast, get_args
 
 from tokenworker.store.groups import grouped
 from tokenworker.store.keys import Keys
-from tokenworker.store.scripts import Command, Scripts, text
+from tokenworker.store.scripts import Command, Scripts, readable
 
 #: What is counted.
 Action = Literal["reads", "reports", "signatures", "refusals"]
@@ -33,7 +33,7 @@ class Usage:
         counts: dict[str, dict[Action, int]] = {}
         found = cast("Mapping[bytes, bytes]", self._scripts.command("HGETALL", self._key))
         for field, count in found.items():
-            name, _, action = text(field).rpartition(":")
+            name, _, action = readable(field).rpartition(":")
             if name and action in _ACTIONS and count.isdigit():
                 counts.setdefault(name, dict.fromkeys(_ACTIONS, 0))[cast("Action", action)] = int(count)
         return counts

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import resource
 import socket
+from errno import EINVAL
 from typing import Any
 
 from tornado.httpserver import HTTPServer
@@ -50,7 +51,10 @@ class _Server(HTTPServer):
 def listen(address: str, port: int) -> socket.socket:
     """Take the port, any free one for 0; raises OSError."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    listener = socket.create_server((address, port), family=family, backlog=_BACKLOG)
+    try:
+        listener = socket.create_server((address, port), family=family, backlog=_BACKLOG)
+    except (TypeError, UnicodeError):
+        raise OSError(EINVAL, "that is no address") from None
     listener.setblocking(False)
     return listener
 

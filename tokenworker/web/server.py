@@ -92,7 +92,7 @@ async def _follow_redis(held: Held) -> None:
 
 
 def run(held: Held, address: str, port: int, on_ready: Callable[[int], object]) -> None:
-    """Serve until SIGINT or SIGTERM, in the main thread; `on_ready` gets the port. Raises OSError if it is taken."""
+    """Serve until a signal to end, in the main thread; `on_ready` gets the port. Raises OSError if it is taken."""
     allow_files()
     with listen(address, port) as listener:
         on_ready(listener.getsockname()[1])
@@ -101,6 +101,8 @@ def run(held: Held, address: str, port: int, on_ready: Callable[[int], object]) 
 
 async def _until_signalled(held: Held, listener: socket.socket) -> None:
     stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            continue  # by nohup, say
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     await serve(held, listener, stop)

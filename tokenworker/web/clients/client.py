@@ -29,7 +29,7 @@ def new_key() -> str:
 
 def digest(key: str) -> str:
     """Return what the file keeps of a key; no salt, since a key is no password that somebody thought of."""
-    return sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
+    return sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,9 @@ class Exposition:
 
     def text(self) -> bytes:
         """Return all metrics that have samples."""
-        return "".join(self._text(metric) for metric in self._metrics if self._samples[metric.name]).encode()
+        return "".join(self._text(metric) for metric in self._metrics if self._samples[metric.name]).encode(
+            errors="replace"
+        )
 
     def _text(self, metric: Metric) -> str:
         name = metric.name

@@ -115,7 +115,7 @@ class Series:
         for metric in _FROM_ZERO:
             self._to.add(metric, 0, f"{{{named}}}" if named else "")
         for name, count in it.counts.items():
-            metric, more = _counter(name)
+            metric, more = _counter(name) if count >= 0 else ("", "")
             if metric == _TIMES:
                 self._took[more] += count
             elif metric:
