@@ -52,9 +52,10 @@ def listen(address: str, port: int) -> socket.socket:
     """Take the port, any free one for 0; raises OSError."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     try:
-        listener = socket.create_server((address, port), family=family, backlog=_BACKLOG)
-    except (TypeError, UnicodeError):
+        address.encode("idna")
+    except UnicodeError:
         raise OSError(EINVAL, "that is no address") from None
+    listener = socket.create_server((address, port), family=family, backlog=_BACKLOG)
     listener.setblocking(False)
     return listener
 
