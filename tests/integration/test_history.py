@@ -247,12 +247,12 @@ def test_each_worker_shows_that_it_lives(held: Runtime, client: redis.Redis) -> 
     client.zadd("tokenworker:workers", {"gone:1": held.store.now() - 700, "ahead:1": held.store.now() + 700})
     watchdog = Watchdog(held)
     watchdog.start()
-    wait_for(held.store.notes.workers)
+    [(name, ago)] = wait_for(held.store.notes.workers).items()
     watchdog.stop()
 
-    [(name, ago)] = held.store.notes.workers().items()
     assert name.endswith(f":{os.getpid()}")
     assert ago < 5
+    wait_for(lambda: held.store.notes.workers() == {})
 
 
 def test_an_account_that_is_not_kept_leaves_no_history(held: Runtime, client: redis.Redis) -> None:

@@ -103,8 +103,8 @@ def test_all_faults_are_listed_at_once_and_none_shows_a_key(file: Path) -> None:
     [
         ("", "has no clients: write [[client]], with two brackets, over each"),
         ("[client]\nname = 'shop'\n", "has no clients: write [[client]], with two brackets, over each"),
-        ("[[client]\n", "is not TOML in UTF-8: look for an open quote or bracket"),
-        (b"\xff", "is not TOML in UTF-8: look for an open quote or bracket"),
+        ("[[client]\n", "is not TOML: look at line 1, column 9"),
+        (b"\xff", "is not UTF-8 text"),
         ("client = [1]", "has no clients: write [[client]], with two brackets, over each"),
     ],
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from tokenworker.accounts.files import Files
 from tokenworker.accounts.table import PATH, contradictions, parse_account
 from tokenworker.accounts.toml import parse
 from tokenworker.redaction import excerpt
-from tokenworker.textfile import reason, shown
+from tokenworker.textfile import place, reason, shown
 
 #: The largest file that is read, in bytes: 100,000 accounts with names and copies are a quarter of it. A larger one is
 #: another, or never ends.
@@ -48,16 +47,10 @@ def _tables(path: Path, files: Files, faults: list[str]) -> list[dict[str, Any]]
         faults.append(f"{path}: is not UTF-8 text")
     except (ValueError, RecursionError) as error:
         # Besides TOML's own errors: numbers of thousands of digits, brackets a thousand deep.
-        faults.append(f"{path}: is not TOML: {_place(error)}")
+        faults.append(f"{path}: is not TOML: {place(error)}")
     else:
         return _account_tables(document, path, faults)
     return []
-
-
-def _place(error: Exception) -> str:
-    """Return where the fault is, but not what stands there: it may be a secret."""
-    found = re.search(r"\(at (line \d+, column \d+)\)$", str(error))
-    return f"look at {found[1]}" if found else "look for an open quote or bracket"
 
 
 def _account_tables(document: dict[str, Any], path: Path, faults: list[str]) -> list[dict[str, Any]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import ceil
+
 from tokenworker.durations import Durations
 from tokenworker.refresh.causes import Demand
 from tokenworker.store.state import Snapshot
@@ -28,13 +30,13 @@ def last_error(snapshot: Snapshot) -> str:
 def _too_early(snapshot: Snapshot, demand: Demand, durations: Durations) -> str:
     forced = snapshot.forced_at + durations.force_interval - snapshot.now
     if demand.force and forced > 0:
-        return f"WeChat ignores a forced refresh so soon after the one before: again in {forced:.0f} s"
+        return f"WeChat ignores a forced refresh so soon after the one before: again in {ceil(forced)} s"
     young = snapshot.fetched_at + durations.overlap - snapshot.now
     if demand.early and young > 0:
-        return f"it is new, and one more could kill the one before it: again in {young:.0f} s"
+        return f"it is new, and one more could kill the one before it: again in {ceil(young)} s"
     return ""
 
 
 def _again(snapshot: Snapshot) -> str:
     left = snapshot.retry_at - snapshot.now
-    return f"; the next attempt is in {left:.0f} s" if left > 0 else ""
+    return f"; the next attempt is in {ceil(left)} s" if left > 0 else ""

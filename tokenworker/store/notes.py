@@ -90,6 +90,10 @@ class Notes:
         steps = Call("pulse", [self._keys.pulse]), Call("alive", [self._keys.workers], (worker, _REMEMBERED))
         return int(self._scripts.together(*steps)[0])
 
+    def leave(self, worker: str) -> None:
+        """Note that a worker ends in order: nobody need miss it."""
+        self._scripts.command("ZREM", self._keys.workers, worker)
+
     def workers(self) -> dict[str, float]:
         """Return how many seconds ago each worker was alive, by `host:pid`; for ten minutes after its last sign."""
         found = self._scripts.run("living", [self._keys.workers], _REMEMBERED)

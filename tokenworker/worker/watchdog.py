@@ -7,6 +7,7 @@ import os
 import socket
 import threading
 import time
+from contextlib import suppress
 from typing import Any
 
 from celery.signals import celeryd_after_setup, worker_ready, worker_shutting_down
@@ -47,6 +48,8 @@ class Watchdog(threading.Thread):
         self._looks.start()
         while not self._stopped.wait(self._held.durations.pulse):
             self.check_memory()
+        with suppress(TokenWorkerError):
+            self._held.store.notes.leave(self._name)
 
     def _watch(self) -> None:
         interval, looked = self._held.durations.watchdog_interval, time.monotonic()

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from tokenworker.errors import ConfigError
 from tokenworker.redaction import discreet, excerpt
-from tokenworker.textfile import content, reason, shown
+from tokenworker.textfile import content, place, reason, shown
 from tokenworker.web.clients.client import NAME, NAME_IS, SCOPES, Client
 
 #: The largest file that is read, in bytes.
@@ -34,8 +34,10 @@ def _tables(path: Path, faults: list[str]) -> list[tuple[str, dict[str, Any]]]:
         document = tomllib.loads(content(path, _MAX_FILE).decode("utf-8-sig"))
     except OSError as error:
         faults.append(f"{shown(path)}: can't be read: {reason(path, error)}")
-    except (ValueError, RecursionError):
-        faults.append(f"{shown(path)}: is not TOML in UTF-8: look for an open quote or bracket")
+    except UnicodeDecodeError:
+        faults.append(f"{shown(path)}: is not UTF-8 text")
+    except (ValueError, RecursionError) as error:
+        faults.append(f"{shown(path)}: is not TOML: {place(error)}")
     else:
         # An empty list is no oversight: nobody may do anything yet.
         tables = document.pop("client", None)
