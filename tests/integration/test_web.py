@@ -295,7 +295,10 @@ def test_told_to_stop_it_answers_those_who_asked_and_ends(
     stack, port = make_stack(server, sandbox), free_port()
     # One that nobody brings: whoever asks for it waits.
     kept.schedule.set(CredentialId("wx9"), time.time() + 100)
+    # Whoever runs the tests with nohup has it ignored, and so would web.
+    before = signal.signal(number, signal.SIG_DFL)
     web = stack.run("tokenworker.cli", "web", f"--port={port}")
+    signal.signal(number, before)
     wait_for(lambda: is_open(port))
     assert ask(f"http://127.0.0.1:{port}{TOKEN}").status == 200
     began = time.monotonic()

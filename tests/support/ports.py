@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import secrets
 import socket
+from collections import deque
 
 #: Below those that Linux gives to whoever connects, so that no client sits on one of them by chance.
 _FIRST, _LAST = 20_000, 32_000
 
 #: Held until this process ends: nobody who reserves gets the same port, in whatever process.
 _held: list[socket.socket] = []
+_lent: deque[socket.socket] = deque(maxlen=200)
 
 
 def reserve_port() -> int:
@@ -18,6 +20,15 @@ def reserve_port() -> int:
         port = _FIRST + secrets.randbelow(_LAST - _FIRST)
         if _hold(port) and _is_free(port):
             return port
+
+
+def lend_port() -> int:
+    """Return a port as `reserve_port` does, that is kept for as long as no two hundred others were lent."""
+    port = reserve_port()
+    if len(_lent) == _lent.maxlen:
+        _lent[0].close()
+    _lent.append(_held.pop())
+    return port
 
 
 def _hold(port: int) -> bool:

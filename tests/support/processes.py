@@ -16,6 +16,7 @@ from typing import TypeVar
 import pytest
 import redis
 
+from support.ports import lend_port
 from tokenworker.cli.up.embedded import server_command
 from tokenworker.store.connect import connect
 
@@ -24,10 +25,8 @@ T = TypeVar("T")
 ROOT = Path(__file__).parent.parent.parent
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+#: Not one of the kernel's choice: those it gives to whoever connects, before somebody listens there.
+free_port = lend_port
 
 
 def is_open(port: int) -> bool:
