@@ -23,6 +23,10 @@ SERVICE = "shop.redis-1"
 _PERIODS = {"info-period": 500, "ask-period": 200, "ping-period": 200, "tilt-period": 1000}
 
 
+#: In ms. When each of them votes for itself they try again after twice this and up to a second.
+_FAILOVER_TIMEOUT = 2000
+
+
 class SentinelNode(Node):
     """One Sentinel."""
 
@@ -58,7 +62,7 @@ class SentinelNode(Node):
             *(f'{name} "{value}"\n' for name, value in given.items()),
             f"sentinel monitor {SERVICE} 127.0.0.1 {self._master.port} 2\n",
             f"sentinel down-after-milliseconds {SERVICE} {self._down_after * 1000:.0f}\n",
-            f"sentinel failover-timeout {SERVICE} 3000\nsentinel parallel-syncs {SERVICE} 2\n",
+            f"sentinel failover-timeout {SERVICE} {_FAILOVER_TIMEOUT}\nsentinel parallel-syncs {SERVICE} 2\n",
         ]
         if self._master.password:
             lines.append(f'sentinel auth-pass {SERVICE} "{self._master.password}"\n')
