@@ -93,7 +93,7 @@ def _expired(stage: Stage, caller: Caller, appid: str) -> None:
     stage.upstream.rule(appid, life=UPSTREAM + 0.5)
     _fetched(caller, appid)
     stage.upstream.rule(appid)
-    wait_for(lambda: [id_.account for id_ in stage.store.records.missing([CredentialId(each) for each in [appid]])])
+    wait_for(lambda: [id_.account for id_ in stage.store.bulk.missing([CredentialId(each) for each in [appid]])])
 
 
 def _revoked(stage: Stage, caller: Caller, appid: str) -> str:

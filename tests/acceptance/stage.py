@@ -142,9 +142,7 @@ class Stage:
 
     def wait_for_tokens(self, timeout: float = 10.0) -> None:
         wait_for(
-            lambda: (
-                not [id_.account for id_ in self.store.records.missing([CredentialId(each) for each in self.appids])]
-            ),
+            lambda: not [id_.account for id_ in self.store.bulk.missing([CredentialId(each) for each in self.appids])],
             timeout,
         )
 

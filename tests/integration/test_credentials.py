@@ -223,7 +223,7 @@ class Ticker:
 
     def _run(self) -> None:
         while not self._stopped.wait(0.03):
-            for id_ in {*self.store.schedule.claim(8, 0.2), *self.store.records.missing(self._targets)}:
+            for id_ in {*self.store.schedule.claim(8, 0.2), *self.store.bulk.missing(self._targets)}:
                 try:
                     self._keeper.refresh(self._targets[id_])
                 except TokenWorkerError:

@@ -431,7 +431,7 @@ def test_a_token_in_doubt_waits_for_a_replica_as_a_stale_one_does(scene: Scene) 
     """It works, as a probe says; a fetch that is lost would make the next one a third, which ends it at once."""
     first, second = scene.workers
     old = scene.begin()
-    first.store.records.doubt([TARGET.id], replaced=True)
+    first.store.bulk.doubt([TARGET.id], replaced=True)
     assert second.refresh() == "fresh"
     time.sleep(DURATIONS.repeat_gap + 0.1)
     scene.servers.stall()

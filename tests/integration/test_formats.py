@@ -564,4 +564,4 @@ def test_a_store_without_rights_to_anything_still_says_so(own_server: RedisServe
         client.execute_command("ACL", "SETUSER", "nobody", "on", ">pw", "+@all")
     store = Store(connect(own_server.url.replace("//", "//nobody:pw@")))
 
-    assert store.records.incomplete({CredentialId(APPID): ["KEY"]}) == [CredentialId(APPID)]
+    assert store.bulk.incomplete({CredentialId(APPID): ["KEY"]}) == [CredentialId(APPID)]

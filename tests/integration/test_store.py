@@ -121,7 +121,7 @@ def test_credentials_of_one_account_have_leases_states_and_times_of_their_own(
 
     assert look(store).error == ""
     assert store.records.look(TICKET).error == "no"
-    assert store.records.missing([WX1, TICKET]) == [TICKET]
+    assert store.bulk.missing([WX1, TICKET]) == [TICKET]
     assert client.zscore("tokenworker:due", "wx1:jsapi_ticket") == 9e9
     store.records.clear(TICKET)
     assert client.get(TOKEN) == b"token"
@@ -270,7 +270,7 @@ def test_a_key_of_a_wrong_type_stops_nobody(store: Store, client: redis.Redis, n
         store.notes.mark("in_doubt", 60)
         store.notes.mark("restored", 60)
         store.notes.pulse("host:1")
-        store.records.doubt([WX1])
+        store.bulk.doubt([WX1])
         store.notes.set_ticked()
         store.notes.set_accounts_error("fault", 60)
         store.schedule.claim(10, 1)
@@ -482,7 +482,7 @@ def test_turns_that_a_clock_set_back_put_far_away_are_forgotten(store: Store, cl
 
 def test_every_credential_can_be_had_fetched_again(store: Store) -> None:
     commit(store)
-    store.records.doubt([WX1, TICKET])
+    store.bulk.doubt([WX1, TICKET])
 
     assert look(store).in_doubt == 1
     assert store.records.look(TICKET).in_doubt == 0
@@ -492,11 +492,11 @@ def test_every_credential_can_be_had_fetched_again(store: Store) -> None:
 
 def test_what_may_have_been_replaced_is_in_doubt_since_the_first_time_that_somebody_says_so(store: Store) -> None:
     commit(store)
-    store.records.doubt([WX1, TICKET], replaced=True)
+    store.bulk.doubt([WX1, TICKET], replaced=True)
     since = look(store).in_doubt_since
     assert since == pytest.approx(store.now(), abs=1)
     time.sleep(0.02)
-    store.records.doubt([WX1], replaced=True)
+    store.bulk.doubt([WX1], replaced=True)
 
     assert look(store).in_doubt == 1
     assert look(store).in_doubt_since == since
@@ -505,10 +505,10 @@ def test_what_may_have_been_replaced_is_in_doubt_since_the_first_time_that_someb
 
 def test_what_was_fetched_since_is_the_last_one_for_sure(store: Store) -> None:
     commit(store)
-    store.records.doubt([WX1], replaced=True, but_last=60)
+    store.bulk.doubt([WX1], replaced=True, but_last=60)
     assert look(store).in_doubt is None
     time.sleep(0.02)
-    store.records.doubt([WX1], replaced=True, but_last=0.01)
+    store.bulk.doubt([WX1], replaced=True, but_last=0.01)
 
     assert look(store).in_doubt == 1
 
@@ -605,9 +605,9 @@ def test_enrolling_again_does_not_change_plans(store: Store, client: redis.Redis
 def test_accounts_without_a_token_are_found(store: Store) -> None:
     commit(store)
 
-    assert store.records.missing([WX1]) == []
-    assert store.records.missing([WX1, WX2]) == [WX2]
-    assert store.records.missing([]) == []
+    assert store.bulk.missing([WX1]) == []
+    assert store.bulk.missing([WX1, WX2]) == [WX2]
+    assert store.bulk.missing([]) == []
 
 
 def test_a_cleared_account_leaves_nothing_but_a_note_that_it_went(store: Store, client: redis.Redis) -> None:
@@ -634,7 +634,7 @@ def test_a_fetch_under_way_does_not_bring_a_cleared_account_back(store: Store, c
 def test_an_account_that_comes_back_goes_on_counting(store: Store, client: redis.Redis) -> None:
     commit(store)
     store.records.clear(WX1, 0.1)
-    store.records.announce({WX1: "r"})
+    store.bulk.announce({WX1: "r"})
 
     assert leased(store).fencing == 2
     assert client.pttl(STATE) == -1
@@ -709,7 +709,7 @@ def test_what_comes_in_pages_comes_whole(store: Store) -> None:
     assert store.notes.names_of(["wx0007", "wx9999"]) == {"wx0007": "name wx0007"}
     assert store.schedule.due(store.now(), 700) == ids[:700]
     assert store.schedule.claim(450, 60) == ids[:450]
-    assert store.records.missing(ids) == ids
+    assert store.bulk.missing(ids) == ids
 
 
 def test_of_many_the_one_that_lacks_a_copy_is_named(store: Store, client: redis.Redis) -> None:
@@ -717,13 +717,13 @@ def test_of_many_the_one_that_lacks_a_copy_is_named(store: Store, client: redis.
     client.mset({key: "text" for id_ in ids for key in (store.keys.value(id_), f"copy:{id_.account}")})
     client.delete("copy:wx0623")
 
-    assert store.records.incomplete({id_: [f"copy:{id_.account}"] for id_ in ids}) == [CredentialId("wx0623")]
+    assert store.bulk.incomplete({id_: [f"copy:{id_.account}"] for id_ in ids}) == [CredentialId("wx0623")]
 
 
 def test_many_whose_settings_changed_are_due_and_known(store: Store) -> None:
     ids = [CredentialId(f"wx{number:04}") for number in range(450)]
-    store.records.announce(dict.fromkeys(ids, "digest"))
+    store.bulk.announce(dict.fromkeys(ids, "digest"))
 
     assert store.schedule.due(0, 1000) == ids
     assert store.records.look(ids[-1]).settings_announced == "digest"
-    assert store.records.accepted(ids) == {}
+    assert store.bulk.accepted(ids) == {}

@@ -571,7 +571,7 @@ def test_a_look_refreshes_no_more_than_may_be_fetched_in_an_interval_and_the_nex
     second = watchdog.look()
 
     assert ids[: len(first)] == first
-    assert not {*watchdog._held.store.records.missing(ids)}.intersection(first)
+    assert not {*watchdog._held.store.bulk.missing(ids)}.intersection(first)
     assert {*second} - {*first}
 
 

@@ -157,7 +157,7 @@ class TicketWorld:
     def tick(self) -> None:
         """Look for what is due, and handle it at once, if somebody has time."""
         self._store.schedule.add([TOKEN, TICKET])
-        due = {*self._store.schedule.claim(8, DURATIONS.grace), *self._store.records.missing([TOKEN, TICKET])}
+        due = {*self._store.schedule.claim(8, DURATIONS.grace), *self._store.bulk.missing([TOKEN, TICKET])}
         if TOKEN in due:
             self.refresh_token()
         idle = [number for number, worker in enumerate(self.workers) if not worker.busy]

@@ -171,17 +171,17 @@ class World:
             self._store.schedule.add([CredentialId(each) for each in [DEMO_APPID]])
         if self._witness.unwatched:
             if self._faulty_store.notes.mark("in_doubt", _MINUTE):
-                self._faulty_store.records.doubt([TOKEN])
+                self._faulty_store.bulk.doubt([TOKEN])
             self._witness.unwatched = False
         if self._witness.restored:
-            self._faulty_store.records.doubt([TOKEN], replaced=True)
+            self._faulty_store.bulk.doubt([TOKEN], replaced=True)
             self._witness.restored = False
         self._look_for_failovers()
-        if self._faulty_store.records.accepted([TOKEN]).get(TOKEN) == "":
+        if self._faulty_store.bulk.accepted([TOKEN]).get(TOKEN) == "":
             self._announce()  # Redis went back to when the account was out
         due = {
             *[id_.account for id_ in self._store.schedule.claim(8, DURATIONS.grace)],
-            *[id_.account for id_ in self._store.records.missing([CredentialId(each) for each in [DEMO_APPID]])],
+            *[id_.account for id_ in self._store.bulk.missing([CredentialId(each) for each in [DEMO_APPID]])],
         }
         self.messages += [Demand()] * len(due)
 
@@ -304,7 +304,7 @@ class World:
             self._store.schedule.add([CredentialId(each) for each in [DEMO_APPID]])
 
     def _announce(self) -> None:
-        self._faulty_store.records.announce({TOKEN: self.upstream.account.settings_digest})
+        self._faulty_store.bulk.announce({TOKEN: self.upstream.account.settings_digest})
 
     def lose_everything(self) -> None:
         """Flush Redis."""

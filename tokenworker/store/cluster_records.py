@@ -17,9 +17,6 @@ from tokenworker.store.state import Facts, Lease
 class ClusterRecords(Records):
     """What a cluster knows of each credential; every method may raise `StoreUnavailable`."""
 
-    #: Each credential may lie on another node.
-    glanced_at_once = 1, 200
-
     def commit(
         self, lease: Lease, credential: Credential, *, copies: Iterable[Copy] | None = (), **rest: Any
     ) -> Committed:
@@ -80,10 +77,6 @@ class ClusterRecords(Records):
             if isinstance(value, bytes) and _digest(value) == digest
         ]
         self._scripts.answers(*(Command(("DEL", key)) for key in ours))
-
-    def _without_text(self, keys: Sequence[str]) -> list[int]:
-        """Return the places of those keys that hold no text; no script may look at keys of several nodes."""
-        return self._without_text_each(keys)
 
 
 def _digest(value: bytes) -> str:

@@ -9,24 +9,19 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Unpack, cast
 
 from tokenworker.credential import Credential, CredentialId
 from tokenworker.durations import BEIJING, DAY
-from tokenworker.errors import StoreUnavailable
 from tokenworker.publish.formats import Copy
-from tokenworker.store.groups import grouped
 from tokenworker.store.history import Note
 from tokenworker.store.keys import Keys
 from tokenworker.store.limiter import Limiter
 from tokenworker.store.schedule import Schedule
 from tokenworker.store.scripts import Call, Command, Keyless, Scripts, hidden, text
-from tokenworker.store.state import MANY_DEATHS, Facts, Lease, Snapshot, flat
-
-#: So many keys are looked at in one script: it keeps others waiting at Redis for less than a millisecond.
-_KEYS_AT_ONCE = 500
+from tokenworker.store.state import Facts, Lease, Snapshot, flat
 
 Begin = Literal["ok", "lost", "no fetches left", "no forced refreshes left"]
 #: `reported`: committed, but it is the one that was reported. `suspected`: committed, but fetched before a failover.
@@ -58,9 +53,6 @@ class Replication:
 class Records:
     """What Redis knows of each credential; every method may raise `StoreUnavailable`."""
 
-    #: So many credentials are glanced at in one script, which does more for each; and so many scripts in a round trip.
-    glanced_at_once = 100, 10
-
     def __init__(
         self, scripts: Scripts, keys: Keys, schedule: Schedule, limiter: Limiter, replication: Replication
     ) -> None:
@@ -73,26 +65,6 @@ class Records:
     def look(self, id_: CredentialId) -> Snapshot:
         """Return everything known of a credential at one moment."""
         return Snapshot.of(id_, self._scripts.run("look", self._keys.of(id_)[:3]))
-
-    def look_at_all(self, ids: Iterable[CredentialId]) -> Iterator[Snapshot]:
-        """Return everything known of each, many in a round trip."""
-        for group in grouped(ids):
-            answers = self._scripts.together(*(Call("look", self._keys.of(id_)[:3]) for id_ in group))
-            yield from map(Snapshot.of, group, answers)
-
-    def glances(self, ids: Iterable[CredentialId], window: float, slack: float) -> Iterator[tuple[CredentialId, str]]:
-        """Yield how each is, in a letter: `c` for contested, `l` live, `t` live with trouble, `m` missing.
-
-        More than a few early deaths within `window` seconds make one contested; `slack` is by how much clocks differ.
-        """
-        together, scripts = self.glanced_at_once
-        for part in grouped(grouped(ids, together), scripts):
-            calls = [Call("glance", self._pairs(group), (window, MANY_DEATHS, slack)) for group in part]
-            for group, letters in zip(part, self._scripts.together(*calls), strict=True):
-                yield from zip(group, text(letters), strict=True)
-
-    def _pairs(self, ids: Iterable[CredentialId]) -> list[str]:
-        return [key for id_ in ids for key in self._keys.pair(id_)]
 
     # A lease, from its beginning to one of its ends
 
@@ -201,7 +173,7 @@ class Records:
             steps.append(self._schedule.setting(lease.id, next_look))
         return self._scripts.together(*steps)
 
-    # Reports, doubts, settings
+    # Reports, published copies, removal
 
     def reject(self, id_: CredentialId, rejected: str) -> bool:
         """Note that WeChat refused the one with this fingerprint; return whether it is the live one."""
@@ -217,47 +189,6 @@ class Records:
         live = self.look(id_).credential
         return live is not None and live.fingerprint == fingerprint
 
-    def doubt(self, ids: Iterable[CredentialId], *, replaced: bool = False, but_last: float = 0.0) -> None:
-        """Have each credential fetched once more.
-
-        `replaced` means that a newer one may have replaced ours, unless it was fetched in the last `but_last` seconds.
-        """
-        for group in grouped(ids):
-            steps: list[Call | Command] = []
-            for id_ in group:
-                steps.append(Call("doubt", self._keys.pair(id_), (int(replaced), but_last)))
-                steps.append(self._schedule.setting(id_, 0))
-            self._scripts.together(*steps)
-
-    def suspect(self, ids: Iterable[CredentialId]) -> list[CredentialId]:
-        """Note of each credential that there may be one that came later; returns those that there are, newest first.
-
-        Nothing is set in the schedule: so many probes are to be spread.
-        """
-        fetched_at: dict[CredentialId, float] = {}
-        for group in grouped(ids):
-            found = self._scripts.together(*(Call("suspect", self._keys.pair(id_)) for id_ in group))
-            fetched_at |= {id_: float(at) for id_, at in zip(group, found, strict=True) if at}
-        return sorted(fetched_at, key=fetched_at.__getitem__, reverse=True)
-
-    def announce(self, digests: Mapping[CredentialId, str]) -> None:
-        """Note that the settings behind each credential changed, to those of these digests; who was gone is back."""
-        for group in grouped(digests):
-            steps: list[Call | Command] = []
-            for id_ in group:
-                steps.append(Call("announce", [self._keys.state(id_)], (digests[id_],)))
-                steps.append(self._schedule.setting(id_, 0))
-            self._scripts.together(*steps)
-
-    def accepted(self, ids: Iterable[CredentialId]) -> dict[CredentialId, str]:
-        """Return the digests of the settings with which WeChat gave what there is; "" for who was taken out."""
-        digests: dict[CredentialId, str] = {}
-        for group in grouped(ids):
-            looks = [Command(("HMGET", self._keys.state(id_), "settings_accepted", "removed")) for id_ in group]
-            rows = zip(group, self._scripts.together(*looks), strict=True)
-            digests |= {id_: text(it or b"") for id_, (it, removed) in rows if it or removed}
-        return digests
-
     def clear(self, id_: CredentialId, seconds: float = 60.0) -> None:
         """Forget a credential: its value, its published copies, all that is known of it.
 
@@ -265,8 +196,6 @@ class Records:
         """
         self._scripts.run("clear", self._keys.of(id_), int(seconds * 1000))
         self._schedule.drop(id_)
-
-    # Published copies, and what is missing
 
     def publish(self, id_: CredentialId, credential: Credential, copies: Iterable[Copy] | None, digest: str) -> str:
         """Write the published copies if this credential is still there, and remove others.
@@ -276,34 +205,6 @@ class Records:
         value, state, _, written = self._keys.of(id_)[:4]
         arguments = (hidden(credential.value), digest, *_listed(copies))
         return text(self._scripts.run("publish", [value, state, written], *arguments))
-
-    def missing(self, ids: Iterable[CredentialId]) -> list[CredentialId]:
-        """Return those that have no value; when all have one, that costs a cheap command for hundreds."""
-        return self.incomplete(dict.fromkeys(ids, ()))
-
-    def incomplete(self, copies: Mapping[CredentialId, Sequence[str]]) -> list[CredentialId]:
-        """Return those whose value, or one of whose published copies, holds no text; `copies` has the keys of those.
-
-        A key that we may not read counts as one without text.
-        """
-        keys = [(id_, key) for id_, more in copies.items() for key in (self._keys.value(id_), *more)]
-        lacking: dict[CredentialId, None] = {}
-        for group in grouped(keys, _KEYS_AT_ONCE):
-            found = self._without_text([key for _, key in group])
-            lacking |= dict.fromkeys(group[place][0] for place in found)
-        return list(lacking)
-
-    def _without_text(self, keys: Sequence[str]) -> list[int]:
-        """Return the places of those keys that hold no text, from 0 on."""
-        try:
-            return [place - 1 for place in self._scripts.run("strings", keys)]
-        except StoreUnavailable:
-            # One of them is out of our sight, perhaps: then Redis refuses the whole script.
-            return self._without_text_each(keys)
-
-    def _without_text_each(self, keys: Sequence[str]) -> list[int]:
-        lengths = self._scripts.answers(*(Command(("STRLEN", key)) for key in keys))
-        return [place for place, length in enumerate(lengths) if not isinstance(length, int) or length == 0]
 
 
 def _listed(copies: Iterable[Copy] | None) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tokenworker.store.bulk import Bulk
 from tokenworker.store.cluster import Cluster
 from tokenworker.store.cluster_records import ClusterRecords
 from tokenworker.store.connect import Client
@@ -32,10 +33,12 @@ class Store:
         self.keys = Keys(prefix)
         self.schedule = Schedule(self._scripts, self.keys)
         self.limiter = Limiter(self._scripts, self.keys)
-        records = ClusterRecords if isinstance(client, Cluster) else Records
+        is_cluster = isinstance(client, Cluster)
+        records = ClusterRecords if is_cluster else Records
         self.records = records(self._scripts, self.keys, self.schedule, self.limiter, replication or Replication())
+        self.bulk = Bulk(self._scripts, self.keys, self.schedule, is_cluster=is_cluster)
         self.history = History(self._scripts, self.keys)
-        self.gauges = Gauges(self._scripts, self.keys, is_cluster=isinstance(client, Cluster))
+        self.gauges = Gauges(self._scripts, self.keys, is_cluster=is_cluster)
         self.usage = Usage(self._scripts, self.keys)
         self.fingerprints = Fingerprints(self._scripts, self.keys)
         self.notes = Notes(self._scripts, self.keys)

@@ -59,7 +59,7 @@ class Readiness:
 
     def _look(self) -> Look:
         ids = self._store.schedule.ids()
-        self._last = Look(time.monotonic(), len(ids), self._store.records.missing(ids))
+        self._last = Look(time.monotonic(), len(ids), self._store.bulk.missing(ids))
         return self._last
 
     async def verdict(self) -> Verdict:

@@ -41,6 +41,6 @@ class Failovers:
     def _suspect_all(self) -> None:
         """Have each probed, at half the rate of all calls: others, which run out meanwhile, must not wait behind."""
         targets, pace = self._reconciler.targets, 2 / self._limits().rate
-        suspects = self._store.records.suspect(id_ for id_, it in targets.items() if it.kind.probe is not None)
+        suspects = self._store.bulk.suspect(id_ for id_, it in targets.items() if it.kind.probe is not None)
         now = self._store.now()
         self._store.schedule.advance({id_: now + place * pace for place, id_ in enumerate(suspects)})

@@ -41,7 +41,7 @@ class Reconciler:
         changes = self._registry.reload()
         for account in changes.removed:
             self._forget_account(account)
-        self._store.records.announce({target.id: target.settings_digest for target in self._news(changes)})
+        self._store.bulk.announce({target.id: target.settings_digest for target in self._news(changes)})
         if self._registry.error or changes.reread:
             self._store.notes.set_accounts_error(self._registry.error, 6 * self._durations.grace)
         if changes.reread:
@@ -55,7 +55,7 @@ class Reconciler:
         """Return what may be new to Redis: at the first look, whatever has other settings than at the last fetch."""
         if not changes.first:
             return [target for account in changes.changed for target in targets(account).values()]
-        accepted = self._store.records.accepted(self.targets)
+        accepted = self._store.bulk.accepted(self.targets)
         return [self.targets[id_] for id_, digest in accepted.items() if digest != self.targets[id_].settings_digest]
 
     def _forget_account(self, account: Account) -> None:
@@ -76,7 +76,7 @@ class Reconciler:
         Returns how those are that lack a copy or have no value.
         """
         keys = {id_: self._copies_of(id_) for id_ in (self.targets if ids is None else ids) if id_ in self.targets}
-        lacking = list(self._store.records.look_at_all(self._store.records.incomplete(keys)))
+        lacking = list(self._store.bulk.look(self._store.bulk.incomplete(keys)))
         for snapshot in lacking:
             self._keeper.publish(self.targets[snapshot.id], snapshot)
         return lacking

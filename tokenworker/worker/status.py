@@ -105,7 +105,7 @@ def survey(store: Store, durations: Durations, ids: Iterable[CredentialId] | Non
     names: dict[str, str] = {}
     for group in grouped(dict.fromkeys(id_.account for id_ in chosen)):
         names |= store.notes.names_of(group)
-    looks = store.records.look_at_all(chosen)
+    looks = store.bulk.look(chosen)
     return [describe(snapshot, durations, names.get(snapshot.id.account, "")) for snapshot in looks]
 
 
@@ -118,7 +118,7 @@ class Overview:
 
     def __init__(self, store: Store, durations: Durations, ids: Iterable[CredentialId]) -> None:
         """Look; raises `StoreUnavailable`."""
-        self._letters = dict(store.records.glances(ids, durations.contest_window, SLACK))
+        self._letters = dict(store.bulk.glances(ids, durations.contest_window, SLACK))
 
     @property
     def counts(self) -> dict[State, int]:

@@ -57,7 +57,7 @@ class Sweep:
         store, targets = self._held.store, self._held.reconciler.targets
         # What the tick claimed is not due for the grace, but the message may have got lost.
         due = store.schedule.due(store.now() + self._held.durations.grace, AT_ONCE + self._left)
-        self._tend(store.records.look_at_all(id_ for id_ in due if id_ in targets))
+        self._tend(store.bulk.look(id_ for id_ in due if id_ in targets))
 
     def _look_at_values(self) -> None:
         """Refresh what is missing, and write copies again that are."""

@@ -102,7 +102,7 @@ class Watchdog(threading.Thread):
         """Doubt what was there when Redis went back; what was fetched since the last pulse came after that."""
         pulse = self._held.durations.pulse
         if self._held.store.notes.mark("restored", 5 * pulse):
-            self._held.store.records.doubt(self._held.reconciler.targets, replaced=True, but_last=2 * pulse)
+            self._held.store.bulk.doubt(self._held.reconciler.targets, replaced=True, but_last=2 * pulse)
 
     def _check_clock(self) -> None:
         """Have every credential fetched again when Redis's clock went back: its key would outlive it."""
@@ -111,7 +111,7 @@ class Watchdog(threading.Thread):
         if before is not None and before - ahead > _CLOCK_STEP:
             logger.error("Redis's clock went back by %.0f s: every credential is fetched again", before - ahead)
             if self._held.store.notes.mark("in_doubt", 6 * self._held.durations.watchdog_interval):
-                self._held.store.records.doubt(self._held.reconciler.targets)
+                self._held.store.bulk.doubt(self._held.reconciler.targets)
 
     def _check_beat(self) -> None:
         """Log once that beat is silent, and once that it is back."""
