@@ -9,7 +9,7 @@ import logging
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +25,7 @@ from support.readers import APPID, BusyWorker, Clock
 from support.wire import NOWHERE, Server, http, json_answer, refusing_url
 
 from tokenworker import AsyncTokenReader, Durations, TokenReader, TokenUnavailable
-from tokenworker.auth.calls import WECHAT_HOSTS, carries_token, with_token
+from tokenworker.auth.calls import WECHAT_HOSTS, carries_token, hosts_of, with_token
 from tokenworker.auth.httpx import WeChatAuth as HttpxAuth
 from tokenworker.auth.repeats import Repeats
 from tokenworker.auth.requests import WeChatAuth
@@ -62,7 +62,7 @@ class Caller:
 
     redis_url: str
     appid: str = APPID
-    hosts: tuple[str, ...] = WECHAT_HOSTS
+    hosts: Iterable[str] | None = None
     durations: Durations = field(default_factory=lambda: Durations(reader_patience=PATIENCE))
 
     def call(self, method: str, url: str, **options: Any) -> Reply:
@@ -221,7 +221,23 @@ def test_a_redirect_takes_no_token_along(live: Store, caller: Caller, status: in
 def test_which_calls_carry_a_token(url: str, carries: bool) -> None:
     parts = httpx.URL(url)
 
-    assert carries_token(parts.scheme, parts.host, parts.path, parts.query.decode(), WECHAT_HOSTS) == carries
+    assert carries_token(parts.scheme, parts.host, parts.path, parts.query.decode(), hosts_of(APPID)) == carries
+
+
+@pytest.mark.parametrize(
+    ("host", "carries"),
+    [("qyapi.weixin.qq.com", True), ("127.0.0.1", True), ("api.weixin.qq.com", False), ("qyapi.evil.example", False)],
+)
+def test_a_token_of_wecom_goes_to_wecom_alone(host: str, carries: bool) -> None:
+    assert carries_token("https", host, "/cgi-bin/user/get", "", hosts_of("ww0123456789abcdef/1000002")) == carries
+
+
+def test_a_host_that_is_given_alone_is_one_host(caller: Caller) -> None:
+    caller.hosts = "wechat*.example"
+    with Server(OK) as elsewhere:
+        caller.call("GET", elsewhere.url + "/cgi-bin/user/get")
+
+    assert tokens(elsewhere) == [None]
 
 
 @pytest.mark.parametrize(

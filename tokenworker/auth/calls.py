@@ -10,12 +10,22 @@ from urllib.parse import parse_qsl, quote
 
 from tokenworker.credential import DEAD_TOKEN
 
-#: The hosts that may see a token, with `*` for any part: WeChat's, and this machine for tests.
-WECHAT_HOSTS = ("api*.weixin.qq.com", "*.api.weixin.qq.com", "localhost", "127.0.0.1", "::1")
+#: The hosts that may see a token, with `*` for any part: WeChat's or WeCom's, and this machine for tests.
+_HERE = ("localhost", "127.0.0.1", "::1")
+WECHAT_HOSTS = ("api*.weixin.qq.com", "*.api.weixin.qq.com", *_HERE)
+WECOM_HOSTS = ("qyapi.weixin.qq.com", *_HERE)
 
 #: The longest answer that is looked into, in bytes: WeChat's refusals have less than 200.
 _LONGEST_REFUSAL = 64 * 1024
 _EMPTY = re.compile(r"(?<=[?&])access_token=(?:&|$)")
+
+
+def hosts_of(account: str, given: Iterable[str] | None = None) -> tuple[str, ...]:
+    """Return the hosts that may see an account's token: those that are given, or else those of its platform."""
+    if given is None:
+        return WECOM_HOSTS if "/" in account else WECHAT_HOSTS
+    # One host alone is no list of letters, of which `*` would be one.
+    return (given,) if isinstance(given, str) else tuple(given)
 
 
 def carries_token(scheme: str, host: str, path: str, query: str, hosts: Iterable[str]) -> bool:

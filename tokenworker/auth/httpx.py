@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from tokenworker.auth.calls import WECHAT_HOSTS, carries_token, may_refuse, refuses, with_token
+from tokenworker.auth.calls import carries_token, hosts_of, may_refuse, refuses, with_token
 from tokenworker.auth.repeats import repeats
 from tokenworker.auth.replacing import async_replaced, replaced
 from tokenworker.reading.async_reader import AsyncTokenReader
@@ -37,10 +37,10 @@ class WeChatAuth(httpx.Auth):
     so that they can be sent twice.
     """
 
-    def __init__(self, reader: TokenReader | AsyncTokenReader, appid: str, hosts: Iterable[str] = WECHAT_HOSTS) -> None:
+    def __init__(self, reader: TokenReader | AsyncTokenReader, appid: str, hosts: Iterable[str] | None = None) -> None:
         self._reader = reader
         self._appid = appid
-        self._hosts = tuple(hosts)
+        self._hosts = hosts_of(appid, hosts)
 
     def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         """Make a call of a `Client`."""

@@ -15,7 +15,7 @@ from requests.auth import AuthBase
 from requests.exceptions import UnrewindableBodyError
 from requests.utils import rewind_body
 
-from tokenworker.auth.calls import WECHAT_HOSTS, carries_token, may_refuse, refuses, with_token
+from tokenworker.auth.calls import carries_token, hosts_of, may_refuse, refuses, with_token
 from tokenworker.auth.repeats import repeats
 from tokenworker.auth.replacing import replaced
 from tokenworker.reading.reader import TokenReader
@@ -31,14 +31,15 @@ class WeChatAuth(AuthBase):
 
     When WeChat refuses the token, it is reported, and the call is made once more with the one in its place. If that
     is the same one, since a worker found that it works, this is done for one call in 5 s, as long as it helps.
-    A call gets no token when its host is not among `hosts`, or when it names a token itself.
+    A call gets no token when its host is not among `hosts`, or when it names a token itself; `hosts` are those of
+    WeChat or of WeCom, whosever account it is, unless others are given.
     Raises `TokenUnavailable`.
     """
 
-    def __init__(self, reader: TokenReader, appid: str, hosts: Iterable[str] = WECHAT_HOSTS) -> None:
+    def __init__(self, reader: TokenReader, appid: str, hosts: Iterable[str] | None = None) -> None:
         self._reader = reader
         self._appid = appid
-        self._hosts = tuple(hosts)
+        self._hosts = hosts_of(appid, hosts)
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         """Give a request its token."""
