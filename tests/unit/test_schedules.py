@@ -547,7 +547,10 @@ def test_stock_beat_sends_on_every_second(app: Celery) -> None:
     for name in rules:
         moments = sent[name]
         assert len(moments) in {2, 3}
-        assert all(moment % 1 < 0.05 for moment in moments)
+        # A busy machine wakes late, now and then; a schedule that drifts is late each time.
+        late = [moment % 1 for moment in moments]
+        assert min(late) < 0.05
+        assert max(late) < 0.5
         assert {int(later) - int(earlier) for earlier, later in pairwise(moments)} == {1}
 
 
