@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import cast
 
 from tokenworker.credential import CredentialId
 from tokenworker.store.groups import AT_ONCE, grouped
 from tokenworker.store.keys import Keys
-from tokenworker.store.scripts import Command, Scripts, text
+from tokenworker.store.scripts import Command, Scripts
 
 #: So many members come in one page.
 _PAGE = 200
@@ -74,18 +73,22 @@ class Schedule:
 
     def _known(self, members: list[bytes]) -> list[CredentialId]:
         """Return the credentials that were claimed, in their order; what is none is removed."""
-        strange = [member for member in members if not _is_id(member)]
+        strange = [member for member in members if _parts(member) is None]
         if strange:
             self._scripts.command("ZREM", self._key, *strange)
         return _ids(members, in_order=True)
 
 
-def _ids(members: object, *, in_order: bool = False) -> list[CredentialId]:
-    ids = [CredentialId.parse(text(member)) for member in cast("Iterable[bytes]", members) if _is_id(member)]
-    return ids if in_order else sorted(ids, key=lambda id_: (id_.account, id_.name))
+def _ids(members: Iterable[bytes], *, in_order: bool = False) -> list[CredentialId]:
+    parts = [found for member in members if (found := _parts(member))]
+    # Sorted as what they are made from: that takes a fraction of the time, where there are many.
+    return [CredentialId(*found) for found in (parts if in_order else sorted(parts))]
 
 
-def _is_id(member: bytes) -> bool:
-    """Return whether it names a credential; another program or version may have put anything here."""
-    account, _, name = member.decode("utf-8", "ignore").rpartition(":")
-    return bool(account and name) and f"{account}:{name}".encode() == member
+def _parts(member: bytes) -> tuple[str, str] | None:
+    """Return account and name of a credential; None for what another program or version put here."""
+    try:
+        account, _, name = member.decode().rpartition(":")
+    except UnicodeDecodeError:
+        return None
+    return (account, name) if account and name else None
