@@ -201,9 +201,9 @@ if unknown := Facts.__annotations__.keys() - _FIELDS.keys():
 
 def _state(fields: list[bytes]) -> dict[str, Any]:
     """Return the fields of the state by name; fields of another version, and nonsense, are left out."""
-    texts = {text(key): readable(value) for key, value in zip(fields[::2], fields[1::2], strict=True)}
     state: dict[str, Any] = {}
-    for name, read in _FIELDS.items():
-        with suppress(KeyError, ValueError):
-            state[name] = read(texts[name])
+    for key, value in zip(fields[::2], fields[1::2], strict=True):
+        if read := _FIELDS.get(name := text(key)):
+            with suppress(ValueError):
+                state[name] = read(readable(value))
     return state
