@@ -31,8 +31,9 @@ from tokenworker.credentials.kind import Kind
 from tokenworker.durations import Durations
 from tokenworker.errors import TokenWorkerError
 from tokenworker.refresh.causes import Demand
-from tokenworker.refresh.fetcher import Fetcher, Limits
+from tokenworker.refresh.fetcher import Fetcher
 from tokenworker.refresh.keeper import Keeper
+from tokenworker.refresh.turns import Limits
 from tokenworker.sandbox import DEMO_APPID, DEMO_SECRET, Rules, Sandbox
 from tokenworker.secret import Secret
 from tokenworker.store.connect import connect

@@ -16,7 +16,7 @@ from support.targets import lease_of, look
 from tokenworker.credential import Credential, CredentialId
 from tokenworker.durations import Durations
 from tokenworker.errors import WrongArgument
-from tokenworker.refresh.fetcher import Limits
+from tokenworker.refresh.turns import Limits
 from tokenworker.sandbox import DEMO_APPID, DEMO_SECRET, Sandbox
 from tokenworker.settings.config import Config
 from tokenworker.worker import tasks

@@ -18,6 +18,7 @@ from tokenworker.refresh.commits import Pending
 from tokenworker.refresh.decide import Fetch
 from tokenworker.refresh.events import Asked
 from tokenworker.refresh.fetcher import Fetcher
+from tokenworker.refresh.prober import Prober
 from tokenworker.store.records import Begin, Records
 from tokenworker.store.scripts import Command
 from tokenworker.store.state import Facts, Lease, Snapshot
@@ -106,7 +107,7 @@ class Unseeing(Failovers):
         pass
 
 
-class Relieved(Fetcher):
+class Relieved(Prober):
     """Takes a token for the last one that WeChat issued, since it still works after a failover."""
 
     def _judge(self, attempt: Attempt, cause: Cause, facts: Facts, *, alive: bool) -> None:
@@ -118,7 +119,11 @@ class Relieved(Fetcher):
 class Blind(Fetcher):
     """Fetches for each report, without a probe of the token."""
 
-    def _probe(self, attempt: Attempt, cause: Cause) -> Result:  # type: ignore[override]  # it does more
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._prober.probe = self._fetch_instead  # type: ignore[assignment,method-assign]  # it does more
+
+    def _fetch_instead(self, attempt: Attempt, cause: Cause) -> Result:
         return self._fetch(attempt, Fetch(cause), frozenset())
 
 
@@ -294,7 +299,7 @@ BUGS = {
         Bug(failovers=Unseeing), stories.dead_token_comes_back, Promise.HONEST, replicas=1
     ),
     "the first probe ends a suspicion": Seed(
-        Bug(fetcher=Relieved), stories.replaced_token_comes_back, Promise.HONEST, replicas=1
+        Bug(prober=Relieved), stories.replaced_token_comes_back, Promise.HONEST, replicas=1
     ),
     "a reader does not look": Seed(Bug(reader_copy=3600.0), stories.replaced_and_read_again, Promise.READ),
 }

@@ -16,8 +16,10 @@ from tokenworker.credential import Issued
 from tokenworker.credentials.kind import Kind
 from tokenworker.durations import Durations
 from tokenworker.errors import StoreUnavailable
-from tokenworker.refresh.fetcher import Fetcher, Limits
+from tokenworker.refresh.fetcher import Fetcher
 from tokenworker.refresh.keeper import Keeper
+from tokenworker.refresh.prober import Prober
+from tokenworker.refresh.turns import Limits
 from tokenworker.secret import Secret
 from tokenworker.store.connect import exchange
 from tokenworker.store.exchange import Patience
@@ -196,6 +198,7 @@ class Bug:
     records: type[Records] = Records
     durations: Durations = DURATIONS
     fetcher: type[Fetcher] = Fetcher
+    prober: type[Prober] = Prober
     commits: type[SteppedCommits] = SteppedCommits
     failovers: type[Failovers] = Failovers
     reader_copy: float = 0.0
@@ -224,6 +227,7 @@ class Process:
         fetcher = bug.fetcher(store, source, bug.durations, limits=lambda: Limits(patience=0))
         self.commits = bug.commits(store.records, again.records, upstream.now)
         fetcher._commits = self.commits
+        fetcher._prober.__class__ = bug.prober
         self.keeper = Keeper(store, fetcher, bug.durations)
 
     def die(self) -> None:

@@ -10,7 +10,7 @@ from model.record import DURATIONS, Record
 from model.upstream import Upstream
 from tokenworker.credential import CredentialId
 from tokenworker.errors import FetchError
-from tokenworker.refresh.fetcher import Limits
+from tokenworker.refresh.turns import Limits
 from tokenworker.sandbox import DEMO_APPID
 from tokenworker.store.store import Store
 

@@ -24,8 +24,9 @@ from tokenworker.credentials import targets
 from tokenworker.credentials.kind import Kind
 from tokenworker.errors import FetchError, TokenWorkerError
 from tokenworker.refresh.causes import Demand
-from tokenworker.refresh.fetcher import Fetcher, Limits
+from tokenworker.refresh.fetcher import Fetcher
 from tokenworker.refresh.keeper import Keeper
+from tokenworker.refresh.turns import Limits
 from tokenworker.sandbox import DEMO_APPID, DEMO_SECRET, Platform, Rules, WeChatError
 from tokenworker.sandbox.call import Call as WeChatCall
 from tokenworker.sandbox.issuers import KINDS

@@ -25,7 +25,7 @@ from tokenworker.accounts.account import Endpoint
 from tokenworker.credential import CredentialId, fingerprint
 from tokenworker.errors import StoreUnavailable, TokenUnavailable, TransientError, UnknownAccount
 from tokenworker.refresh.causes import Demand
-from tokenworker.refresh.fetcher import Limits
+from tokenworker.refresh.turns import Limits
 from tokenworker.sandbox import DEMO_APPID, Rules
 from tokenworker.store.scripts import Scripts
 from tokenworker.store.store import Store

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from tokenworker.credential import Credential
 from tokenworker.credentials import target as target_of
@@ -12,6 +13,7 @@ from tokenworker.durations import Durations
 from tokenworker.errors import DayLimit, FetchError, MinuteLimit
 from tokenworker.refresh.causes import doubt_until, replaces, since
 from tokenworker.refresh.decide import Wait
+from tokenworker.store.history import Note
 from tokenworker.store.state import Facts, Lease, Snapshot
 
 #: What a fetch is made from, by name.
@@ -86,6 +88,11 @@ class Attempt:
             if error.errcode in target_of(self.target.account, need).kind.dead:
                 return Refused(need, self.inputs[need].fingerprint)
         return None
+
+    def fields(self, note: Note | None = None, **more: Any) -> dict[str, Any]:
+        """Return what a line of the log tells machines: the same as the history does."""
+        event = note.event if note else None
+        return {**self.target.id.fields, **(event or {}), **more}
 
     # What the state notes
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
 
-from tokenworker.credential import Credential, CredentialId, Issued, fingerprint
+from tokenworker.credential import Credential, Issued, fingerprint
 from tokenworker.credentials.target import Target
 from tokenworker.durations import Durations
 from tokenworker.errors import DayLimit, FetchError, TokenUnavailable, TransientError
 from tokenworker.refresh.attempt import Again, Attempt, Busy, Fetched, Inputs, Refused, Result
-from tokenworker.refresh.causes import Case, Cause, Demand, doubt, may_wait
+from tokenworker.refresh.causes import Case, Demand, may_wait
 from tokenworker.refresh.commits import Commits, Pending
 from tokenworker.refresh.decide import (
     FORCED_QUOTA,
@@ -26,11 +24,12 @@ from tokenworker.refresh.decide import (
     decide,
     foreign,
 )
-from tokenworker.refresh.events import Asked, failed, probed, refreshed
+from tokenworker.refresh.events import Asked, failed, refreshed
 from tokenworker.refresh.lifetime import lifetime
+from tokenworker.refresh.prober import Prober
+from tokenworker.refresh.turns import Limits, Turns
 from tokenworker.secret import Secret
 from tokenworker.store.history import Note
-from tokenworker.store.limiter import Room
 from tokenworker.store.records import Begin, Commit
 from tokenworker.store.state import Facts
 from tokenworker.store.store import Store
@@ -39,21 +38,8 @@ from tokenworker.wechat.source import Source
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Limits:
-    """How many calls to WeChat all workers together may begin a second, and have under way at once.
-
-    One that must wait is made after up to `patience` seconds, or else left for later; no more than half the time of a
-    fetch, since whoever waits for a credential does so for two.
-    """
-
-    rate: float = 20.0
-    concurrency: int = 8
-    patience: float = 4.0
-
-
 class Fetcher:
-    """Makes calls to WeChat, one for each lease, within the limits in force; safe to share between threads."""
+    """Makes calls to WeChat, one for each lease; safe to share between threads."""
 
     def __init__(
         self,
@@ -68,12 +54,14 @@ class Fetcher:
         self._source = source
         self._durations = durations
         self._leeway = leeway
-        self._limits = limits
+        #: To be taken before `act`.
+        self.turns = Turns(store.limiter, durations, limits)
+        self._prober = Prober(store.records, source, durations)
         self._commits = Commits(store.records, durations)
         self._alone = False
 
     def act(self, target: Target, demand: Demand, inputs: Inputs, believed: frozenset[str] = frozenset()) -> Result:
-        """Make one call to WeChat under a lease, if it is still needed; there is room for it.
+        """Make one call to WeChat under a lease, if it is still needed; its turn was taken.
 
         `inputs` holds what a fetch is made from. When WeChat refuses one of them, that is no failure of ours, unless
         its fingerprint is among the `believed`, which were looked into.
@@ -90,7 +78,7 @@ class Fetcher:
             return decision if isinstance(decision, Wait) else Again()
         attempt = Attempt(lease, target, snapshot, inputs, demand.neglected)
         if isinstance(decision, Probe):
-            return self._probe(attempt, decision.cause)
+            return self._prober.probe(attempt, decision.cause)
         if self._is_alone(attempt, demand, decision):
             self._records.release(lease)
             return Wait(decision.cause, self._durations.transient_wait)
@@ -124,80 +112,6 @@ class Fetcher:
         facts: Facts = {"error": reason, "errcode": error.errcode, "hint": error.hint}
         facts |= {"settings_tried": target.settings_digest, "limited": 0}
         self._records.fail(lease, retry_at=snapshot.now + wait, **facts)
-
-    def await_room(self, id_: CredentialId) -> Room:
-        """Wait for our turn, and for room, if they come soon; return that they have, or how many seconds they are away.
-
-        To be called before `act`, so that nobody holds a lease while he waits; raises `StoreUnavailable`.
-        """
-        deadline = time.monotonic() + min(self._limits().patience, self._durations.fetch_timeout / 2)
-        room = self._acquire(id_, deadline)
-        while room.wait and time.monotonic() + room.wait <= deadline:
-            time.sleep(room.wait)
-            room = self._acquire(id_, deadline, has_turn=room.has_turn)
-        return room
-
-    def _acquire(self, id_: CredentialId, deadline: float, *, has_turn: bool = False) -> Room:
-        limits = self._limits()
-        return self._store.limiter.acquire(
-            id_,
-            rate=limits.rate,
-            concurrency=limits.concurrency,
-            seconds=self._durations.lease,
-            patience=max(0.0, deadline - time.monotonic()),
-            has_turn=has_turn,
-        )
-
-    # Probing
-
-    def _probe(self, attempt: Attempt, cause: Cause) -> Again:
-        """Probe one before anything is done to it: reports may be late, wrong or hostile, doubts unfounded."""
-        live = attempt.live
-        facts: Facts = {"probed": live.fingerprint, "probed_at": attempt.lease.taken_at}
-        try:
-            alive = self._source.is_alive(attempt.target.kind, Secret(live.value))
-        except FetchError as error:
-            failure = error
-        else:
-            self._judge(attempt, cause, facts, alive=alive)
-            return Again()
-        failure.retry_in = self._durations.transient_cap
-        facts["probe_error"] = failure.reason
-        note = probed(cause, live.fingerprint, "unknown", error=failure.reason)
-        self._records.release(attempt.lease, note, **facts)
-        extra = _fields(attempt, note, retry_in=failure.retry_in)
-        logger.warning("%s: %s can't be probed (%s): %s", attempt.name, live.fingerprint, cause, failure, extra=extra)
-        raise failure
-
-    def _judge(self, attempt: Attempt, cause: Cause, facts: Facts, *, alive: bool) -> None:
-        live = attempt.live
-        verdict = "works and stays" if alive else "is dead and withheld"
-        extra = _fields(attempt, probed(cause, live.fingerprint, "alive" if alive else "dead"))
-        logger.warning("%s: %s was probed (%s): it %s", attempt.name, live.fingerprint, cause, verdict, extra=extra)
-        facts |= {"rejected": "", "probe_error": ""}
-        if alive:
-            facts["probed_alive"] = live.fingerprint
-            facts |= attempt.of_suspicion(self._durations)
-            self._records.release(attempt.lease, probed(cause, live.fingerprint, "alive"), **facts)
-        else:
-            death = self._early_death(attempt, cause)
-            note = probed(cause, live.fingerprint, "dead", early=bool(death))
-            facts |= death
-            self._records.withhold(attempt.lease, live, note, **facts)
-
-    def _early_death(self, attempt: Attempt, cause: Cause) -> Facts:
-        """Log and count one that died before its time, unless it may have been us who ended it."""
-        if cause in (Cause.DOUBTFUL, Cause.FAILOVER) or doubt(attempt.snapshot, self._durations, attempt.lease):
-            return {}
-        left = attempt.live.expires_in(attempt.snapshot.now)
-        logger.error(
-            "another program fetches for %s, or somebody reset its secret: %s died %.0f min before its time",
-            attempt.name, attempt.live.fingerprint, left / 60,
-            extra=_fields(attempt, fingerprint=attempt.live.fingerprint),
-        )  # fmt: skip
-        return attempt.of_death(self._durations)
-
-    # Fetching
 
     def _fetch(self, attempt: Attempt, decision: Fetch, believed: frozenset[str]) -> Result:
         allowed = self._begin(attempt, force=decision.force)
@@ -234,7 +148,7 @@ class Fetcher:
             raise self._failed(attempt, asked, failure, lost=lost)
         note = failed(asked, failure)
         words = "%s: WeChat refused the %s that it is made from: %s"
-        logger.warning(words, attempt.name, refused.need, failure, extra=_fields(attempt, note))
+        logger.warning(words, attempt.name, refused.need, failure, extra=attempt.fields(note))
         self._records.release(attempt.lease, note)
         return refused
 
@@ -256,7 +170,7 @@ class Fetcher:
         which = "the same one" if name == before.fingerprint else name
         logger.info(
             "%s: fetched (%s): %s, expires in %.0f s, %s", attempt.name, asked.cause, which, issued.expires_in, done,
-            extra=_fields(attempt, note, outcome=done),
+            extra=attempt.fields(note, outcome=done),
         )  # fmt: skip
         # Refused: somebody else was at it meanwhile, or the account is gone. The next tick sees what to do.
         ends: dict[Commit, Result] = {"committed": Fetched(credential, before.now), "refused": Busy()}
@@ -269,7 +183,7 @@ class Fetcher:
         pending = Pending(attempt.lease, credential, refresh_at, next_look, tuple(copies), facts, note)
         done = self._commits.commit(pending)
         if done.problem:
-            logger.error("%s: a copy can't be written: %s", attempt.name, done.problem, extra=_fields(attempt))
+            logger.error("%s: a copy can't be written: %s", attempt.name, done.problem, extra=attempt.fields())
         return done.result
 
     def _failed(
@@ -280,19 +194,13 @@ class Fetcher:
         error.retry_in = cooldown_after(error, attempt.failures, now, self._durations)
         facts, note = attempt.of_failure(error, lost=lost, reissued_dead=reissued_dead), failed(asked, error)
         self._records.fail(attempt.lease, retry_at=now + error.retry_in, lost=lost, note=note, **facts)
-        extra = _fields(attempt, note, retry_in=error.retry_in)
+        extra = attempt.fields(note, retry_in=error.retry_in)
         logger.warning("%s: %s; next attempt in %.1f s", attempt.name, error, error.retry_in, extra=extra)
         return error
 
 
 def _asked(attempt: Attempt, decision: Fetch, began: float) -> Asked:
     return Asked(decision.cause, time.monotonic() - began, attempt.neglected)
-
-
-def _fields(attempt: Attempt, note: Note | None = None, **more: Any) -> dict[str, Any]:
-    """Return what a line of the log tells machines: the same as the history does."""
-    event = note.event if note else None
-    return {**attempt.target.id.fields, **(event or {}), **more}
 
 
 def _is_ready(decision: Probe | Fetch, target: Target, inputs: Inputs) -> bool:

@@ -113,7 +113,7 @@ class Keeper:
         if self._is_held(snapshot):
             return Busy()  # and no turn is wasted on it
         inputs = self._gather(target) if isinstance(decision, Fetch) else {}
-        room = self._fetcher.await_room(target.id)
+        room = self._fetcher.turns.take(target.id)
         if room.is_taken:
             return Busy()
         if room.wait:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from tokenworker.refresh.fetcher import Limits
+from tokenworker.refresh.turns import Limits
 from tokenworker.store.store import Store
 from tokenworker.worker.reconciler import Reconciler
 

@@ -14,8 +14,9 @@ from tokenworker.credential import ACCESS_TOKEN
 from tokenworker.credentials import target
 from tokenworker.credentials.target import Target
 from tokenworker.durations import Durations
-from tokenworker.refresh.fetcher import Fetcher, Limits
+from tokenworker.refresh.fetcher import Fetcher
 from tokenworker.refresh.keeper import Keeper
+from tokenworker.refresh.turns import Limits
 from tokenworker.settings.config import Config
 from tokenworker.store.connect import connect
 from tokenworker.store.records import Replication
