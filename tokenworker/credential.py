@@ -85,6 +85,14 @@ class Credential:
         return self.expires_at - now
 
 
+def sure_for(left: float, sure_until: float, now: float, overlap: float) -> float:
+    """Return the seconds for which whoever keeps a copy of one may use it, of the `left` ones that it has to live.
+
+    Where the next fetch ends it, that is sooner: `sure_until`, or the `overlap` from now on when that fetch is overdue.
+    """
+    return min(left, max(sure_until - now, overlap)) if sure_until else left
+
+
 @dataclass(frozen=True)
 class Issued:
     """What WeChat handed out: it works for `expires_in` seconds, counted from an unknown moment."""

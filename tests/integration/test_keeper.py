@@ -115,6 +115,23 @@ def test_a_fresh_token_is_left_alone(keeper: Keeper, sandbox: Sandbox, target: T
     assert sandbox.counts().fetches == 1
 
 
+def test_who_keeps_a_classic_token_for_as_long_as_was_said_holds_one_that_works(store: Store) -> None:
+    with Sandbox(Rules(life=2.4, overlap=0.6)) as quick:
+        durations = replace(DURATIONS, overlap=0.6)
+        keeper = refresher_for(store, WeChat(Transport(), {"wechat": (quick.url,)}, 1.0), durations)
+        began = time.monotonic()
+        token, now = keeper.get(CLASSIC)
+        said = token.expires_in(now)
+
+        wait_for(lambda: keeper.refresh(CLASSIC).result == "refreshed")
+        assert 1.6 < said < 2
+        time.sleep(max(0.0, began + said - 0.1 - time.monotonic()))
+        works = quick.verdict(token.value).works
+
+        assert works
+        wait_for(lambda: not quick.verdict(token.value).works, timeout=0.5)
+
+
 def test_a_stale_token_is_replaced_while_it_still_works(store: Store, client: redis.Redis) -> None:
     with Sandbox(Rules(life=1, overlap=0.6)) as quick:
         durations = replace(DURATIONS, second=0.55 / 295)

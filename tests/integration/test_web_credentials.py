@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 import redis
@@ -62,6 +63,20 @@ def test_a_credential_comes_with_its_fingerprint_and_its_remaining_life(web: Web
     }
     assert answer.headers["Cache-Control"] == "no-store"
     assert answer.headers["ETag"] == f'"{fingerprint("the-token")}"'
+
+
+@pytest.mark.parametrize(("sure", "told"), [(4000, 4000), (100, 300), (-10, 300), (8000, 5000), (0, 5000)])
+def test_a_token_that_the_next_fetch_ends_may_be_kept_for_less_than_it_lives(
+    web: Web, kept: Store, sure: int, told: int
+) -> None:
+    put(kept, "classic", life=5000, sure_until=kept.now() + sure if sure else 0.0)
+    with web:
+        plain = web.ask(TOKEN).json
+        shaped = web.ask("/cgi-bin/token?" + urlencode(CLAIM | {"secret": "any"})).json
+
+    assert told - 5 <= plain["expires_in"] <= told
+    assert abs(plain["expires_at"] - time.time() - told) < 5
+    assert told - 5 <= shaped["expires_in"] <= told
 
 
 def test_who_has_it_already_is_told_no_more_than_that(web: Web, kept: Store) -> None:

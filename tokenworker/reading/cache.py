@@ -33,6 +33,8 @@ class _Entry:
     #: Until then there is no need to look at Redis.
     fresh_until: float
     version: Version
+    #: The seconds before its end in which it may be over: the next fetch ends it.
+    unsure: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +76,16 @@ class Cache:
         return entry.credential if entry and left > 0 else None
 
     def left(self, id_: CredentialId, credential: Credential) -> float:
-        """Return the seconds that one has left: by this process's clock if it is ours, else by Redis's and our date."""
+        """Return the seconds for which a caller may keep one.
+
+        By this process's clock if it is ours, else by Redis's and our date.
+        """
         entry = self._entries.get(id_)
-        ours = entry is not None and entry.credential is credential
-        return entry.expires_at - self._clock() if entry and ours else credential.expires_in(time.time())
+        if entry is None or entry.credential is not credential:
+            return credential.expires_in(time.time())
+        # It was there when we looked, so that it works for the overlap, whatever is fetched meanwhile.
+        sure = max(entry.expires_at - entry.unsure, entry.seen_at + self._durations.overlap)
+        return min(entry.expires_at, sure) - self._clock()
 
     def newer(self, id_: CredentialId, version: Version) -> Credential | None:
         """Return ours, if it came after the one in Redis, of that version, and has not run out.
@@ -102,15 +110,16 @@ class Cache:
         asked_at: float,
         version: Version,
         *,
+        unsure: float,
         in_doubt: bool,
     ) -> Credential:
-        """Remember one that had `left` seconds to live, counted from before we asked.
+        """Remember one that had `left` seconds to live, the last ones `unsure`, counted from before we asked.
 
         One in doubt is never fresh: WeChat may replace it at any moment.
         """
         end = asked_at + min(left, LONGEST_LIFE)
         fresh_until = asked_at if in_doubt else min(asked_at + self._durations.reader_copy, end)
-        self._entries[id_] = _Entry(credential, credential.value.encode(), asked_at, end, fresh_until, version)
+        self._entries[id_] = _Entry(credential, credential.value.encode(), asked_at, end, fresh_until, version, unsure)
         return credential
 
     def confirm(
@@ -120,7 +129,7 @@ class Cache:
         entry = self._entries.get(id_)
         if entry is None or value != entry.value or abs(asked_at + left - entry.expires_at) > _SAME_END:
             return None
-        return self.keep(id_, entry.credential, left, asked_at, entry.version, in_doubt=in_doubt)
+        return self.keep(id_, entry.credential, left, asked_at, entry.version, unsure=entry.unsure, in_doubt=in_doubt)
 
     def bury(self, id_: CredentialId, fingerprint: str) -> None:
         """Forget one that is dead, if it is ours."""

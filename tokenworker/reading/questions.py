@@ -10,7 +10,7 @@ from typing import Any
 
 import redis
 
-from tokenworker.credential import Credential, CredentialId, fingerprint, looks_issued
+from tokenworker.credential import Credential, CredentialId, fingerprint, looks_issued, sure_for
 from tokenworker.errors import StoreUnavailable, TokenUnavailable, WrongArgument
 from tokenworker.reading.link import Command, Link
 from tokenworker.redaction import excerpt
@@ -25,6 +25,7 @@ _TICKET = "_ticket"
 _FIELDS = (
     *("error", "errcode", "hint", "failed_at", "retry_at", "fetched_at", "resolved", "in_doubt_since"),
     *("probed_alive", "probed_dead", "probed_at", "probe_error", "early_deaths", "ends_at", "trusted_until"),
+    "sure_until",
 )
 _NUMBER = re.compile(r"-?\d{1,15}(\.\d+)?", re.ASCII)
 
@@ -72,6 +73,10 @@ class Answer:
         The count of fetches begins anew when Redis was emptied, the time falls back with Redis's clock.
         """
         return self.number("resolved"), self.number("fetched_at")
+
+    def sure_for(self, overlap: float) -> float:
+        """Return the seconds for which a caller may keep the credential, whatever is fetched meanwhile."""
+        return sure_for(self.left, self.number("sure_until"), self.now, overlap)
 
     def cooldown(self) -> float:
         """Return the seconds until the next fetch, after a failure; 0 when nothing is known."""

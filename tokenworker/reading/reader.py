@@ -152,7 +152,11 @@ class TokenReader:
         found = answer.credential
         if found is None or not self._is_good(answer, found.fingerprint, rejection):
             return None
-        return self.cache.keep(answer.id, found, answer.left, answer.asked_at, answer.version, in_doubt=answer.in_doubt)
+        sure = answer.sure_for(self._durations.overlap)
+        lasting, unsure = Credential(found.value, answer.now + sure), answer.left - sure
+        return self.cache.keep(
+            answer.id, lasting, answer.left, answer.asked_at, answer.version, unsure=unsure, in_doubt=answer.in_doubt
+        )
 
     def _is_good(self, answer: Answer, name: str, rejection: Rejection | None) -> bool:
         """Return whether WeChat did not refuse it, or a worker knows better."""

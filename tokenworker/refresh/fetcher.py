@@ -25,7 +25,7 @@ from tokenworker.refresh.decide import (
     foreign,
 )
 from tokenworker.refresh.events import Asked, failed, refreshed
-from tokenworker.refresh.lifetime import lifetime
+from tokenworker.refresh.lifetime import lifetime, sure_until
 from tokenworker.refresh.prober import Prober
 from tokenworker.refresh.turns import Limits, Turns
 from tokenworker.secret import Secret
@@ -161,6 +161,7 @@ class Fetcher:
         life = lifetime(attempt.target, issued, before, taken_at, self._durations, self._leeway)
         facts = attempt.of_success(name, self._durations)
         facts |= {"ends_at": life.ends_at, "born_after": life.born_after}
+        facts["sure_until"] = sure_until(attempt.target, life, self._durations)
         died_early = foreign(before, attempt.target, name, asked.cause, self._durations)
         if died_early:
             facts |= attempt.of_death(self._durations)

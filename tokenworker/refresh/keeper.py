@@ -132,20 +132,23 @@ class Keeper:
     def get(self, target: Target, rejected: str | None = None) -> tuple[Credential, float]:
         """Return a live one and now, fetching first when there is none, or when `rejected` names it.
 
+        Its end is the one until which the caller may keep it.
         Raises `TokenUnavailable` when none can be had, at the latest after the time of two fetches.
         """
         deadline = time.monotonic() + 2 * self._durations.fetch_timeout
         pause = 0.01
         while True:
             snapshot = self._records.look(target.id)
-            if snapshot.credential and usable(snapshot, rejected):
-                return snapshot.credential, snapshot.now
+            found = snapshot.sure(self._durations.overlap)
+            if found and usable(snapshot, rejected):
+                return found, snapshot.now
             outcome = self._try_refresh(target, Demand(rejected=rejected))
             snapshot = self._records.look(target.id)
+            found = snapshot.sure(self._durations.overlap)
             # What can't be probed was handed out by WeChat less than a minute ago, and that is all that can be told.
             rests = outcome.result == "waiting" and target.kind.probe is None and not snapshot.error
-            if snapshot.credential and (rests or outcome.result in ("refreshed", "fresh")):
-                return snapshot.credential, snapshot.now
+            if found and (rests or outcome.result in ("refreshed", "fresh")):
+                return found, snapshot.now
             if _is_hopeless(snapshot, outcome, deadline) or time.monotonic() > deadline:
                 raise _unavailable(snapshot, outcome)
             # Watch the value, not the lease: whoever holds that may be dead.

@@ -8,6 +8,7 @@ from zlib import crc32
 from tokenworker.credential import Issued, fingerprint
 from tokenworker.credentials.target import Target
 from tokenworker.durations import Durations
+from tokenworker.refresh.causes import replaces
 from tokenworker.store.state import Snapshot
 
 #: Accounts that were fetched at the same moment become stale spread over this part of their leeway.
@@ -45,6 +46,11 @@ def lifetime(
     refresh_at = taken_at + (room if room > 0 else issued.expires_in / 4)
     end = taken_at + issued.expires_in
     return Lifetime(end, end, refresh_at)
+
+
+def sure_until(target: Target, life: Lifetime, durations: Durations) -> float:
+    """Return until when it surely works, where the next fetch ends it: for the overlap after that; else 0."""
+    return min(life.expires_at, life.refresh_at + durations.overlap) if replaces(target) else 0.0
 
 
 def _leeway(target: Target, issued: Issued, durations: Durations, given: float | None) -> float:

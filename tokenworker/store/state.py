@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypedDict, get_type_hints
 
-from tokenworker.credential import Credential, CredentialId
+from tokenworker.credential import Credential, CredentialId, sure_for
 from tokenworker.durations import DAY, period_at
 from tokenworker.store.scripts import readable, text
 
@@ -36,6 +36,7 @@ class Facts(TypedDict, total=False):
 
     ends_at: float
     born_after: float
+    sure_until: float
     in_doubt_until: float
     in_doubt_since: float
     rejected: str
@@ -71,6 +72,8 @@ class State:
     ends_at: float = 0.0
     #: For the same kinds: WeChat can't have begun to hand out the value before that.
     born_after: float = 0.0
+    #: Where the next fetch ends it: until when it surely works all the same; 0: as long as it lives.
+    sure_until: float = 0.0
     fencing: int = 0
     #: The last lease whose end is known; if it is not the last one taken, the end of a fetch is unknown.
     resolved: int = 0
@@ -134,6 +137,13 @@ class Snapshot(State):
     credential: Credential | None
     #: Seconds that the running lease still has; None when nobody holds one.
     lease_left: float | None
+
+    def sure(self, overlap: float) -> Credential | None:
+        """Return the credential with the end until which a caller may keep it, whatever is fetched meanwhile."""
+        if self.credential is None:
+            return None
+        left = sure_for(self.credential.expires_in(self.now), self.sure_until, self.now, overlap)
+        return replace(self.credential, expires_at=self.now + left)
 
     @classmethod
     def of(cls, id_: CredentialId, answer: Sequence[Any]) -> Snapshot:

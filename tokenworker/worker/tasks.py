@@ -101,7 +101,7 @@ class Tick(TokenTask):
 
 @shared_task(name=GET_TOKEN, base=TokenTask)
 def get_token(appid: str | None = None, rejected: str | None = None) -> Result:
-    """Return `{"appid", "access_token", "expires_in"}`, the seconds that the token still works.
+    """Return `{"appid", "access_token", "expires_in"}`, the seconds for which the token may be kept.
 
     Fetches first when there is no live token, or when `rejected` (its fingerprint, or the token itself) names
     the live one. Raises `TokenUnavailable`, `UnknownAccount`, `WrongArgument`, `StoreUnavailable`.
