@@ -35,9 +35,9 @@ pytestmark = pytest.mark.conformance
 APPID = "wx0000000000000f1c"
 SECRET = "0123456789abcdef0123456789abcdef"
 
-#: wechatpy takes no token that has less than 60 s left; so a token of 66 s is replaced each 0.6 s.
-RULES = Rules(life=66, overlap=65.5)
-DURATIONS = replace(Durations(), second=65.4 / 295, overlap=65.5, report_interval=0.1, transient_wait=0.1)
+#: wechatpy takes no token that has less than 60 s left; so a token of 120 s is replaced each 0.6 s.
+RULES = Rules(life=120, overlap=119.5)
+DURATIONS = replace(Durations(), second=119.4 / 295, overlap=119.5, report_interval=0.1, transient_wait=0.1)
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,8 @@ def test_it_finds_nothing_wrong_where_all_is_well(
         assert faults(found) == ""
         assert not [key for key in client.keys("*") if b"trial" in key]
     looked_at = {"settings", "Redis", "beat", "worker", "results", "metrics", "WeChat"}
-    assert {finding["subject"] for finding in found} == looked_at
+    # Somebody may run web on this machine, at the default port.
+    assert {finding["subject"] for finding in found} - {"web"} == looked_at
 
 
 def test_the_same_for_people_is_a_line_each(tmp_path: Path, own_server: RedisServer) -> None:
@@ -65,7 +66,8 @@ def test_the_same_for_people_is_a_line_each(tmp_path: Path, own_server: RedisSer
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, env=environ)
 
     assert done.returncode == 1
-    assert [line.split()[0] for line in done.stdout.splitlines()] == ["ok", "ok", "ok", "FAULT", "FAULT", "ok"]
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert [line[0] for line in lines if line[1] != "web"] == ["ok", "ok", "ok", "FAULT", "FAULT", "ok"]
 
 
 def test_it_says_how_many_calls_a_second_the_accounts_need(check: Check, tmp_path: Path) -> None:

@@ -404,15 +404,18 @@ def test_a_call_counts_though_a_clock_that_ran_ahead_admitted_it(store: Store, c
 
 
 def test_calls_begin_at_a_limited_rate_after_a_burst(store: Store) -> None:
-    began = time.monotonic()
-    admitted = 0
+    began = asked_at = time.monotonic()
+    admitted, asking = 0, 0.0
     while (spent := time.monotonic() - began) < 0.5:
+        # While a busy machine lets us not ask, turns pass by.
+        asking += min(0.02, time.monotonic() - asked_at)
+        asked_at = time.monotonic()
         if store.limiter.acquire(WX1, rate=50, concurrency=5, seconds=1).wait == 0:
             admitted += 1
             leave(store)
         time.sleep(0.002)
 
-    assert 5 + 50 * spent * 0.6 <= admitted <= 6 + 50 * spent
+    assert 5 + 50 * asking * 0.6 <= admitted <= 6 + 50 * spent
 
 
 def test_each_gets_a_turn_of_its_own_which_nobody_else_takes(store: Store) -> None:
