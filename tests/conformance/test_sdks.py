@@ -222,4 +222,4 @@ def test_the_caches_under_easywechat_read_our_copies(
     with Conversation("php", "cache.php", which, "127.0.0.1", str(server.port), given) as app:
         read = [json.loads(app.ask(key)) for key in keys]
 
-    assert read == [token, {"access_token": token, "expires_in": 66}, token, token]
+    assert read == [token, {"access_token": token, "expires_in": int(RULES.life)}, token, token]
