@@ -14,13 +14,15 @@ from tokenworker.errors import ConfigError
 from tokenworker.messages import QUEUE
 from tokenworker.settings.broker import rewrite
 from tokenworker.settings.config import Config, Start, read_dotenv
-from tokenworker.worker import floweroptions, preflight, redisbroker
-from tokenworker.worker.celerysettings import note, settings
-from tokenworker.worker.flowerapi import hide_credentials
-from tokenworker.worker.lines import join_lines
-from tokenworker.worker.logs import write_json
+from tokenworker.worker import redisbroker
+from tokenworker.worker.app import preflight
+from tokenworker.worker.app.settings import note, settings
+from tokenworker.worker.flower import options
+from tokenworker.worker.flower.api import hide_credentials
+from tokenworker.worker.logs.filters import join_lines
+from tokenworker.worker.logs.form import write_json
+from tokenworker.worker.monitoring.stats import hide_logins
 from tokenworker.worker.runtime import begin_with
-from tokenworker.worker.stats import hide_logins
 
 logger = logging.getLogger(__name__)
 
@@ -45,11 +47,11 @@ def _stop_for(faults: list[str]) -> None:
 
 def _prepare_flower() -> None:
     """Set Flower's options, which it reads after this; in its own process, see that it can start with them."""
-    floweroptions.set_options(os.environ)
+    options.set_options(os.environ)
     if "flower" not in sys.argv[1:]:
         return
-    _stop_for(floweroptions.faults(os.environ))
-    forgone = floweroptions.forgo_state(os.environ)
+    _stop_for(options.faults(os.environ))
+    forgone = options.forgo_state(os.environ)
     if forgone:
         logger.warning(forgone)
     hide_credentials()

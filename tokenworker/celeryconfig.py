@@ -50,7 +50,7 @@ worker_cancel_long_running_tasks_on_connection_loss = True
 
 # No schedule file: one that was written while the clock was ahead keeps beat silent after a restart. There is
 # nothing to remember: what is due stands in Redis.
-beat_scheduler = "tokenworker.worker.heartbeat:Scheduler"
+beat_scheduler = "tokenworker.worker.app.heartbeat:Scheduler"
 beat_max_loop_interval = 5
 # `celery inspect ping` reaches beat too (Celery 5.7), and gets no answer when it has stopped ticking.
 beat_enable_remote_control = True

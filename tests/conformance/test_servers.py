@@ -24,7 +24,7 @@ from tokenworker.sandbox import Sandbox
 from tokenworker.store.connect import connect
 from tokenworker.store.inspection import Inspection
 from tokenworker.store.store import Store
-from tokenworker.worker.redisbroker import SMALLEST_QUEUE, SMALLEST_STORE
+from tokenworker.worker.redisbroker.server import SMALLEST_QUEUE, SMALLEST_STORE
 
 pytestmark = pytest.mark.conformance
 

@@ -193,7 +193,7 @@ def test_no_command_and_no_log_shows_it_either(
 
 
 def broker_fault(url: str) -> str | None:
-    with Connection(url, transport="tokenworker.worker.redisbroker:Transport") as connection:
+    with Connection(url, transport="tokenworker.worker.redisbroker.transports:Transport") as connection:
         return redisbroker.fault(connection)
 
 
@@ -227,7 +227,7 @@ def test_a_reader_sends_its_task_through_a_proxy_that_speaks_resp2_alone(
 
 def test_a_channel_whose_connection_is_gone_fails_as_celery_knows_it(server: RedisServer) -> None:
     """A task that runs when the broker dies has its message given back by a channel that outlives the connection."""
-    with Connection(server.url, transport="tokenworker.worker.redisbroker:Transport") as connection:
+    with Connection(server.url, transport="tokenworker.worker.redisbroker.transports:Transport") as connection:
         channel: Any = connection.default_channel
         virtual, channel.connection.client = channel.connection.client, None
         with pytest.raises(connection.connection_errors, match="the connection to the broker is closed"):

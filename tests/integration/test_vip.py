@@ -20,8 +20,8 @@ from tokenworker.errors import StoreUnavailable
 from tokenworker.sandbox import DEMO_APPID, Rules, Sandbox
 from tokenworker.store.connect import connect
 from tokenworker.store.store import Store
-from tokenworker.worker import redisbroker
-from tokenworker.worker.redisresults import RedisBackend
+from tokenworker.worker.redisbroker import transports
+from tokenworker.worker.redisbroker.backends import RedisBackend
 
 KEY = f"tokenworker:{{{DEMO_APPID}}}:access_token"
 
@@ -161,11 +161,11 @@ def test_a_result_that_a_demoted_server_refuses_goes_to_the_next_one(servers: Re
 )
 def test_what_a_server_that_is_no_master_says_ends_the_connection(server: RedisServer, refusal: str) -> None:
     app = Celery(broker=server.url, set_as_current=False)
-    app.conf.broker_transport = "tokenworker.worker.redisbroker:Transport"
+    app.conf.broker_transport = "tokenworker.worker.redisbroker.transports:Transport"
     with app.connection_for_write() as connection:
         client: Any = connection.default_channel.client  # type: ignore[attr-defined]
         with pytest.raises(Lost, match="Redis"):
             client.eval("return redis.error_reply(ARGV[1])", 0, refusal)
         assert isinstance(Lost(), connection.connection_errors)
         assert client.ping()
-    assert redisbroker.Transport.Channel is redisbroker.Channel
+    assert transports.Transport.Channel is transports.Channel

@@ -13,7 +13,7 @@ import pytest
 from tokenworker.errors import ConfigError
 from tokenworker.settings.config import Config, broker_notes
 from tokenworker.settings.urls import NO_CELERY
-from tokenworker.worker.celerysettings import MARK, settings
+from tokenworker.worker.app.settings import MARK, settings
 
 CANARY = "c0ffee11c0ffee22c0ffee33c0ffee44"
 OURS = f"redis://:{CANARY}@ours/0"

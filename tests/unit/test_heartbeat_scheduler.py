@@ -12,7 +12,7 @@ import pytest
 from celery import Celery
 from celery.signals import beat_init
 
-from tokenworker.worker.heartbeat import Scheduler, _ended
+from tokenworker.worker.app.heartbeat import Scheduler, _ended
 
 
 @pytest.fixture

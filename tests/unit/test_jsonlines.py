@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tokenworker.worker.jsonlines import JsonLines
+from tokenworker.worker.logs.jsonlines import JsonLines
 
 SECRET = "c0ffee11c0ffee22c0ffee33c0ffee44"
 

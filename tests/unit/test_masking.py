@@ -11,7 +11,7 @@ from celery.utils.saferepr import saferepr
 from kombu import Message
 from kombu.utils.json import dumps, loads
 
-from tokenworker.worker.masking import MaskedRequest, Result, mask
+from tokenworker.worker.monitoring.masking import MaskedRequest, Result, mask
 
 RESULT = Result({"appid": "wx1", "access_token": "t" * 136, "expires_in": 60}, "got · wx1")
 

@@ -15,8 +15,8 @@ from celery.exceptions import Retry
 
 from tokenworker.credential import Credential, CredentialId
 from tokenworker.errors import FetchError, NetworkError, OperatorError
-from tokenworker.worker import summary as module
-from tokenworker.worker.summary import counted, reason, summary
+from tokenworker.worker.monitoring import summary as module
+from tokenworker.worker.monitoring.summary import counted, reason, summary
 
 SHOP = CredentialId("wx0123456789abcdef")
 TOKEN = "81_" + "a-_9Z" * 27

@@ -24,7 +24,7 @@ def serve(config: Config, address: str, port: int, say: Callable[[str], object])
     clients = Clients(config.web.clients)
     # After the checks, which need none of it: it takes a second.
     from tokenworker.celery import app  # noqa: PLC0415
-    from tokenworker.worker.logs import begin  # noqa: PLC0415
+    from tokenworker.worker.logs.form import begin  # noqa: PLC0415
 
     begin(config.log)
     held = Held.from_config(config, app, clients)

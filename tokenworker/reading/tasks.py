@@ -59,5 +59,5 @@ def _app(broker: str) -> Any:
     app.conf.update(settings)
     transport = _TRANSPORTS.get(url.partition("://")[0])
     if transport:
-        app.conf.broker_transport = f"tokenworker.worker.redisbroker:{transport}"
+        app.conf.broker_transport = f"tokenworker.worker.redisbroker.transports:{transport}"
     return app

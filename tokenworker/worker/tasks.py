@@ -25,7 +25,7 @@ from tokenworker.messages import (
     STATUS,
 )
 from tokenworker.refresh.causes import Demand
-from tokenworker.worker.arguments import (
+from tokenworker.worker.calling.arguments import (
     account_named,
     credential_named,
     number_named,
@@ -34,12 +34,12 @@ from tokenworker.worker.arguments import (
     switch,
     url_named,
 )
-from tokenworker.worker.lines import hush
-from tokenworker.worker.masking import Result
-from tokenworker.worker.results import handed_over, results_of
+from tokenworker.worker.calling.results import handed_over, results_of
+from tokenworker.worker.logs.filters import hush
+from tokenworker.worker.monitoring.masking import Result
+from tokenworker.worker.monitoring.summary import counted, summary
 from tokenworker.worker.runtime import runtime
 from tokenworker.worker.status import Overview, survey
-from tokenworker.worker.summary import counted, summary
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ else:
 class TokenTask(_Task):
     """A task on our queue that shows no credential; the same in whatever app it is loaded into."""
 
-    Request = "tokenworker.worker.masking:MaskedRequest"
+    Request = "tokenworker.worker.monitoring.masking:MaskedRequest"
     serializer = "json"
     ignore_result = False
     rate_limit = "0/s"

@@ -15,7 +15,7 @@ from celery.signals import celeryd_after_setup, worker_ready, worker_shutting_do
 from tokenworker.credential import CredentialId
 from tokenworker.errors import TokenWorkerError
 from tokenworker.messages import QUEUE
-from tokenworker.worker import preflight
+from tokenworker.worker.app import preflight
 from tokenworker.worker.failovers import Failovers
 from tokenworker.worker.runtime import Runtime, runtime
 from tokenworker.worker.sweep import Sweep

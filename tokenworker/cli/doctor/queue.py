@@ -15,7 +15,8 @@ from tokenworker.cli.doctor.finding import Finding, fault, note, ok
 from tokenworker.errors import StoreUnavailable, TokenWorkerError
 from tokenworker.messages import QUEUE, STATUS, TASKS
 from tokenworker.redaction import redacted
-from tokenworker.worker import preflight, redisbroker
+from tokenworker.worker import redisbroker
+from tokenworker.worker.app import preflight
 
 _SUBJECT = "queue"
 

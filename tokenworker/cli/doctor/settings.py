@@ -10,7 +10,7 @@ from tokenworker.cli.doctor.finding import Finding, fault, note, ok
 from tokenworker.credentials import harmless
 from tokenworker.errors import ConfigError
 from tokenworker.settings.config import Config, Start, broker_notes
-from tokenworker.worker import celerysettings
+from tokenworker.worker.app import settings
 
 _SUBJECT = "settings"
 
@@ -32,7 +32,7 @@ def examine(config: Config, accounts: Mapping[str, Account]) -> Iterator[Finding
 def _odd(accounts: Mapping[str, Account], config: Config) -> Iterator[Finding]:
     strange = [odd for account in accounts.values() for odd in oddities(account, sandboxed=_sandboxed(account, config))]
     yield from (fault(_SUBJECT, sentence) for sentence in [*strange, *broker_notes()])
-    text = celerysettings.note()
+    text = settings.note()
     if text:
         yield note(_SUBJECT, text)
 
@@ -45,7 +45,7 @@ def _sandboxed(account: Account, config: Config) -> bool:
 
 def _celery_faults() -> list[str]:
     try:
-        celerysettings.settings(Config.from_env())
+        settings.settings(Config.from_env())
     except ConfigError as error:
         return error.faults
     return []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from tokenworker.worker.masking import mask
+from tokenworker.worker.monitoring.masking import mask
 
 
 def hide_credentials() -> None:

@@ -11,7 +11,7 @@ from celery.worker.request import Request
 
 from tokenworker.credential import ACCESS_TOKEN, CredentialId
 from tokenworker.redaction import masked
-from tokenworker.worker.summary import reason
+from tokenworker.worker.monitoring.summary import reason
 
 #: Levels of nesting that are shown; what our tasks take has fewer.
 _DEPTH = 8

@@ -12,7 +12,7 @@ from tokenworker import celeryconfig
 from tokenworker.errors import ConfigError
 from tokenworker.messages import REFRESH_DUE_TOKENS as TICK
 from tokenworker.settings.config import Config
-from tokenworker.worker.celerysettings import MARK, note, settings
+from tokenworker.worker.app.settings import MARK, note, settings
 
 CONFIG = Config.from_env({"REDIS_URL": "redis://127.0.0.1:1/0", "TOKENWORKER_TICK": "0.5"})
 
@@ -143,7 +143,7 @@ def test_a_file_of_ours_that_breaks_is_named_with_line_and_error(lines: list[str
 
 def test_more_modules_are_loaded_besides_ours() -> None:
     ours("include = ['mine.tasks']")
-    assert settings(CONFIG)["include"][-2:] == ["tokenworker.worker.heartbeat", "mine.tasks"]
+    assert settings(CONFIG)["include"][-2:] == ["tokenworker.worker.app.heartbeat", "mine.tasks"]
 
     ours("include = 'mine.tasks'")
     assert settings(CONFIG)["include"][-1] == "mine.tasks"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tokenworker.worker.floweroptions import faults, forgo_state, set_options
+from tokenworker.worker.flower.options import faults, forgo_state, set_options
 
 
 def test_what_a_user_set_stays_and_what_kubernetes_set_goes() -> None:

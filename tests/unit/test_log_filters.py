@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from tokenworker.messages import REFRESH_DUE_TOKENS, REFRESH_TOKEN
-from tokenworker.worker.lines import _elsewhere, _joined
+from tokenworker.worker.logs.filters import _elsewhere, _joined
 
 
 def record(

@@ -32,7 +32,7 @@ _VARIABLES = {_BROKER: "CELERY_BROKER_URL", _RESULTS: "CELERY_RESULT_BACKEND"}
 
 _flattened: Any = flatten
 
-_MODULES = ("tokenworker.worker.tasks", "tokenworker.worker.watchdog", "tokenworker.worker.heartbeat")
+_MODULES = ("tokenworker.worker.tasks", "tokenworker.worker.watchdog", "tokenworker.worker.app.heartbeat")
 
 #: What makes this app itself. Another value would leave our queue, or open it to what is not ours.
 _FIXED: dict[str, Any] = {

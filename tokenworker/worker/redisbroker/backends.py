@@ -9,7 +9,7 @@ from celery.backends import redis
 from redis import Connection
 from redis.sentinel import SentinelManagedConnection
 
-from tokenworker.worker.masters import Asking, Leaving, hop
+from tokenworker.worker.redisbroker.masters import Asking, Leaving, hop
 
 
 class RedisBackend(redis.RedisBackend):

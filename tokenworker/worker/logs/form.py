@@ -13,7 +13,7 @@ from celery.app.log import Logging
 from celery.signals import celeryd_after_setup, import_modules
 
 from tokenworker.settings.config import LogFormat
-from tokenworker.worker.jsonlines import JsonLines
+from tokenworker.worker.logs.jsonlines import JsonLines
 
 #: For people, where no Celery sets logging up.
 _TEXT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -38,7 +38,7 @@ class JsonLogging(Logging):
 def write_json(app: Any) -> None:
     """Have the processes of this Celery app write JSON; to be called before any of them sets logging up."""
     app.log_cls = JsonLogging
-    app.Beat = app.subclass_with_self("tokenworker.worker.quietbeat:QuietBeat")
+    app.Beat = app.subclass_with_self("tokenworker.worker.logs.beat:QuietBeat")
 
     @celeryd_after_setup.connect(weak=False)
     def hush(instance: Any, **_: Any) -> None:

@@ -1,0 +1,1 @@
+"""What callers give to our tasks, and where they find the results."""
