@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import stat
 from pathlib import Path
 
@@ -48,9 +47,3 @@ def reason(path: str | Path, error: OSError) -> str:
     if isinstance(error, PermissionError):
         return f"{error.strerror}: let the user that runs tokenworker (uid {os.geteuid()}) read it"
     return str(error.strerror)
-
-
-def place(error: Exception) -> str:
-    """Return where in TOML a fault is, but not what stands there: it may be a secret."""
-    found = re.search(r"\(at (line \d+, column \d+)\)$", str(error))
-    return f"look at {found[1]}" if found else "look for an open quote or bracket"

@@ -12,7 +12,7 @@ from tokenworker.accounts.files import Files
 from tokenworker.accounts.table import PATH, contradictions, parse_account
 from tokenworker.accounts.toml import parse
 from tokenworker.redaction import excerpt
-from tokenworker.textfile import place, reason, shown
+from tokenworker.tomlfile import document
 
 #: The largest file that is read, in bytes: 100,000 accounts with names and copies are a quarter of it. A larger one is
 #: another, or never ends.
@@ -39,23 +39,13 @@ def _tables(path: Path, files: Files, faults: list[str]) -> list[dict[str, Any]]
         # What was given is not shown: it may be the content of the file, or a secret.
         faults.append("TOKENWORKER_ACCOUNTS must be the path of a file, for example /etc/tokenworker/accounts.toml")
         return []
-    try:
-        document = parse(files.read(str(path), _MAX_FILE).decode("utf-8-sig"))
-    except OSError as error:
-        faults.append(f"{shown(path)}: can't be read: {reason(path, error)}")
-    except UnicodeDecodeError:
-        faults.append(f"{path}: is not UTF-8 text")
-    except (ValueError, RecursionError) as error:
-        # Besides TOML's own errors: numbers of thousands of digits, brackets a thousand deep.
-        faults.append(f"{path}: is not TOML: {place(error)}")
-    else:
-        return _account_tables(document, path, faults)
-    return []
+    found = document(path, lambda: files.read(str(path), _MAX_FILE), faults, parse)
+    return [] if found is None else _account_tables(found, path, faults)
 
 
-def _account_tables(document: dict[str, Any], path: Path, faults: list[str]) -> list[dict[str, Any]]:
-    tables = document.pop("account", [])
-    faults.extend(f"{path}: {excerpt(key)!r} is unknown here: write [[account]] over what is one's" for key in document)
+def _account_tables(found: dict[str, Any], path: Path, faults: list[str]) -> list[dict[str, Any]]:
+    tables = found.pop("account", [])
+    faults.extend(f"{path}: {excerpt(key)!r} is unknown here: write [[account]] over what is one's" for key in found)
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         faults.append(f"{path}: write [[account]], with two brackets, over each account")
         return []

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
 from tokenworker.errors import ConfigError
 from tokenworker.redaction import discreet, excerpt
-from tokenworker.textfile import content, place, reason, shown
+from tokenworker.textfile import content
+from tokenworker.tomlfile import document
 from tokenworker.web.clients.client import NAME, NAME_IS, SCOPES, Client
 
 #: The largest file that is read, in bytes.
@@ -30,24 +30,18 @@ def read(path: Path) -> dict[str, Client]:
 
 
 def _tables(path: Path, faults: list[str]) -> list[tuple[str, dict[str, Any]]]:
-    try:
-        document = tomllib.loads(content(path, _MAX_FILE).decode("utf-8-sig"))
-    except OSError as error:
-        faults.append(f"{shown(path)}: can't be read: {reason(path, error)}")
-    except UnicodeDecodeError:
-        faults.append(f"{shown(path)}: is not UTF-8 text")
-    except (ValueError, RecursionError) as error:
-        faults.append(f"{shown(path)}: is not TOML: {place(error)}")
-    else:
-        # An empty list is no oversight: nobody may do anything yet.
-        tables = document.pop("client", None)
-        faults.extend(
-            f"{path}: {excerpt(word)!r} is unknown here: write [[client]] over what is one's" for word in document
-        )
-        if isinstance(tables, list) and all(isinstance(table, dict) for table in tables):
-            return [(f"{path}: client {number}", table) for number, table in enumerate(tables, start=1)]
+    found = document(path, lambda: content(path, _MAX_FILE), faults)
+    return [] if found is None else _client_tables(found, path, faults)
+
+
+def _client_tables(found: dict[str, Any], path: Path, faults: list[str]) -> list[tuple[str, dict[str, Any]]]:
+    # An empty list is no oversight: nobody may do anything yet.
+    tables = found.pop("client", None)
+    faults.extend(f"{path}: {excerpt(word)!r} is unknown here: write [[client]] over what is one's" for word in found)
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         faults.append(f"{path}: has no clients: write [[client]], with two brackets, over each")
-    return []
+        return []
+    return [(f"{path}: client {number}", table) for number, table in enumerate(tables, start=1)]
 
 
 def _client(table: dict[str, Any], place: str, faults: list[str]) -> Client:
