@@ -36,7 +36,7 @@ def test_everybody_works_within_it(caged: Stack, client: redis.Redis) -> None:
     port = reserve_port()
     caged.worker()
     caged.beat()
-    caged.run("tokenworker.cli", "web", f"--port={port}")
+    caged.web(port)
     flower = Flower(caged)
     wait_for_beat(client)
     wait_for(lambda: list(client.scan_iter("tokenworker:{*}:access_token")))

@@ -5,32 +5,25 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import pytest
-import redis
 from celery import Celery
 from support.processes import RedisServer, Stack, wait_for
+from support.readers import BusyWorker
 
 from tokenworker import TokenReader, TokenUnavailable
 from tokenworker.accounts.account import Account
 from tokenworker.credential import CredentialId
-from tokenworker.credentials import targets
 from tokenworker.demo import DEMO_AGENT, DEMO_AGENT_SECRET, DEMO_APPID, DEMO_CORPID, DEMO_SECRET
 from tokenworker.durations import Durations
-from tokenworker.errors import TokenWorkerError
-from tokenworker.refresh.fetcher import Fetcher
-from tokenworker.refresh.keeper import Keeper
 from tokenworker.sandbox import Rules, Sandbox
 from tokenworker.secret import Secret
 from tokenworker.store.store import Store
-from tokenworker.wechat.source import WeChat
-from tokenworker.wechat.transport import Transport
 
 APPLICATION = f"{DEMO_CORPID}/{DEMO_AGENT}"
 URL = "https://shop.example.com/pay?id=1&name=%E5%95%86%E5%93%81#top"
@@ -201,35 +194,6 @@ def test_a_credential_that_an_account_can_not_have_stops_the_start(
 # One ticket over many lives
 
 
-class Ticker:
-    """Does what beat and a worker do for an account, thirty times a second, in a thread."""
-
-    def __init__(self, client: redis.Redis, sandbox: Sandbox, account: Account, durations: Durations) -> None:
-        self.store = Store(client)
-        wechat = WeChat(Transport(), {"wechat": (sandbox.url,)}, durations.fetch_timeout)
-        self._keeper = Keeper(self.store, Fetcher(self.store, wechat, durations), durations)
-        self._targets = {target.id: target for target in targets(account).values()}
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="ticker")
-
-    def __enter__(self) -> Self:
-        self.store.schedule.add(self._targets)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stopped.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._stopped.wait(0.03):
-            for id_ in {*self.store.schedule.claim(8, 0.2), *self.store.bulk.missing(self._targets)}:
-                try:
-                    self._keeper.refresh(self._targets[id_])
-                except TokenWorkerError:
-                    continue  # it is recorded
-
-
 LIFE = 3.0
 ACCOUNT = Account(DEMO_APPID, Secret(DEMO_SECRET), endpoint="token", keep=("access_token", "jsapi_ticket"))
 DURATIONS = replace(Durations().scaled(LIFE / 7200), fetch_timeout=1.0, reader_copy=0.0, reader_margin=0.0)
@@ -243,7 +207,7 @@ def quick() -> Iterator[Sandbox]:
 
 
 def test_over_many_lives_every_ticket_that_is_read_is_accepted_and_each_was_fetched_once(
-    server: RedisServer, quick: Sandbox
+    server: RedisServer, store: Store, quick: Sandbox
 ) -> None:
     lives, refused, without, reads = 5, 0, 0, 0
     trouble: dict[int, Callable[[], Any]] = {
@@ -251,9 +215,8 @@ def test_over_many_lives_every_ticket_that_is_read_is_accepted_and_each_was_fetc
         2: lambda: quick.fault("reset", path="getticket"),
         3: lambda: quick.fault("errcode", path="getticket", errcode=-1),
     }
-    with server.client() as client, Ticker(client, quick, ACCOUNT, DURATIONS):
-        key = f"tokenworker:{{{DEMO_APPID}}}:jsapi_ticket"
-        wait_for(lambda: client.get(key))
+    with BusyWorker(store, quick, ACCOUNT, DURATIONS):
+        wait_for(lambda: store.records.look(CredentialId(DEMO_APPID, "jsapi_ticket")).credential)
         began = time.monotonic()
         with TokenReader(server.url, durations=DURATIONS) as reader:
             while (age := time.monotonic() - began) < lives * LIFE:

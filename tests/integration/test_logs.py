@@ -149,7 +149,7 @@ def test_flower_and_web_write_json_too(stack: Stack) -> None:
     flower = Flower(stack)
     port = free_port()
     (stack.folder / "clients.toml").write_text(CLIENT)
-    stack.run("tokenworker.cli", "web", f"--port={port}", TOKENWORKER_WEB_CLIENTS="clients.toml")
+    stack.web(port, TOKENWORKER_WEB_CLIENTS="clients.toml")
     wait_for(lambda: "ok" in flower.page("healthcheck").lower(), timeout=20)
     wait_for(lambda: about(parsed(stack.log(1)), "listens at"), timeout=20)
     headers = {"Authorization": "Bearer tw_one-that-may-only-read"}

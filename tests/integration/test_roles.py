@@ -195,7 +195,7 @@ def an_app_calls(servers: Servers, sandbox: Sandbox) -> None:
 
 def web_serves(stack: Stack, servers: Servers, sandbox: Sandbox) -> None:
     port = free_port()
-    web = stack.run("tokenworker.cli", "web", f"--port={port}", **servers.environ("web"))
+    web = stack.web(port, **servers.environ("web"))
     wait_for(lambda: page(port, "/healthz"), timeout=20, pause=0.2)
     path = f"/v1/credentials/{DEMO_APPID}/access_token"
     dead = json.loads(wait_for(lambda: page(port, path)))["value"]

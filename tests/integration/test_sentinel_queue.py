@@ -9,7 +9,7 @@ import pytest
 import redis
 from support.certificates import Certificates
 from support.flower import Flower
-from support.processes import RedisServer, Stack, wait_for, wait_for_beat
+from support.processes import TICKED, RedisServer, Stack, wait_for, wait_for_beat
 from support.sentinels import SERVICE, SentinelSet
 from support.usage import command
 
@@ -17,8 +17,12 @@ from tokenworker.sandbox import Sandbox
 
 PASSWORD, HOP_PASSWORD = "p@ss/1", "s:entinel?"
 
-#: There since a tick came through.
-TICKED = "tokenworker:ticked"
+
+@pytest.fixture
+def stack_on(make_stack: Callable[..., Stack], server: RedisServer, sandbox: Sandbox) -> Callable[[str], Stack]:
+    """Return a function that makes a stack with the queue and the results at a URL."""
+    return lambda url: make_stack(server, sandbox, CELERY_BROKER_URL=url, CELERY_RESULT_BACKEND=url)
+
 
 # Passwords at the servers, and others at the Sentinels
 
@@ -31,9 +35,9 @@ def sentinels(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SentinelSet]
 
 
 def test_a_frozen_sentinel_and_a_frozen_master_hold_the_queue_up_for_seconds_only(
-    make_stack: Callable[..., Stack], sentinels: SentinelSet, server: RedisServer, client: redis.Redis, sandbox: Sandbox
+    stack_on: Callable[[str], Stack], sentinels: SentinelSet, client: redis.Redis
 ) -> None:
-    stack = make_stack(server, sandbox, CELERY_BROKER_URL=sentinels.url, CELERY_RESULT_BACKEND=sentinels.url)
+    stack = stack_on(sentinels.url)
     stack.worker()
     stack.beat()
     wait_for_beat(client)
@@ -60,18 +64,11 @@ def test_a_frozen_sentinel_and_a_frozen_master_hold_the_queue_up_for_seconds_onl
     ],
 )
 def test_what_is_wrong_with_the_way_to_the_queue_is_a_sentence(
-    make_stack: Callable[..., Stack],
-    sentinels: SentinelSet,
-    server: RedisServer,
-    sandbox: Sandbox,
-    form: str,
-    sentence: str,
+    stack_on: Callable[[str], Stack], sentinels: SentinelSet, server: RedisServer, form: str, sentence: str
 ) -> None:
     facts = {"hosts": sentinels.hosts, "first": sentinels.sentinels[0].port, "server": server.port, "service": SERVICE}
-    url = form.format(hop=quote(HOP_PASSWORD), **facts)
-    stack = make_stack(server, sandbox, CELERY_BROKER_URL=url, CELERY_RESULT_BACKEND=url)
 
-    assert sentence in refused(stack)
+    assert sentence in refused(stack_on(form.format(hop=quote(HOP_PASSWORD), **facts)))
 
 
 def refused(stack: Stack) -> str:
@@ -99,9 +96,9 @@ def with_tls(tmp_path_factory: pytest.TempPathFactory, certificates: Certificate
 
 
 def test_every_hop_is_by_tls_with_an_own_authority_and_certificates_of_clients(
-    make_stack: Callable[..., Stack], with_tls: SentinelSet, server: RedisServer, client: redis.Redis, sandbox: Sandbox
+    stack_on: Callable[[str], Stack], with_tls: SentinelSet, client: redis.Redis
 ) -> None:
-    stack = make_stack(server, sandbox, CELERY_BROKER_URL=with_tls.url, CELERY_RESULT_BACKEND=with_tls.url)
+    stack = stack_on(with_tls.url)
     stack.worker()
     stack.beat()
     flower = Flower(stack)
@@ -112,9 +109,6 @@ def test_every_hop_is_by_tls_with_an_own_authority_and_certificates_of_clients(
 
 
 def test_a_certificate_of_an_unknown_authority_is_refused(
-    make_stack: Callable[..., Stack], with_tls: SentinelSet, server: RedisServer, sandbox: Sandbox
+    stack_on: Callable[[str], Stack], with_tls: SentinelSet
 ) -> None:
-    url = with_tls.url.partition("?")[0]
-    stack = make_stack(server, sandbox, CELERY_BROKER_URL=url, CELERY_RESULT_BACKEND=url)
-
-    assert "CERTIFICATE_VERIFY_FAILED" in refused(stack)
+    assert "CERTIFICATE_VERIFY_FAILED" in refused(stack_on(with_tls.url.partition("?")[0]))

@@ -11,12 +11,9 @@ from contextlib import closing, suppress
 
 import pytest
 import redis
-from support.processes import RedisServer, Stack, wait_for
+from support.processes import TICKED, RedisServer, Stack, wait_for
 
 from tokenworker.sandbox import Sandbox
-
-#: There since a tick came through.
-TICKED = "tokenworker:ticked"
 
 
 class Relay:

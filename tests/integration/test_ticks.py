@@ -11,12 +11,9 @@ from pathlib import Path
 import pytest
 import redis
 from support.clock import WallClock
-from support.processes import RedisServer, Stack, wait_for
+from support.processes import TICKED, RedisServer, Stack, wait_for
 
 from tokenworker.sandbox import Sandbox
-
-#: There since a tick came through.
-TICKED = "tokenworker:ticked"
 
 
 def test_ticks_that_waited_for_a_worker_are_all_taken_and_cost_one_fetch(

@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 from support.credentials import put
 from support.processes import RedisServer, Stack, free_port, is_open, wait_for
-from support.web import Web, ask, clients_file
+from support.web import Web, ask, clients_file, with_clients
 
 from tokenworker.cli.commands import main
 from tokenworker.credential import CredentialId
@@ -32,11 +32,6 @@ def kept(store: Store) -> Store:
     put(store, "the-token")
     store.notes.rename({"wx1": "shop"})
     return store
-
-
-def with_clients(server: RedisServer, folder: Path, **lines: str) -> tuple[Web, dict[str, str]]:
-    keys = clients_file(folder, **lines)
-    return Web(server.url, TOKENWORKER_WEB_CLIENTS=str(folder / "clients.toml")), keys
 
 
 def test_it_says_that_it_lives(server: RedisServer) -> None:

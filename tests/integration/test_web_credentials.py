@@ -11,7 +11,7 @@ import pytest
 import redis
 from support.credentials import put
 from support.processes import RedisServer
-from support.web import Answer, Web, clients_file
+from support.web import Answer, Web, with_clients
 
 from tokenworker.credential import fingerprint
 from tokenworker.signing import sign_url
@@ -38,11 +38,6 @@ def kept(store: Store) -> Store:
 @pytest.fixture
 def web(server: RedisServer) -> Web:
     return Web(server.url)
-
-
-def with_clients(server: RedisServer, folder: Path, **lines: str) -> tuple[Web, dict[str, str]]:
-    keys = clients_file(folder, **lines)
-    return Web(server.url, TOKENWORKER_WEB_CLIENTS=str(folder / "clients.toml")), keys
 
 
 # Plain

@@ -16,12 +16,14 @@ from typing import Any
 import pytest
 import redis
 from support.credentials import put
-from support.processes import RedisServer, Stack, free_port, is_open, wait_for
+from support.processes import RedisServer, Stack, free_port, wait_for
 from support.web import Answer, Web, ask, clients_file
 
 from tokenworker.sandbox import DEMO_APPID, Rules, Sandbox
 
+#: Where workers refresh, and where the test puts what there is.
 PATH = f"/v1/credentials/{DEMO_APPID}/access_token"
+TOKEN, TICKET = "/v1/credentials/wx1/access_token", "/v1/credentials/wx1/jsapi_ticket"
 #: A token lives a minute, and an overlap is 15 s.
 SCALE = "0.05"
 
@@ -54,8 +56,7 @@ def running(make_stack: Callable[..., Stack], server: RedisServer, sandbox: Sand
 def serving(stack: Stack, **environ: str) -> Iterator[str]:
     """Run a web process, and yield its URL."""
     port = free_port()
-    process = stack.run("tokenworker.cli", "web", f"--port={port}", **environ)
-    wait_for(lambda: is_open(port), timeout=30)
+    process = stack.web(port, **environ)
     yield f"http://127.0.0.1:{port}"
     process.terminate()
     assert process.wait(15) == 0
@@ -142,8 +143,7 @@ def test_a_web_process_that_was_killed_is_back_when_it_is_started(stack: Stack, 
     put(client, "the-token", account=DEMO_APPID)
     port = free_port()
     for _ in range(2):
-        process = stack.run("tokenworker.cli", "web", f"--port={port}")
-        wait_for(lambda: is_open(port), timeout=30)
+        process = stack.web(port)
         took = until_back(lambda: ask(f"http://127.0.0.1:{port}{PATH}"))
         process.kill()
         process.wait()
@@ -152,25 +152,30 @@ def test_a_web_process_that_was_killed_is_back_when_it_is_started(stack: Stack, 
     assert took < 2
 
 
-def test_while_its_redis_is_away_it_says_so_or_goes_on_with_what_it_has(own_server: RedisServer) -> None:
+@pytest.fixture
+def filled(own_server: RedisServer) -> RedisServer:
+    """A server of the test's own that holds a token and a ticket."""
     with own_server.client() as client:
         put(client, "the-token")
         put(client, "the-ticket", name="jsapi_ticket")
-    token, ticket = "/v1/credentials/wx1/access_token", "/v1/credentials/wx1/jsapi_ticket"
-    with Web(own_server.url) as web:
-        assert web.ask(token).status == 200
-        own_server.kill()
+    return own_server
+
+
+def test_while_its_redis_is_away_it_says_so_or_goes_on_with_what_it_has(filled: RedisServer) -> None:
+    with Web(filled.url) as web:
+        assert web.ask(TOKEN).status == 200
+        filled.kill()
         time.sleep(1.1)
         began = time.monotonic()
-        had, missing = web.ask(token), web.ask(ticket)
+        had, missing = web.ask(TOKEN), web.ask(TICKET)
         forms = [
             web.ask(f"/cgi-bin/ticket/getticket?type=jsapi&access_token={had.json['value']}"),
             web.ask("/v1/status"),
         ]
         took = time.monotonic() - began
         alive = web.ask("/healthz")
-        own_server.start()
-        back = until_back(lambda: web.ask(ticket))
+        filled.start()
+        back = until_back(lambda: web.ask(TICKET))
 
     assert (had.status, had.json["value"], alive.status) == (200, "the-token", 200)
     assert missing.status == 503
@@ -183,22 +188,17 @@ def test_while_its_redis_is_away_it_says_so_or_goes_on_with_what_it_has(own_serv
     assert back < 2
 
 
-def test_while_its_redis_is_frozen_nobody_waits_long(own_server: RedisServer) -> None:
-    with own_server.client() as client:
-        put(client, "the-token")
-        put(client, "the-ticket", name="jsapi_ticket")
-    paths = ["wx1/access_token", "wx1/jsapi_ticket", "wx2/access_token"]
-    with Web(own_server.url) as web:
-        web.ask("/v1/credentials/wx1/access_token")
+def test_while_its_redis_is_frozen_nobody_waits_long(filled: RedisServer) -> None:
+    paths = [TOKEN, TICKET, "/v1/credentials/wx2/access_token"]
+    with Web(filled.url) as web:
+        web.ask(TOKEN)
         time.sleep(1.1)
-        own_server.send_signal(signal.SIGSTOP)
+        filled.send_signal(signal.SIGSTOP)
         with ThreadPoolExecutor(30) as clients:
             began = time.monotonic()
-            answers = list(
-                clients.map(lambda path: (web.ask(f"/v1/credentials/{path}").status, time.monotonic()), paths * 10)
-            )
-        own_server.send_signal(signal.SIGCONT)
-        back = until_back(lambda: web.ask("/v1/credentials/wx1/jsapi_ticket"))
+            answers = list(clients.map(lambda path: (web.ask(path).status, time.monotonic()), paths * 10))
+        filled.send_signal(signal.SIGCONT)
+        back = until_back(lambda: web.ask(TICKET))
 
     assert {status for status, _ in answers[::3]} == {200}
     assert {status for status, _ in answers} == {200, 503}
@@ -230,12 +230,11 @@ def test_without_its_broker_it_reads_and_reports_and_says_why_it_can_have_nothin
     put(client, "the-token")
     client.zadd("tokenworker:due", {f"wx1:{name}": time.time() + 1000 for name in ("jsapi_ticket", "sdk_ticket")})
     settings = {"CELERY_BROKER_URL": own_server.url, "TOKENWORKER_TIME_SCALE": "0.1"}
-    token, ticket = "/v1/credentials/wx1/access_token", "/v1/credentials/wx1/jsapi_ticket"
     with Web(server.url, **settings) as web:
         own_server.kill()
-        read, report = web.ask(token), web.ask(f"{token}/reject", body={"fingerprint": "0" * 16})
+        read, report = web.ask(TOKEN), web.ask(f"{TOKEN}/reject", body={"fingerprint": "0" * 16})
         began = time.monotonic()
-        missing = web.ask(ticket)
+        missing = web.ask(TICKET)
         took = time.monotonic() - began
         own_server.start()
         began = time.monotonic()

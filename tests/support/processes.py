@@ -24,6 +24,8 @@ T = TypeVar("T")
 
 ROOT = Path(__file__).parent.parent.parent
 
+#: There since a tick came through.
+TICKED = "tokenworker:ticked"
 
 #: Not one of the kernel's choice: those it gives to whoever connects, before somebody listens there.
 free_port = lend_port
@@ -126,6 +128,12 @@ class Stack:
     def beat(self, **environ: str) -> subprocess.Popen[bytes]:
         return self.run("celery", "--app=tokenworker", "beat", "--loglevel=INFO", **environ)
 
+    def web(self, port: int, **environ: str) -> subprocess.Popen[bytes]:
+        """Start `tokenworker web` and wait until it listens."""
+        process = self.run("tokenworker.cli", "web", f"--port={port}", **environ)
+        wait_for(lambda: is_open(port) or process.poll() is not None, timeout=30)
+        return process
+
     def log(self, number: int) -> str:
         return (self.folder / f"{number}.log").read_text(encoding="utf-8", errors="replace")
 
@@ -147,6 +155,6 @@ class Stack:
 def wait_for_beat(client: redis.Redis) -> None:
     """Wait until beat ticks: a worker sends the first tick by itself, when it starts."""
     for _ in range(2):
-        wait_for(lambda: client.get("tokenworker:ticked"), timeout=20)
-        client.delete("tokenworker:ticked")
-    wait_for(lambda: client.get("tokenworker:ticked"), timeout=20)
+        wait_for(lambda: client.get(TICKED), timeout=20)
+        client.delete(TICKED)
+    wait_for(lambda: client.get(TICKED), timeout=20)

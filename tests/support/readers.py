@@ -14,9 +14,8 @@ from typing import Self
 import redis
 
 from support.credentials import put
-from support.targets import token_of
 from tokenworker.accounts.account import Account
-from tokenworker.credential import CredentialId
+from tokenworker.credentials import targets
 from tokenworker.durations import Durations
 from tokenworker.errors import TokenWorkerError
 from tokenworker.refresh.fetcher import Fetcher
@@ -31,6 +30,10 @@ from tokenworker.wechat.transport import Transport
 APPID = "wx1"
 TOKEN = f"tokenworker:{{{APPID}}}:access_token"
 STATE = f"{TOKEN}:state"
+
+#: Whose credentials a busy worker keeps, and how fast, unless a test says otherwise.
+_DEMO = Account(DEMO_APPID, Secret(DEMO_SECRET))
+_DURATIONS = replace(Durations(), second=1 / 60, overlap=5.0, fetch_timeout=2.0)
 
 
 def put_named(store: Store, appid: str = APPID) -> None:
@@ -92,18 +95,20 @@ class Firewall:
 
 
 class BusyWorker:
-    """Does what a worker does when beat ticks, twenty times a second, in a thread."""
+    """Does what beat, a worker and its watchdog do for an account, thirty times a second, in a thread."""
 
-    def __init__(self, store: Store, sandbox: Sandbox) -> None:
-        durations = replace(Durations(), second=1 / 60, overlap=5.0, fetch_timeout=2.0)
-        wechat = WeChat(Transport(), {"wechat": (sandbox.url,)}, durations.fetch_timeout)
-        self.keeper = Keeper(store, Fetcher(store, wechat, durations), durations)
+    def __init__(
+        self, store: Store, sandbox: Sandbox, account: Account = _DEMO, durations: Durations = _DURATIONS
+    ) -> None:
         self.store = store
+        wechat = WeChat(Transport(), {"wechat": (sandbox.url,)}, durations.fetch_timeout)
+        self._keeper = Keeper(store, Fetcher(store, wechat, durations), durations)
+        self._targets = {target.id: target for target in targets(account).values()}
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="keeper")
 
     def __enter__(self) -> Self:
-        self.store.schedule.add([CredentialId(DEMO_APPID)])
+        self.store.schedule.add(self._targets)
         self._thread.start()
         return self
 
@@ -112,11 +117,11 @@ class BusyWorker:
         self._thread.join()
 
     def _run(self) -> None:
-        while not self._stopped.wait(0.05):
-            for _ in self.store.schedule.claim(1, 0.5):
+        while not self._stopped.wait(0.03):
+            for id_ in {*self.store.schedule.claim(8, 0.2), *self.store.bulk.missing(self._targets)}:
                 # It is recorded, and there for the reader to see.
                 with suppress(TokenWorkerError):
-                    self.keeper.refresh(token_of(Account(DEMO_APPID, Secret(DEMO_SECRET))))
+                    self._keeper.refresh(self._targets[id_])
 
 
 def in_a_child(work: Callable[[], object]) -> None:

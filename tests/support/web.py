@@ -12,6 +12,7 @@ from email.message import Message
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+from support.processes import RedisServer
 from tokenworker.settings.config import Config
 from tokenworker.web.clients.client import digest, new_key
 from tokenworker.web.connections import listen
@@ -93,3 +94,9 @@ def clients_file(folder: Path, **lines: str) -> dict[str, str]:
     ]
     (folder / "clients.toml").write_text("\n".join(tables), encoding="utf-8")
     return keys
+
+
+def with_clients(server: RedisServer, folder: Path, **lines: str) -> tuple[Web, dict[str, str]]:
+    """Return a web process that has a clients' file, as `clients_file` writes it, and the key of each client."""
+    keys = clients_file(folder, **lines)
+    return Web(server.url, TOKENWORKER_WEB_CLIENTS=str(folder / "clients.toml")), keys
