@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from celery import Celery
+from celery.schedules import schedule
 from celery.signals import beat_init
 
 from tokenworker.worker.app.heartbeat import Scheduler, _ended
@@ -39,3 +40,19 @@ def test_beat_ends_also_when_the_word_to_end_gets_lost(scheduler: Scheduler) -> 
 
     with pytest.raises(SystemExit):
         scheduler.tick()
+
+
+def test_a_message_that_the_word_to_end_broke_off_is_no_news(
+    scheduler: Scheduler, caplog: pytest.LogCaptureFixture
+) -> None:
+    producer: Any = object()  # which can send nothing
+    entry = scheduler.Entry(name="tick", task="tick", schedule=schedule(1), app=scheduler.app)
+    scheduler.apply_entry(entry, producer=producer)
+    assert "Message Error" in caplog.text
+    caplog.clear()
+    with suppress(SystemExit):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(SystemExit):
+        scheduler.apply_entry(entry, producer=producer)
+    assert not caplog.records

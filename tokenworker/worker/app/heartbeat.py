@@ -73,3 +73,12 @@ class Scheduler(_Scheduler):
         seconds: float = super().tick(*args, **options)
         touch()
         return seconds
+
+    def apply_async(self, *args: Any, **options: Any) -> Any:
+        """Send a message; what goes wrong with it once beat is told to end comes of that, and is no news."""
+        try:
+            return super().apply_async(*args, **options)
+        except Exception:
+            if not _ended.is_set():
+                raise
+        raise SystemExit
