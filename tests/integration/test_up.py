@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import re
@@ -14,6 +15,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -140,6 +142,33 @@ def test_the_data_outlives_a_restart(run: Run, tmp_path: Path) -> None:
         assert output_of(up)[0] == 0
 
     assert tokens[0] == tokens[1]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_what_get_answers_the_sandbox_takes_also_after_a_restart(
+    run: Run, tmp_path: Path, ports: dict[str, int], number: signal.Signals
+) -> None:
+    run_file, tokens = tmp_path / ".tokenworker" / "up.json", []
+    for _ in range(2):
+        up = run("up", TOKENWORKER_TICK="1", TOKENWORKER_TIME_SCALE="1")
+        wait_for(partial(says, run_file, f'"pid": {up.pid},'), timeout=60)
+        tokens.append(token_in(tmp_path, run))
+        assert {verdict_at(ports["sandbox"], token) for token in tokens} == {"current"}
+        up.send_signal(number)
+        output_of(up)
+
+    assert tokens[0] == tokens[1]
+
+
+def says(file: Path, words: str) -> bool:
+    return file.exists() and words in file.read_text()
+
+
+def verdict_at(sandbox: int, token: str) -> str:
+    """Ask the sandbox of `tokenworker up` how a token stands."""
+    body = json.dumps({"value": token}).encode()
+    with urllib.request.urlopen(f"http://127.0.0.1:{sandbox}/sandbox/verdict", body) as answer:
+        return str(json.load(answer)["verdict"])
 
 
 def test_when_up_is_killed_nothing_lives_on(run: Run, tmp_path: Path) -> None:

@@ -1,14 +1,16 @@
 """WeCom's holders: a corp, and its applications, each with a secret and a token of its own."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from tokenworker.sandbox.accounts import lets_in
+from tokenworker.sandbox.credentials import IssuedCredential
 from tokenworker.sandbox.errors import InputError
 from tokenworker.sandbox.holders import Holder
 from tokenworker.sandbox.quotas import Ban
 from tokenworker.sandbox.rules import Rules
 from tokenworker.sandbox.slots import Slot
+from tokenworker.sandbox.state import HolderState
 
 _CORPID = re.compile(r"ww[0-9a-f]{16}")
 
@@ -29,6 +31,16 @@ class Corp(Holder):
         """Lift the ban too."""
         super().reset(tokens=tokens)
         self.ban.clear()
+
+    def state(self, kept: Mapping[str, IssuedCredential]) -> HolderState:
+        """Return the ban too."""
+        return {**super().state(kept), "ban": self.ban.state()}
+
+    def resume(self, state: HolderState, credentials: Mapping[str, IssuedCredential]) -> None:
+        """Go on with the ban too."""
+        super().resume(state, credentials)
+        if state["ban"]:
+            self.ban.resume(state["ban"])
 
     def take(self, application: "Application") -> None:
         """Count an application among the corp's own."""

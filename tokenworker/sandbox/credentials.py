@@ -2,7 +2,10 @@
 
 import secrets
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Self
+
+from tokenworker.credential import fingerprint
+from tokenworker.sandbox.state import CredentialState
 
 
 def random_text(length: int, prefix: str = "") -> str:
@@ -65,6 +68,26 @@ class IssuedCredential:
     ends_at: float
     #: The credential that it dies with, if there is one.
     parent: "IssuedCredential | None" = None
+
+    @classmethod
+    def of(cls, state: CredentialState) -> Self:
+        """Make one again from plain data, but for its parent, which may not be there yet."""
+        value, name = state["value"], state["name"]
+        mint = Mint(fingerprint(value), state["endpoint"], state["minted_at"], state["forced"], name)
+        return cls(value, mint, state["expires_at"], state["ends_at"])
+
+    def state(self) -> CredentialState:
+        """Return it as plain data."""
+        return {
+            "value": self.value,
+            "endpoint": self.mint.endpoint,
+            "name": self.mint.name,
+            "minted_at": self.mint.minted_at,
+            "forced": self.mint.forced,
+            "expires_at": self.expires_at,
+            "ends_at": self.ends_at,
+            "parent": self.parent.mint.fingerprint if self.parent else None,
+        }
 
     def cut(self, moment: float) -> None:
         """End it at `moment`, never later than it would end anyway."""

@@ -3,6 +3,7 @@
 WeChatError                  an errcode that goes to the caller with HTTP status 200
 InputError                   the sandbox was given something that it cannot use
 └── UnknownAccountError      nobody of that name is at this sandbox
+StateFileUnusable            what is to outlive the sandbox can't be kept in that file
 """
 
 
@@ -34,3 +35,7 @@ class UnknownAccountError(InputError):
             f"{self.appid!r} is no account of this sandbox; "
             "add it with POST /sandbox/accounts or, for WeCom, /sandbox/applications."
         )
+
+
+class StateFileUnusable(Exception):  # noqa: N818  it states a fact
+    """The file can't be read or written, or another sandbox has it; the text says what to do."""

@@ -1,16 +1,17 @@
 """Whoever credentials are issued to."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 from tokenworker.credential import ACCESS_TOKEN
-from tokenworker.sandbox.credentials import Mint, Verdict
+from tokenworker.sandbox.credentials import IssuedCredential, Mint, Verdict
 from tokenworker.sandbox.errors import InputError
 from tokenworker.sandbox.quotas import Quota
 from tokenworker.sandbox.rules import Rules
 from tokenworker.sandbox.slots import Slot
+from tokenworker.sandbox.state import HolderState
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,20 @@ class Holder:
             _share_quotas(self._own)
         for slot in self._own:
             slot.reset()
+
+    def own_slots(self) -> tuple[Slot, ...]:
+        """Return the slots of what it shares with nobody above it."""
+        return self._own
+
+    def state(self, kept: Mapping[str, IssuedCredential]) -> HolderState:
+        """Return what it has of its own, as plain data, with those credentials alone that are kept."""
+        return {"slots": {_title(slot): slot.state(kept) for slot in self._own}, "ban": None}
+
+    def resume(self, state: HolderState, credentials: Mapping[str, IssuedCredential]) -> None:
+        """Go on where the holder of that name was; `credentials` are those that are kept."""
+        for slot in self._own:
+            if known := state["slots"].get(_title(slot)):
+                slot.resume(known, credentials)
 
     def every_slot(self) -> tuple[Slot, ...]:
         """Return the slots of all credentials that the holder can use."""
@@ -88,6 +103,10 @@ class Holder:
     def revoke(self, now: float, name: str | None = ACCESS_TOKEN, *, still_handed_out: bool = False) -> int:
         """End what is accepted, and return how many that were."""
         return sum(slot.revoke(now, still_handed_out=still_handed_out) for slot in self.slots(name))
+
+
+def _title(slot: Slot) -> str:
+    return f"{slot.endpoint} {slot.name}"
 
 
 def _share_quotas(slots: tuple[Slot, ...]) -> None:

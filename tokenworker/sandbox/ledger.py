@@ -14,6 +14,7 @@ from tokenworker.sandbox.credentials import Grant, IssuedCredential, Verdict
 from tokenworker.sandbox.errors import UnknownAccountError, WeChatError
 from tokenworker.sandbox.holders import Holder
 from tokenworker.sandbox.hosts import WECHAT, Host
+from tokenworker.sandbox.memory import Memory
 from tokenworker.sandbox.rules import Rules
 from tokenworker.sandbox.slots import Slot
 
@@ -36,6 +37,9 @@ class Ledger:
         self._clock = clock
         self._holders: dict[str, Holder] = {}
         self._lock = threading.RLock()
+        self._memory = Memory()
+        #: Called when something may have changed, before anybody hears of it.
+        self.on_change: Callable[[], object] = lambda: None
 
     def holder(self, name: str) -> Holder:
         """Return an account, a corp or an application by its id; raises UnknownAccountError."""
@@ -117,12 +121,15 @@ class Ledger:
             except WeChatError:
                 tally["errors"] += 1
                 raise
+            finally:
+                self.on_change()
 
     def count_fault(self, slot: Slot | None, *, is_fetch: bool) -> None:
         """Count an answer that a fault switch spoilt, and the fetch if the model never saw it."""
         with self._lock:
             if slot:
                 slot.tally.update(faults=1, fetches=int(is_fetch))
+                self.on_change()
 
     def refusal(self, errcode: int, ip: str = "", host: Host = WECHAT) -> WeChatError:
         """Build the error for `errcode` in the wording of `host`."""

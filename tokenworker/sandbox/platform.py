@@ -8,10 +8,12 @@ from tokenworker.sandbox.accounts import Account, read_whitelist
 from tokenworker.sandbox.applications import Application, Corp
 from tokenworker.sandbox.credentials import Mint, Verdict
 from tokenworker.sandbox.errors import InputError
-from tokenworker.sandbox.holders import Counts
+from tokenworker.sandbox.holders import Counts, Holder
 from tokenworker.sandbox.issuers import KINDS
 from tokenworker.sandbox.ledger import Ledger
+from tokenworker.sandbox.memory import Memory
 from tokenworker.sandbox.signatures import card_signature, page_signature
+from tokenworker.sandbox.state import PlatformState
 
 
 class Platform(Ledger):
@@ -36,7 +38,7 @@ class Platform(Ledger):
             account.secret, account.whitelist = _secret(secret, account.secret), entries
             account.frozen = account.frozen if frozen is None else frozen
             account.mini_program = account.mini_program if mini_program is None else mini_program
-            self._holders[appid] = account
+            self._admit(account)
 
     def add_application(
         self,
@@ -55,7 +57,8 @@ class Platform(Ledger):
             application.trusted_ips = entries
             application.disabled = application.disabled if disabled is None else disabled
             application.corp.take(application)
-            self._holders |= {corpid: application.corp, application.id: application}
+            self._admit(application.corp)
+            self._admit(application)
 
     def accounts(self) -> list[Account]:
         """Return all official accounts and mini programs."""
@@ -91,13 +94,32 @@ class Platform(Ledger):
         or, for stable_token, until a force refresh.
         """
         with self._lock:
-            return self.holder(appid).revoke(self._clock(), name, still_handed_out=still_handed_out)
+            revoked = self.holder(appid).revoke(self._clock(), name, still_handed_out=still_handed_out)
+            self.on_change()
+            return revoked
 
     def reset(self, *, tokens: bool = False) -> None:
         """Clear counts and quotas, and all credentials if asked to; accounts stay."""
         with self._lock:
             for holder in self._holders.values():
                 holder.reset(tokens=tokens)
+            self._memory = Memory() if tokens else self._memory
+            self.on_change()
+
+    def state(self) -> PlatformState:
+        """Return what was issued, counts and quotas as plain data; what expired is kept for one life more.
+
+        Secrets and whatever else was set of holders is not in it.
+        """
+        with self._lock:
+            return self._memory.state(self._holders.values(), self._clock() - self.rules.life)
+
+    def resume(self, state: PlatformState) -> None:
+        """Go on where another platform was, for holders that are here and those that are added later."""
+        with self._lock:
+            self._memory = Memory(state)
+            for holder in self._holders.values():
+                self._memory.give(holder)
 
     def page_check(
         self, url: str, nonce: str, timestamp: str | int, signature: str, appid: str | None = None
@@ -112,6 +134,11 @@ class Platform(Ledger):
         signed = list(values)
         fits = any(card_signature([ticket, *signed]) == signature for ticket in self.live_of("card", appid))
         return {"errMsg": "addCard:ok" if fits else "addCard:invalid signature"}
+
+    def _admit(self, holder: Holder) -> None:
+        self._holders[holder.id] = holder
+        self._memory.give(holder)
+        self.on_change()
 
     def _application(self, corpid: str, agent: int) -> Application:
         known = self._holders.get(f"{corpid}/{agent}")

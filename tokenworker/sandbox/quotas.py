@@ -1,6 +1,9 @@
 """Call limits over fixed windows."""
 
+from math import isfinite
+
 from tokenworker.sandbox.hosts import WECHAT, Host
+from tokenworker.sandbox.state import BanState, QuotaState
 
 
 class Quota:
@@ -28,6 +31,14 @@ class Quota:
         """Give the whole window back."""
         self._used = 0
 
+    def state(self) -> QuotaState:
+        """Return what is spent, as plain data."""
+        return {"window": self._index, "used": self._used}
+
+    def resume(self, state: QuotaState) -> None:
+        """Go on with what was spent before."""
+        self._index, self._used = state["window"], state["used"]
+
 
 class Ban:
     """After `limit` bad calls within `span` seconds all are refused for as long."""
@@ -51,3 +62,13 @@ class Ban:
         self._bad = [moment for moment in self._bad if moment > now - self._span] + [now]
         if len(self._bad) >= self._limit:
             self._bad, self._until = [], now + self._span
+
+    def state(self) -> BanState:
+        """Return it as plain data."""
+        return {"bad": list(self._bad), "until": self._until if isfinite(self._until) else None}
+
+    def resume(self, state: BanState) -> None:
+        """Go on where another was."""
+        self.clear()
+        self._bad = state["bad"]
+        self._until = self._until if state["until"] is None else state["until"]

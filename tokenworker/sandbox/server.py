@@ -14,6 +14,7 @@ from tokenworker.sandbox.control import ROUTES
 from tokenworker.sandbox.faults import FaultBox
 from tokenworker.sandbox.issuers import KINDS
 from tokenworker.sandbox.platform import Platform
+from tokenworker.sandbox.saver import Saver
 from tokenworker.sandbox.wechat import WeChatCall
 
 HOST = "127.0.0.1"
@@ -72,9 +73,10 @@ def run(
     platform: Platform,
     faults: FaultBox | None = None,
     on_ready: Callable[[int], object] | None = None,
+    saver: Saver | None = None,
 ) -> None:
     """Serve until SIGINT or SIGTERM, in the main thread; otherwise as `serve`."""
-    asyncio.run(_until_signalled(platform, faults or FaultBox(), host, port, on_ready))
+    asyncio.run(_until_signalled(platform, faults or FaultBox(), host, port, on_ready, saver))
 
 
 async def _until_signalled(
@@ -83,8 +85,12 @@ async def _until_signalled(
     host: str,
     port: int,
     on_ready: Callable[[int], object] | None,
+    saver: Saver | None,
 ) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    saving = asyncio.create_task(saver.run()) if saver else None
     await serve(platform, faults, host, port, on_ready=on_ready, stop=stop)
+    if saving:
+        saving.cancel()

@@ -1,6 +1,7 @@
 """A slot: all credentials of one kind that one holder was issued. How they follow each other, each kind says."""
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import ClassVar
 
 from tokenworker.credential import ACCESS_TOKEN, fingerprint
@@ -8,6 +9,7 @@ from tokenworker.sandbox.credentials import Grant, IssuedCredential, Mint, Verdi
 from tokenworker.sandbox.hosts import WECHAT, Host
 from tokenworker.sandbox.quotas import Quota
 from tokenworker.sandbox.rules import Rules
+from tokenworker.sandbox.state import SlotState
 
 
 class Slot:
@@ -65,6 +67,27 @@ class Slot:
         for issued in live:
             issued.cut(now)
         return len(live)
+
+    def state(self, kept: Mapping[str, IssuedCredential]) -> SlotState:
+        """Return it as plain data, with those credentials alone that are kept."""
+        named = {"current": self.current.mint.fingerprint} if self.current else {}
+        return {
+            "issued": [name for name in self.issued if name in kept],
+            "named": named,
+            "moments": {},
+            "hands_out_revoked": self.hands_out_revoked,
+            "tally": dict(self.tally),
+            "quotas": [quota.state() for quota in self.quotas],
+        }
+
+    def resume(self, state: SlotState, credentials: Mapping[str, IssuedCredential]) -> None:
+        """Go on where another was; `credentials` are those that are kept."""
+        self.issued = {name: credentials[name] for name in state["issued"] if name in credentials}
+        self.current = self.issued.get(state["named"].get("current", ""))
+        self.hands_out_revoked = state["hands_out_revoked"]
+        self.tally = Counter(state["tally"])
+        for quota, spent in zip(self.quotas, state["quotas"], strict=False):
+            quota.resume(spent)
 
     def _issue(
         self, value: str, now: float, end: float, *, forced: bool = False, parent: IssuedCredential | None = None

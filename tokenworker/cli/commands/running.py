@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import click
 
-from tokenworker.cli.commands.group import fail, main, told
+from tokenworker.cli.commands.group import FILE, fail, main, told
 from tokenworker.cli.terminal import Terminal
 from tokenworker.demo import DEMO_AGENT, DEMO_AGENT_SECRET, DEMO_APPID, DEMO_CORPID, DEMO_SECRET
 from tokenworker.settings.config import Config
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from tokenworker.sandbox.platform import Platform
+    from tokenworker.sandbox.saver import Saver
 
 _PORT = click.IntRange(1, 65535)
 _SPAN = click.FloatRange(min=0, min_open=True)
@@ -109,6 +118,7 @@ def _pairs(_context: click.Context, _option: click.Parameter, texts: tuple[str, 
     examples={
         "tokenworker sandbox": "WeChat's answers at http://127.0.0.1:8788.",
         "tokenworker sandbox --time-scale 0.01": "Tokens live 72 s instead of 2 h.",
+        "tokenworker sandbox --state sandbox.json": "The tokens of now are good after a restart.",
         "tokenworker sandbox --account wx0123456789abcdef:made-up": "An account of your own.",
     },
 )
@@ -121,7 +131,15 @@ def _pairs(_context: click.Context, _option: click.Parameter, texts: tuple[str, 
 @click.option(
     "--account", "accounts", multiple=True, metavar="APPID:SECRET", callback=_pairs, help="Instead of the demo account."
 )
-def sandbox(host: str, port: int, time_scale: float, life: float | None, accounts: list[tuple[str, str]]) -> None:
+@click.option("--state", type=FILE, metavar="FILE", help="Keeps in FILE what was issued, for the next start.")
+def sandbox(
+    host: str,
+    port: int,
+    time_scale: float,
+    life: float | None,
+    accounts: list[tuple[str, str]],
+    state: Path | None,
+) -> None:
     """Play WeChat on this machine, for trying out and for tests."""
     from tokenworker.sandbox import InputError, Platform, Rules, run  # noqa: PLC0415
 
@@ -135,9 +153,22 @@ def sandbox(host: str, port: int, time_scale: float, life: float | None, account
     except (InputError, ValueError) as error:
         fail(str(error))
     try:
-        run(host, port, platform, on_ready=partial(_introduce, host, given[0]))
+        with _keeping(platform, state) as saver:
+            run(host, port, platform, on_ready=partial(_introduce, host, given[0]), saver=saver)
     except (OSError, UnicodeError) as error:
         fail(f"the sandbox can't listen on {host}:{port}: {getattr(error, 'strerror', error)}")
+
+
+@contextmanager
+def _keeping(platform: Platform, state: Path | None) -> Iterator[Saver | None]:
+    if state is None:
+        yield None
+        return
+    from tokenworker.sandbox.errors import StateFileUnusable  # noqa: PLC0415
+    from tokenworker.sandbox.statefile import keeping  # noqa: PLC0415  Windows has no locks of this kind
+
+    with told(StateFileUnusable), keeping(platform, state) as saver:
+        yield saver
 
 
 def _introduce(host: str, account: tuple[str, str], port: int) -> None:

@@ -137,7 +137,7 @@ def _servers(
     if "sandbox" in ports:
         scale = float(env["TOKENWORKER_TIME_SCALE"])
         command = _python("tokenworker.cli.commands", "sandbox", f"--port={ports['sandbox']}", f"--time-scale={scale}")
-        command.append(f"--life={_DEMO_LIFE * scale / _DEMO_SCALE}")
+        command += [f"--life={_DEMO_LIFE * scale / _DEMO_SCALE}", f"--state={folder / 'sandbox.json'}"]
         servers.append(make("sandbox", command, lambda: _serves(f"http://127.0.0.1:{ports['sandbox']}/sandbox/")))
     return servers
 

@@ -1,5 +1,7 @@
 """The two lines of tokens that an account has, each with its own law of succession."""
 
+from collections.abc import Mapping
+from math import isfinite
 from typing import Any
 
 from tokenworker.sandbox.call import Call
@@ -9,6 +11,7 @@ from tokenworker.sandbox.ledger import Ledger
 from tokenworker.sandbox.quotas import Quota
 from tokenworker.sandbox.rules import Rules
 from tokenworker.sandbox.slots import Slot
+from tokenworker.sandbox.state import SlotState
 
 
 class _TokenSlot(Slot):
@@ -17,6 +20,18 @@ class _TokenSlot(Slot):
     def __init__(self, owner: str, rules: Rules) -> None:
         super().__init__(owner, rules)
         self._previous: IssuedCredential | None = None
+
+    def state(self, kept: Mapping[str, IssuedCredential]) -> SlotState:
+        """Return the one before the current too."""
+        state = super().state(kept)
+        if self._previous:
+            state["named"]["previous"] = self._previous.mint.fingerprint
+        return state
+
+    def resume(self, state: SlotState, credentials: Mapping[str, IssuedCredential]) -> None:
+        """Go on with the one before the current too."""
+        super().resume(state, credentials)
+        self._previous = self.issued.get(state["named"].get("previous", ""))
 
     def _mint(self, now: float, *, forced: bool = False) -> Grant:
         value = random_text(self.rules.token_length, self.host.token_prefix)
@@ -66,6 +81,18 @@ class StableSlot(_TokenSlot):
         self._minute.spend(now)
         self._day.spend(now)
         return self._force(now) if force else self._normal(now)
+
+    def state(self, kept: Mapping[str, IssuedCredential]) -> SlotState:
+        """Return when a token was forced too."""
+        state = super().state(kept)
+        if isfinite(self._forced_at):
+            state["moments"]["forced_at"] = self._forced_at
+        return state
+
+    def resume(self, state: SlotState, credentials: Mapping[str, IssuedCredential]) -> None:
+        """Go on from when a token was forced too."""
+        super().resume(state, credentials)
+        self._forced_at = state["moments"].get("forced_at", self._forced_at)
 
     def _normal(self, now: float) -> Grant:
         current = self.current

@@ -1,5 +1,6 @@
 """Tickets of an official account: the same value for a whole window, accepted in the next window too."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from tokenworker.sandbox.call import Call
@@ -9,6 +10,7 @@ from tokenworker.sandbox.ledger import Ledger
 from tokenworker.sandbox.quotas import Quota
 from tokenworker.sandbox.rules import Rules
 from tokenworker.sandbox.slots import Slot
+from tokenworker.sandbox.state import SlotState
 
 # Seen by users; the documentation promises no length.
 _LENGTH = 86
@@ -37,6 +39,17 @@ class TicketSlot(Slot):
     def is_current(self, issued: IssuedCredential, now: float) -> bool:
         """Return whether its window still lasts."""
         return issued is self.current and now < self._window_ends_at
+
+    def state(self, kept: Mapping[str, IssuedCredential]) -> SlotState:
+        """Return the end of the window too."""
+        state = super().state(kept)
+        state["moments"]["window_ends_at"] = self._window_ends_at
+        return state
+
+    def resume(self, state: SlotState, credentials: Mapping[str, IssuedCredential]) -> None:
+        """Go on in the window that was."""
+        super().resume(state, credentials)
+        self._window_ends_at = state["moments"].get("window_ends_at", self._window_ends_at)
 
     def _is_kept(self, ticket: IssuedCredential, now: float) -> bool:
         usable = ticket.works(now) or self.hands_out_revoked
