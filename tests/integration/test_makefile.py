@@ -32,18 +32,18 @@ def project_in(folder: Path) -> Path:
     return folder
 
 
-def make(folder: Path, *arguments: str, pip: str = "true") -> Made:
-    environ = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+def make(folder: Path, *arguments: str, pip: str = "true", **locale: str) -> Made:
+    environ = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ} | locale
     command = ["make", f"PIP={pip}", *arguments]
-    return subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, check=False)
+    return subprocess.run(command, cwd=folder, env=environ, capture_output=True, errors="replace", check=False)
 
 
-def install(folder: Path, *, python: str | None = None, pip: str = "true") -> Made:
-    return make(folder, ".venv/installed", f"PYTHON={python or quick_python(folder)}", pip=pip)
+def install(folder: Path, *, python: str | None = None, pip: str = "true", **locale: str) -> Made:
+    return make(folder, ".venv/installed", f"PYTHON={python or quick_python(folder)}", pip=pip, **locale)
 
 
-def is_installed(folder: Path, *arguments: str) -> bool:
-    return make(folder, "--question", ".venv/installed", *arguments).returncode == 0
+def is_installed(folder: Path, *arguments: str, **locale: str) -> bool:
+    return make(folder, "--question", ".venv/installed", *arguments, **locale).returncode == 0
 
 
 def script(folder: Path, text: str, name: str = "stand-in") -> str:
@@ -139,6 +139,61 @@ def test_the_folder_may_have_any_name(name: str, tmp_path: Path) -> None:
 
     assert install(folder).returncode == 0
     assert is_installed(folder)
+
+
+# Locales.
+
+
+def editable(folder: Path) -> str:
+    """Make a pip that writes the folder's path where an editable install does."""
+    (folder / "tokenworker.py").write_text("print('found')")
+    write = 'for site in .venv/lib/python*/site-packages; do pwd > "$site/_editable_impl_tokenworker.pth"; done'
+    return script(folder, f'case "$*" in *--editable*) {write};; esac', "editable-pip")
+
+
+def imported(folder: Path, **locale: str) -> Made:
+    """Have the Python of the .venv import what was installed, from elsewhere."""
+    command = [str(folder / ".venv" / "bin" / "python"), "-c", "import tokenworker"]
+    return subprocess.run(command, cwd="/", env=locale, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="session")
+def locales(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make locales that a machine may have, whatever this one has."""
+    folder = tmp_path_factory.mktemp("locales")
+    localedef = shutil.which("localedef")
+    if not (localedef and Path("/usr/share/i18n/charmaps/GBK.gz").exists()):
+        pytest.skip("localedef is not here, or has no GBK")
+    for language, charmap in (("zh_CN", "GBK"), ("de_DE", "ISO-8859-1")):
+        name = str(folder / f"{language}.{charmap}")
+        subprocess.run([localedef, "-i", language, "-f", charmap, name], capture_output=True, check=False)
+    return folder
+
+
+def outlives_locales(folder: Path, *names: str, **place: str) -> None:
+    """Install under each locale, and see that the others find all as it should be."""
+    for first in names:
+        shutil.rmtree(folder / ".venv", ignore_errors=True)
+        made = install(folder, pip=editable(folder), LC_ALL=first, **place)
+        assert made.returncode == 0, made.stderr
+        for name in names:
+            assert is_installed(folder, LC_ALL=name, **place)
+            assert imported(folder, LC_ALL=name, **place).stdout == "found\n"
+
+
+def test_a_locale_that_is_not_installed_is_no_hindrance_whatever_the_folder(tmp_path: Path) -> None:
+    outlives_locales(project_in(tmp_path / "微信 x"), "C.UTF-8", "zh_CN.GBK", "C")
+
+
+def test_nor_is_one_that_reads_the_folder_as_something_else(tmp_path: Path, locales: Path) -> None:
+    outlives_locales(project_in(tmp_path / "微信 x"), "C.UTF-8", "zh_CN.GBK", "de_DE.ISO-8859-1", LOCPATH=str(locales))
+
+
+def test_a_path_that_every_locale_reads_stays_as_pip_wrote_it(project: Path) -> None:
+    install(project, pip=editable(project))
+    (pth,) = (project / ".venv").glob("lib/python*/site-packages/*.pth")
+
+    assert pth.read_text() == f"{project}\n"
 
 
 @pytest.mark.parametrize(
