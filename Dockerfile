@@ -18,8 +18,8 @@ ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1
 WORKDIR /app
 # What a user edits; compose mounts it, so that an edit needs no new image.
 COPY celeryconfig.py ./
-# What Flower keeps; a new volume takes its owner from here.
-RUN install --directory --owner=10001 --group=10001 /var/lib/flower
+# What Flower and the sandbox keep; a new volume takes its owner from here.
+RUN install --directory --owner=10001 --group=10001 /var/lib/flower /var/lib/sandbox
 # A number, so that a secret file can be given this owner.
 USER 10001:10001
 CMD ["celery", "--app=tokenworker", "worker", "--loglevel=INFO", "--hostname=tokenworker@%h"]

@@ -92,12 +92,23 @@ def test_a_file_that_is_not_named_is_no_file_and_one_that_is_has_a_fixed_place(v
     assert re.fullmatch(rf"\$\{{{variable}:\+/[\w/.]+\}}", SERVICES["worker"]["environment"][variable])
 
 
-def test_flower_keeps_its_tasks_on_a_volume_that_is_its_own() -> None:
-    folder, _, _ = SERVICES["flower"]["environment"]["FLOWER_DB"].rpartition("/")
+def kept(name: str) -> str:
+    """Return the file that outlives a service."""
+    if name == "flower":
+        return str(SERVICES[name]["environment"]["FLOWER_DB"])
+    words: list[str] = SERVICES[name]["command"]
+    return next(word.removeprefix("--state=") for word in words if word.startswith("--state="))
 
-    assert f"flower:{folder}" in SERVICES["flower"]["volumes"]
-    assert "flower" in COMPOSE["volumes"]
-    assert f"install --directory --owner=10001 --group=10001 {folder}\n" in DOCKERFILE
+
+@pytest.mark.parametrize("name", ["flower", "sandbox"])
+def test_what_outlives_a_service_is_on_a_volume_that_is_its_own(name: str) -> None:
+    folder, _, _ = kept(name).rpartition("/")
+    made = re.search(r"install --directory --owner=10001 --group=10001 (.*)\n", DOCKERFILE)
+
+    assert f"{name}:{folder}" in SERVICES[name]["volumes"]
+    assert name in COMPOSE["volumes"]
+    assert made
+    assert folder in made[1].split()
 
 
 def test_the_image_runs_as_a_number_and_its_dependencies_come_before_the_code() -> None:
