@@ -253,6 +253,13 @@ def test_what_expired_is_written_for_one_life_more(file: Path) -> None:
     assert json.loads(file.read_text())["state"]["credentials"] == []
 
 
+def test_the_longest_life_is_no_hindrance(file: Path) -> None:
+    with served(file, Rules(life=1e300)) as platform:
+        token = stable(platform)
+    with served(file, Rules(life=1e300)) as platform:
+        assert platform.verdict(token).verdict == "current"
+
+
 def test_who_forgets_all_tokens_forgets_those_of_who_is_not_here_yet(file: Path) -> None:
     with served(file) as platform:
         token = stable(platform)
@@ -356,7 +363,7 @@ def test_where_the_file_cannot_be_written_any_more_that_is_said_once_and_tried_a
         token = stable(platform)
 
     assert [record.getMessage() for record in caplog.records] == [
-        f"the state file {file} can't be written: Is a directory"
+        f"the state file {new} can't be written: Is a directory"
     ]
     assert token in file.read_text()
 

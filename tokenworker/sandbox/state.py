@@ -1,11 +1,9 @@
 """What a platform knows, as plain data that JSON holds; times are epoch seconds, credentials go by fingerprint."""
 
+import sys
 from functools import cache
 from types import UnionType
 from typing import Any, TypedDict, get_args, get_origin, get_type_hints, is_typeddict
-
-# Beyond it no number is a time, and arithmetic may fail.
-_FAR = 1e12
 
 
 class CredentialState(TypedDict):
@@ -86,6 +84,7 @@ def _pairs(value: dict[Any, Any], key: Any, content: Any) -> list[tuple[Any, Any
 
 def _is_plain(value: Any, form: Any) -> bool:
     if form in (int, float):
-        return type(value) in (int, form) and abs(value) < _FAR  # nothing holds of NaN
+        # Nothing holds of NaN, and beyond the largest float arithmetic fails.
+        return type(value) in (int, form) and abs(value) <= sys.float_info.max
     # All that we write is ASCII; JSON can hold halves of characters, which nothing else can.
     return type(value) is form and (form is not str or value.isascii())

@@ -92,7 +92,8 @@ class StateFile:
         Path(new).replace(self.path)
 
     def _unwritable(self, error: OSError) -> StateFileUnusable:
-        return StateFileUnusable(f"the state file {shown(self.path)} can't be written: {error.strerror}")
+        where = shown(error.filename or self.path)
+        return StateFileUnusable(f"the state file {where} can't be written: {error.strerror}")
 
     def _lock(self, lock: int) -> None:
         try:
