@@ -41,6 +41,10 @@ class Witness:
         self.failovers = 0
         #: The account was taken out of the settings.
         self.gone = False
+        #: Until when Redis remembers that, in epoch seconds by its clock.
+        self._remembered_until = 0.0
+        #: Somebody who had begun before took a lease after that.
+        self._brought_back = False
         self._was_removed = 0
         #: Redis's clock was set since the account came to rest, so that moments in its state mean nothing.
         self.stepped_clock = False
@@ -65,7 +69,8 @@ class Witness:
             raise BrokenPromiseError(Promise.FENCING)
         if snapshot.credential and snapshot.credential.fingerprint == snapshot.probed_dead:
             raise BrokenPromiseError(Promise.WITHHELD)
-        if snapshot.credential and self.gone and self._upstream.is_ours(snapshot.credential.access_token):
+        back = snapshot.credential and self._upstream.is_ours(snapshot.credential.access_token)
+        if back and self.gone and not self._brought_back:
             raise BrokenPromiseError(Promise.GONE)
         if snapshot.credential and self._says_well(snapshot, snapshot.credential):
             self._check_life(snapshot)
@@ -189,11 +194,13 @@ class Witness:
         self.expect_loss()
         self._forget(fencing=0)
 
-    def expect_removal(self) -> None:
-        """Know that the account is about to be taken out of the settings."""
+    def expect_removal(self, seconds: float) -> None:
+        """Know that the account is about to be taken out of the settings, which Redis remembers for so long."""
         self._last = None
         self.gone = True
-        self._forget(fencing=look(self._store, DEMO_APPID).fencing)
+        snapshot = look(self._store, DEMO_APPID)
+        self._remembered_until, self._brought_back = snapshot.now + seconds, False
+        self._forget(fencing=snapshot.fencing)
 
     def expect_return(self) -> None:
         """Know that the account is about to come back."""
@@ -211,9 +218,9 @@ class Witness:
         """Take what Redis holds now for what it is."""
         snapshot = look(self._store, DEMO_APPID)
         self._fencing, self._last, self._was_removed = snapshot.fencing, snapshot.credential, snapshot.removed
-        self._record.today = snapshot.fetches_today
-        day = cast("bytes | None", self._client.hget(_STATE, "day"))
-        self._record.day = int(day or 0)
+        # As it is written: of a day that is over a snapshot says nothing, but the clock may go back to it.
+        day, today = cast("list[bytes | None]", self._client.hmget(_STATE, "day", "fetches_today"))
+        self._record.day, self._record.today = int(day or 0), int(today or 0)
 
     def expect_failover(self, *, fetches: int, noticed: bool) -> None:
         """Know that another server is about to take over, which knows nothing of so many fetches.
@@ -398,6 +405,7 @@ class Witness:
             return
         if fencing <= self._fencing:
             raise BrokenPromiseError(Promise.FENCING, f"{fencing} after {self._fencing}")
+        self._brought_back = self._brought_back or now / 1000 >= self._remembered_until
         self._fencing = fencing
         process.held = self._holder = self._newest = self._leases[owner] = held
 
@@ -416,6 +424,9 @@ class Witness:
             if held is self._newest:
                 raise BrokenPromiseError(Promise.TAKEN, "it was refused")
             self._record.causes.append("a refused commit")
+        elif step == "commit":
+            # Also one of another history: it came first here, so that its twin of the same number came too late.
+            self._newest = held
         if step == "withhold":
             self._last = look(self._store, DEMO_APPID).credential
         if held.issue:

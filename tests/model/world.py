@@ -33,6 +33,8 @@ from tokenworker.worker.reconciler import Reconciler
 
 TOKEN = CredentialId(DEMO_APPID)
 
+#: For how many seconds Redis remembers that an account was taken out.
+_MEMORY = 600.0
 #: The watchdogs of all workers see a step of the clock within that time; the key says that one has.
 _MINUTE = 6 * DURATIONS.watchdog_interval
 _SEEN = "tokenworker:in_doubt"
@@ -292,8 +294,8 @@ class World:
 
     def remove(self) -> None:
         """Take the account out of the settings."""
-        self._witness.expect_removal()
-        self._faulty_store.records.clear(CredentialId(DEMO_APPID), 600.0)
+        self._witness.expect_removal(_MEMORY)
+        self._faulty_store.records.clear(CredentialId(DEMO_APPID), _MEMORY)
         self._witness.observe()
 
     def add(self) -> None:
