@@ -349,6 +349,28 @@ def test_after_flushall_the_names_come_back(held: Runtime, accounts: Path, clien
     assert held.store.notes.names() == {DEMO_APPID: "shop"}
 
 
+def test_names_that_were_lost_alone_come_back_at_the_next_look(
+    watchdog: Watchdog, held: Runtime, accounts: Path, client: redis.Redis
+) -> None:
+    accounts.write_text(accounts.read_text() + '\n[[account]]\nappid = "wx2"\nsecret = "s"\nname = "shop"\n')
+    watchdog.look()
+    client.delete("tokenworker:names")
+    watchdog.look()
+
+    assert held.store.notes.names() == {"wx2": "shop"}
+
+
+def test_one_that_nobody_looks_at_any_more_is_looked_at_again_whatever_else_is_due(
+    watchdog: Watchdog, held: Runtime, client: redis.Redis
+) -> None:
+    watchdog.look()
+    client.zrem("tokenworker:due", str(DEMO))
+    client.zadd("tokenworker:due", {"wx0123456789abcdff:access_token": 9e9})
+    watchdog.look()
+
+    assert DEMO in held.store.schedule.ids()
+
+
 def test_a_real_account_takes_the_place_of_the_sandboxs_at_once_and_of_no_other(
     held: Runtime, accounts: Path, client: redis.Redis
 ) -> None:

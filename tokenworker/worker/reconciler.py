@@ -70,6 +70,14 @@ class Reconciler:
                 if id_.account in DEMO_ACCOUNTS:
                     self._clear(id_)
 
+    def mend_entries(self, ids: Iterable[CredentialId]) -> None:
+        """Put back what Redis lost of these alone: when to look at them, and the names of their accounts."""
+        kept = [id_ for id_ in ids if id_ in self.targets]
+        self._store.schedule.add(kept)
+        names = {id_.account: self.targets[id_].account.name for id_ in kept if self.targets[id_].account.name}
+        known = self._store.notes.names_of(list(names))
+        self._store.notes.rename({account: name for account, name in names.items() if account not in known})
+
     def mend_copies(self, ids: Iterable[CredentialId] | None = None) -> list[Snapshot]:
         """Write published copies that are gone once more, after an eviction for example, of these or of all.
 

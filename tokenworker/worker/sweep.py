@@ -60,10 +60,11 @@ class Sweep:
         self._tend(store.bulk.look(id_ for id_ in due if id_ in targets))
 
     def _look_at_values(self) -> None:
-        """Refresh what is missing, and write copies again that are."""
+        """Refresh what is missing, and write again what else is."""
         targets = self._held.reconciler.targets
         parts = list(grouped(targets))
         for number, part in enumerate(parts, 1):
+            self._held.reconciler.mend_entries(part)
             self._tend(self._held.reconciler.mend_copies(part))
             if self._is_over:
                 return
