@@ -4,7 +4,7 @@ TokenWorkerError
 ├── ConfigError             the settings can't be used
 ├── UnknownAccount          nobody configured this account
 ├── UnknownCredential       the account does not keep that credential, or can't have it
-├── WrongArgument           a task was called with what it can't take
+├── WrongArgument           a task or a reader was called with what it can't take
 ├── StoreUnavailable        Redis can't be reached, or refuses
 ├── TokenUnavailable        there is no credential that works
 └── FetchError              WeChat gave no credential
@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from typing import Any, Self
 
 from tokenworker.redaction import discreet, masked
 
@@ -99,10 +99,23 @@ class UnknownCredential(TokenWorkerError):  # noqa: N818
 
 
 class WrongArgument(TokenWorkerError):  # noqa: N818
-    """A task was called with an argument of the wrong type; the text says what to pass instead."""
+    """A task or a reader was called with an argument of the wrong type; the text says what to pass instead."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
+
+    @classmethod
+    def of(cls, name: str, value: object, wanted: str) -> Self:
+        """Return the error that says what was given as `name`, by its type, and what to give."""
+        # Not the value: it may hold a credential.
+        return cls(f"{name} was given as {_KINDS.get(type(value), 'something else')}: give {wanted}")
+
+
+#: Types in the words of whoever writes JSON.
+_KINDS = {
+    str: "a text", bytes: "bytes", bool: "true or false", int: "a number", float: "a number", list: "a list",
+    dict: "an object", type(None): "nothing",
+}  # fmt: skip
 
 
 class StoreUnavailable(TokenWorkerError):  # noqa: N818

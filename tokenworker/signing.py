@@ -75,6 +75,8 @@ def page_of(url: str) -> str:
 
     Raises `WrongArgument`: call it before a ticket is at hand, since error trackers show the variables of frames.
     """
+    if not isinstance(url, str):
+        raise WrongArgument.of("url", url, "the address of the page as the browser shows it, as a text")
     if not url.startswith(("http://", "https://")):
         what = f"which begins with http:// or https://, and not {excerpt(url)!r}"
         raise WrongArgument(f"url must be the address of the page as location.href there says it, {what}")

@@ -41,7 +41,7 @@ def _worker(server: RedisServer, sandbox: Sandbox, monkeypatch: pytest.MonkeyPat
         ({"appid": 0}, f"appid was given as a number{APPID}"),
         ({"appid": 5.5}, f"appid was given as a number{APPID}"),
         ({"appid": False}, f"appid was given as true or false{APPID}"),
-        ({"appid": b"wx1"}, f"appid was given as something else{APPID}"),
+        ({"appid": b"wx1"}, f"appid was given as bytes{APPID}"),
         ({"rejected": 5}, f"rejected was given as a number{REJECTED}"),
         ({"rejected": []}, f"rejected was given as a list{REJECTED}"),
         ({"rejected": {}}, f"rejected was given as an object{REJECTED}"),

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from hashlib import sha1
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import redis
@@ -233,6 +233,40 @@ def test_a_type_of_ticket_that_there_is_not_is_told_with_those_that_there_are() 
         reader.get_ticket(APPID, "jsapi_ticket")
 
     assert str(caught.value) == "'jsapi_ticket' is no type of ticket: write 'jsapi'"
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda reader: reader.get_token(None), "account was given as nothing: give the id of the account as a text"),
+        (lambda reader: reader.get_credential(APPID, 1), "name was given as a number: give the name of a credential"),
+        (lambda reader: reader.get_ticket(APPID, None), "type was given as nothing: give the type of a ticket"),
+        (lambda reader: reader.reject(APPID, None), "value was given as nothing: give the credential that WeChat"),
+        (lambda reader: reader.reject(APPID, b"token"), "value was given as bytes: give the credential that WeChat"),
+        (lambda _: TokenReader(cast("str", None)), "redis_url was given as nothing: give the URL of Redis as a text"),
+        (
+            lambda _: TokenReader(cast("str", b"redis://h")),
+            "redis_url was given as bytes: give the URL of Redis as a text",
+        ),
+    ],
+)
+def test_what_is_no_text_is_told_by_what_to_give_instead(call: Callable[[Any], object], words: str) -> None:
+    with TokenReader(NOWHERE) as reader, pytest.raises(WrongArgument) as caught:
+        call(reader)
+
+    assert str(caught.value).startswith(words)
+
+
+def test_a_page_that_is_no_text_is_told_too(store: Store, server: RedisServer) -> None:
+    put(store, "ticket", name="jsapi_ticket")
+    with TokenReader(server.url) as reader, pytest.raises(WrongArgument, match="url was given as nothing"):
+        reader.sign_url(APPID, None)  # type: ignore[arg-type]
+
+
+def test_a_blank_behind_the_url_is_no_part_of_it(store: Store, server: RedisServer) -> None:
+    put(store)
+    with TokenReader(f" {server.url}\n") as reader:
+        assert reader.get_token(APPID).access_token == "token"
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable
 from typing import Any, Self
 
-from tokenworker.credential import ACCESS_TOKEN, Credential, CredentialId, fingerprint
+from tokenworker.credential import ACCESS_TOKEN, Credential, CredentialId
 from tokenworker.durations import Durations
-from tokenworker.reading.questions import ticket_name
-from tokenworker.reading.reader import TokenReader, identify, signature
+from tokenworker.reading.arguments import identify, rejected_name, ticket_name
+from tokenworker.reading.reader import TokenReader, signature
 
 _Flight = asyncio.Task[Credential]
 
@@ -54,7 +54,7 @@ class AsyncTokenReader:
 
     async def reject(self, account: str, value: str, name: str = ACCESS_TOKEN) -> None:
         """Report that WeChat refused a value, as `TokenReader.reject`."""
-        rejected = fingerprint(value)
+        rejected = rejected_name(value)
         del value  # error trackers show the variables of frames
         await self.report(account, rejected, name)
 

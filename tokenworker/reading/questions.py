@@ -11,16 +11,12 @@ from typing import Any
 import redis
 
 from tokenworker.credential import Credential, CredentialId, fingerprint, looks_issued, sure_for
-from tokenworker.errors import StoreUnavailable, TokenUnavailable, WrongArgument
+from tokenworker.errors import StoreUnavailable, TokenUnavailable
 from tokenworker.reading.link import Command, Link
-from tokenworker.redaction import excerpt
 from tokenworker.store.keys import Keys
 from tokenworker.store.refusals import refusal
 from tokenworker.store.scripts import source
 from tokenworker.store.state import MANY_DEATHS
-
-#: The name of a ticket is its type with this ending.
-_TICKET = "_ticket"
 
 _FIELDS = (
     *("error", "errcode", "hint", "failed_at", "retry_at", "fetched_at", "resolved", "in_doubt_since"),
@@ -28,13 +24,6 @@ _FIELDS = (
     "sure_until",
 )
 _NUMBER = re.compile(r"-?\d{1,15}(\.\d+)?", re.ASCII)
-
-
-def ticket_name(type_: str) -> str:
-    """Return the name of the ticket of that type, as in `keep`; raises `WrongArgument` for a name in its place."""
-    if type_.endswith(_TICKET):
-        raise WrongArgument(f"{excerpt(type_)!r} is no type of ticket: write {excerpt(type_.removesuffix(_TICKET))!r}")
-    return type_ + _TICKET
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +115,8 @@ class Answer:
             return "WeChat refused it, and another one is on its way"
         if self.text("fetched_at"):
             return "it expired; does a worker run?"
-        return "nobody keeps one for this account here; is it in the accounts and their `keep`, and does a worker run?"
+        asked = "is it in the accounts and their `keep`, is this its id and no name, and does a worker run?"
+        return f"nobody keeps one for this account here; {asked}"
 
 
 def unavailable(id_: CredentialId, reason: str, **facts: Any) -> TokenUnavailable:

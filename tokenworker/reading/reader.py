@@ -7,24 +7,21 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import lru_cache
 from typing import Any, Self
 
-from tokenworker.credential import ACCESS_TOKEN, Credential, CredentialId, fingerprint, public_id
+from tokenworker.credential import ACCESS_TOKEN, Credential, CredentialId, public_id
 from tokenworker.durations import Durations
 from tokenworker.errors import StoreUnavailable
+from tokenworker.reading.arguments import identify, redis_place, rejected_name, ticket_name
 from tokenworker.reading.cache import Cache, Rejection
 from tokenworker.reading.link import Link
-from tokenworker.reading.questions import Answer, Questions, ticket_name, unavailable
+from tokenworker.reading.questions import Answer, Questions, unavailable
 from tokenworker.reading.tasks import Tasks
 from tokenworker.store.keys import Keys
 
 #: Poll interval while another credential is on its way, in seconds: it grows from the first to the longest.
 _FIRST_PAUSE = 0.01
 _LONGEST_PAUSE = 0.2
-
-#: Makes an id, the same object each time: a dict finds it in half the time of an equal one.
-identify = lru_cache(maxsize=1024)(CredentialId)
 
 
 class TokenReader:
@@ -49,7 +46,7 @@ class TokenReader:
         self._durations = durations or Durations()
         self._clock = clock
         self._timeout = timeout
-        self._link = Link(redis_url, timeout, self._durations.reader_copy, clock)
+        self._link = Link(redis_place(redis_url), timeout, self._durations.reader_copy, clock)
         self._questions = Questions(self._link, Keys(prefix), clock)
         self._tasks = Tasks(celery) if celery else None
         #: Locks by process, so that no child waits for a lock that a thread of its parent holds.
@@ -82,7 +79,7 @@ class TokenReader:
 
         A new one is on its way, if it was ours. Raises `StoreUnavailable`.
         """
-        rejected = fingerprint(value)
+        rejected = rejected_name(value)
         del value  # error trackers show the variables of frames
         self.report(identify(account, name), rejected)
 

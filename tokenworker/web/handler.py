@@ -11,7 +11,7 @@ from tornado.httputil import HTTPServerRequest
 from tornado.web import Application, RequestHandler
 
 from tokenworker.credential import CredentialId
-from tokenworker.reading.reader import identify
+from tokenworker.reading.arguments import identify
 from tokenworker.redaction import masked
 from tokenworker.web import neighbours
 from tokenworker.web.clients.client import Client, Scope

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tokenworker.reading.questions import ticket_name
+from tokenworker.reading.arguments import ticket_name
 from tokenworker.web.asking import Asking
 from tokenworker.web.problems import Problem
 

@@ -15,9 +15,6 @@ _URL = "the address of the page as the browser shows it, as a text"
 _REJECTED = "the credential that WeChat refused as a text, or the first 16 hex digits of its SHA-256"
 _FINGERPRINT = re.compile("[0-9a-f]{16}")
 
-#: What JSON may bring, in the words of whoever writes it.
-_KINDS = {str: "a text", bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "an object"}
-
 
 def account_named(account: Any, argument: str = "appid") -> str | None:
     """Return the appid, id or name that was given, if any; raises `WrongArgument`."""
@@ -33,7 +30,7 @@ def url_named(url: Any) -> str:
     """Return the URL that was given; raises `WrongArgument`."""
     text = _text("url", url, _URL)
     if text is None:
-        raise _wrong("url", url, _URL)
+        raise WrongArgument.of("url", url, _URL)
     return text
 
 
@@ -50,32 +47,27 @@ def state_named(state: Any) -> State | None:
             return cast("State", known)
     if state is None:
         return None
-    raise _wrong("state", state, f"one of {', '.join(get_args(State))}, or nothing")
+    raise WrongArgument.of("state", state, f"one of {', '.join(get_args(State))}, or nothing")
 
 
 def number_named(name: str, number: Any) -> int:
     """Return the number of rows that was given; raises `WrongArgument`."""
     if isinstance(number, int) and not isinstance(number, bool) and number >= 0:
         return number
-    raise _wrong(name, number, "a whole number, 0 or more")
+    raise WrongArgument.of(name, number, "a whole number, 0 or more")
 
 
 def switch(name: str, value: Any) -> bool:
     """Return whether something is on; raises `WrongArgument`, since the text "false" would be."""
     if value is None or isinstance(value, bool):
         return bool(value)
-    raise _wrong(name, value, "true or false")
+    raise WrongArgument.of(name, value, "true or false")
 
 
 def _text(name: str, value: Any, wanted: str) -> str | None:
     if value is None:
         return None
     if not isinstance(value, str):
-        raise _wrong(name, value, wanted)
+        raise WrongArgument.of(name, value, wanted)
     # Half a character, which JSON can bring, is in no name and no credential, and can't be encoded.
     return value.encode("utf-8", "replace").decode()
-
-
-def _wrong(name: str, value: Any, wanted: str) -> WrongArgument:
-    # Not the value: it may hold a credential.
-    return WrongArgument(f"{name} was given as {_KINDS.get(type(value), 'something else')}: give {wanted}")
