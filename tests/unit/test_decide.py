@@ -509,6 +509,13 @@ def test_a_token_that_comes_again_right_after_its_end_is_asked_for_again_at_once
         assert again(WECOM_TOKEN, 0, 7141, moment) == Lifetime(7200, moment + 4, moment + 2, -7200)
 
 
+def test_a_token_that_comes_again_after_its_end_with_a_second_left_is_not_readable_for_longer() -> None:
+    before = replace(FIRST, fingerprint=fingerprint("token"), ends_at=7200.0, refresh_at=7200.0, born_after=-600.0)
+    found = life(WECOM_TOKEN, 1, before, 7205.0)
+
+    assert (found.expires_at, found.refresh_at) == (7206, 7206)
+
+
 @pytest.mark.parametrize("it", [WECHAT_TICKET, WECOM_TICKET])
 def test_a_repeat_in_a_life_whose_beginning_is_known_leaves_it_readable_until_the_next_one_is_asked_for(
     it: Target,

@@ -122,7 +122,9 @@ class _Sight:
         again = self._pause(end)
         refresh_at = max(end, self.taken_at + again)
         known = max(end, self.taken_at + 2 * again) if self.taken_at >= end else end
-        readable = min(known + self.grace, max(end, self.taken_at + self._whole))
+        # What dies at its end is believed to, where WeChat says how soon that is.
+        left = self._whole if self.grace else self.issued.expires_in
+        readable = min(known + self.grace, max(end, self.taken_at + left))
         return Lifetime(end, readable, min(refresh_at, readable), self.before.born_after)
 
     def _pause(self, end: float) -> float:
