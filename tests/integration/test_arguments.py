@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from support.processes import RedisServer
+from celery import Celery
+from support.processes import RedisServer, Stack
 
 from tokenworker.credential import fingerprint
 from tokenworker.demo import DEMO_APPID
 from tokenworker.errors import UnknownAccount, WrongArgument
 from tokenworker.sandbox import Sandbox
 from tokenworker.worker.runtime import runtime
-from tokenworker.worker.tasks import get_token, refresh_token
+from tokenworker.worker.tasks import get_token, refresh_token, sign_url
 
 APPID = ": give the appid or the name of an account as a text, such as 'wx0123456789abcdef', or nothing"
 REJECTED = ": give the credential that WeChat refused as a text, or the first 16 hex digits of its SHA-256"
 TOKEN = "81_" + "a-_9Z" * 27
+
+TAKES = ": this task takes appid, rejected"
 
 
 @pytest.fixture(autouse=True)
@@ -53,6 +56,36 @@ def test_an_argument_of_the_wrong_type_is_a_sentence(task: Any, arguments: dict[
         task(**arguments)
 
     assert str(caught.value) == sentence
+
+
+@pytest.mark.parametrize(
+    ("task", "args", "arguments", "sentence"),
+    [
+        (get_token, (), {"account": "wx1"}, f"got an unexpected keyword argument 'account'{TAKES}"),
+        (sign_url, (), {}, "missing a required argument: 'url': this task takes url, appid"),
+        (get_token, ("wx1", None, 1), {}, f"too many positional arguments{TAKES}"),
+        (get_token, (), {"t" * 136: 1}, f"got an unexpected keyword argument '***'{TAKES}"),
+    ],
+)
+def test_an_argument_that_a_task_does_not_take_is_a_sentence(
+    task: Any, args: tuple[Any, ...], arguments: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(WrongArgument) as caught:
+        task(*args, **arguments)
+
+    assert str(caught.value) == sentence
+
+
+def test_a_worker_tells_the_caller_so(
+    make_stack: Callable[..., Stack], own_server: RedisServer, sandbox: Sandbox
+) -> None:
+    make_stack(own_server, sandbox).worker()
+    app = Celery(broker=own_server.url, backend=own_server.url)
+    called = app.send_task("tokenworker.get_token", kwargs={"account": "wx1"}, queue="tokenworker")
+
+    with pytest.raises(Exception, match="this task takes appid, rejected") as caught:
+        called.get(timeout=20)
+    assert type(caught.value).__name__ == "WrongArgument"
 
 
 @pytest.mark.parametrize("name", ["early", "force"])

@@ -62,6 +62,15 @@ def test_what_a_part_of_the_consumer_says_of_a_lost_connection_is_left_out(error
     assert _joined.filter(said) is kept
 
 
+@pytest.mark.parametrize("refused", [redis.OutOfMemoryError("it is full"), redis.ReadOnlyError("a replica")])
+def test_what_redis_refuses_is_told_without_a_traceback(refused: Exception) -> None:
+    said = record("Error in timer: %r", refused, error=refused, level=logging.ERROR)
+    said.name = "kombu.asynchronous.hub"
+
+    assert _joined.filter(said)
+    assert said.exc_info is None
+
+
 def test_what_beat_could_not_send_is_told_without_its_stack() -> None:
     lines = record("Message Error: %s\n%s", "it is full", ["File 1", "File 2"])
     lines.name = "celery.beat"

@@ -27,6 +27,7 @@ from tokenworker.messages import (
 from tokenworker.refresh.causes import Demand
 from tokenworker.worker.calling.arguments import (
     account_named,
+    check_taken,
     credential_named,
     number_named,
     rejected_named,
@@ -62,6 +63,12 @@ class TokenTask(_Task):
     rate_limit = "0/s"
     # Expected failures: one line in the log and not a traceback, which says nothing about WeChat.
     throws = (TokenWorkerError,)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Do the task; raises `WrongArgument` for arguments that it does not take."""
+        check_taken(self.run, args, kwargs)
+        # Celery's own would begin another request in the middle of the one that a worker has.
+        return self.run(*args, **kwargs)
 
     def apply_async(self, *args: Any, **options: Any) -> Any:
         """Send the task to our queue, unless told otherwise."""

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any, cast, get_args
 
 from tokenworker.credential import ACCESS_TOKEN, fingerprint
 from tokenworker.errors import WrongArgument
+from tokenworker.redaction import masked
 from tokenworker.worker.status import State
 
 _APPID = "the appid or the name of an account as a text, such as 'wx0123456789abcdef', or nothing"
@@ -14,6 +18,24 @@ _NAME = "the name of a credential as a text, such as 'jsapi_ticket', or nothing"
 _URL = "the address of the page as the browser shows it, as a text"
 _REJECTED = "the credential that WeChat refused as a text, or the first 16 hex digits of its SHA-256"
 _FINGERPRINT = re.compile("[0-9a-f]{16}")
+
+
+def check_taken(task: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """Raise `WrongArgument` unless a task takes these arguments: one too few, one too many, one of another name."""
+    taken = _signature(task)
+    try:
+        taken.bind(*args, **kwargs)
+    except TypeError as error:
+        # A name that somebody else chose may be anything, also a credential.
+        reason = masked(str(error))
+    else:
+        return
+    raise WrongArgument(f"{reason}: this task takes {', '.join(taken.parameters) or 'nothing'}")
+
+
+@cache
+def _signature(task: Callable[..., Any]) -> inspect.Signature:
+    return inspect.signature(task)
 
 
 def account_named(account: Any, argument: str = "appid") -> str | None:

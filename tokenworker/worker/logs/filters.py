@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from kombu.exceptions import OperationalError
-from redis import ConnectionError  # noqa: A004  redis-py's name
+from redis import ConnectionError, OutOfMemoryError, ReadOnlyError  # noqa: A004  redis-py's names
 
 from tokenworker import errors
 from tokenworker.messages import REFRESH_DUE_TOKENS
@@ -18,13 +18,15 @@ _RAISED = re.compile(r"(?:Retry in \S+: )?(\w+)\(")
 _FETCH_ERRORS = {
     kind.__name__ for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.FetchError)
 }
-#: What says that a server is away, or that the way to it is.
-_GONE = (OSError, ConnectionError, OperationalError)
-#: Those of Celery's loggers that tell of connections.
+#: What says that a server is away, or that the way to it is; or that it is full, or takes no writes.
+_GONE = (OSError, ConnectionError, OperationalError, OutOfMemoryError, ReadOnlyError)
+_CONSUMER = ("connection", "consumer", "mingle")
+#: Those of Celery's and kombu's loggers that tell of connections.
 _OF_CONNECTIONS = (
-    *("bootsteps", "beat", "worker.components", "worker.control", "worker.loops", "worker.pidbox", "worker.request"),
-    *("worker.consumer.connection", "worker.consumer.consumer", "worker.consumer.mingle"),
-    *("backends.asynchronous", "backends.base", "backends.redis"),
+    *("celery.bootsteps", "celery.beat", "celery.worker.components", "celery.worker.control", "celery.worker.loops"),
+    *("celery.worker.pidbox", "celery.worker.request", *(f"celery.worker.consumer.{part}" for part in _CONSUMER)),
+    *("celery.backends.asynchronous", "celery.backends.base", "celery.backends.redis"),
+    *("kombu.asynchronous.hub", "kombu.asynchronous.timer"),
 )
 
 
@@ -84,4 +86,4 @@ def hush() -> None:
 def join_lines() -> None:
     """Have one line for each attempt to reach a server, in a process that is our own."""
     for name in _OF_CONNECTIONS:
-        logging.getLogger(f"celery.{name}").addFilter(_joined)
+        logging.getLogger(name).addFilter(_joined)
