@@ -36,6 +36,8 @@ class Held:
     owner: str
     fencing: int
     taken_at: float
+    #: The owner of the lease before, as Redis had it then, or "".
+    after: str
     #: Whether a replica knew of it at once, if one had to; whether all was well then, with time left.
     acknowledged: bool = True
     calm: bool = False
