@@ -20,6 +20,8 @@ from tokenworker.web.clients.client import new_key
 
 TOKEN = "/v1/credentials/wx1/access_token"
 CLAIM = {"grant_type": "client_credential", "appid": "wx1"}
+#: Seconds after which there is a new look at what is kept, for whoever asks for what is unknown.
+LOOKED = 1.1
 RID = re.compile(r" rid: [0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{8}$")
 
 
@@ -38,6 +40,11 @@ def kept(store: Store) -> Store:
 @pytest.fixture
 def web(server: RedisServer) -> Web:
     return Web(server.url)
+
+
+def looks(client: redis.Redis) -> int:
+    """Return how often all that is kept was looked at."""
+    return int(client.info("commandstats").get("cmdstat_zscan", {}).get("calls", 0))
 
 
 # Plain
@@ -95,6 +102,68 @@ def test_an_application_of_wecom_is_named_by_corp_and_agent(web: Web, path: str)
 def test_an_account_is_named_by_its_name_too(web: Web) -> None:
     with web:
         assert web.ask("/v1/credentials/shop/jsapi_ticket").json["account"] == "wx1"
+
+
+#: Each way to name an account, of which `KEY` is the client's key.
+NAMED = (
+    "/v1/credentials/mini3/access_token",
+    "/v1/jssdk-signature?account=mini3&url=https://shop.example.com/",
+    "/v1/status?account=mini3",
+    "/cgi-bin/token?grant_type=client_credential&appid=mini3&secret=KEY",
+    "/cgi-bin/gettoken?corpid=mini3&corpsecret=KEY",
+)
+
+
+@pytest.mark.parametrize("accounts", ["mini3", "wx*"])
+@pytest.mark.parametrize("path", NAMED)
+def test_a_new_account_is_found_by_its_name_at_once(
+    server: RedisServer, kept: Store, tmp_path: Path, path: str, accounts: str
+) -> None:
+    web, keys = with_clients(server, tmp_path, php=f'accounts = ["{accounts}"]\nscopes = ["read", "sign", "status"]')
+    with web:
+        time.sleep(LOOKED)
+        put(kept, "of-mini3", account="wx3")
+        put(kept, "ticket-of-mini3", account="wx3", name="jsapi_ticket")
+        kept.notes.rename({"wx3": "mini3"})
+        answer = web.ask(path.replace("KEY", keys["php"]), key=keys["php"])
+
+    assert answer.status == 200
+    assert answer.json.get("errcode", 0) == 0
+    assert answer.json.get("counts", {"live": 2})["live"] == 2
+
+
+def test_a_report_reaches_an_account_by_a_name_that_it_has_just_got(web: Web, kept: Store) -> None:
+    with web:
+        time.sleep(LOOKED)
+        kept.notes.rename({"wx1": "mini3"})
+        answer = web.ask("/v1/credentials/mini3/access_token/reject", body={"value": "the-token"})
+
+    assert (answer.status, answer.json["account"]) == (202, "wx1")
+
+
+def test_who_may_see_a_name_alone_sees_the_account_that_has_just_got_it(
+    server: RedisServer, kept: Store, tmp_path: Path
+) -> None:
+    web, keys = with_clients(server, tmp_path, php='accounts = ["mini3"]')
+    with web:
+        assert web.ask(TOKEN, key=keys["php"]).status == 403
+        kept.notes.rename({"wx1": "mini3"})
+        time.sleep(LOOKED)
+        assert web.ask(TOKEN, key=keys["php"]).json["value"] == "the-token"
+
+
+@pytest.mark.parametrize("who", ["unknown", "php", "js"])
+def test_a_refusal_looks_once_more_whatever_is_wrong_with_the_key(
+    server: RedisServer, client: redis.Redis, tmp_path: Path, who: str
+) -> None:
+    web, keys = with_clients(server, tmp_path, php='accounts = ["wx2"]', js='scopes = ["sign"]')
+    key = (keys | {"unknown": new_key()})[who]
+    with web:
+        for account in ("wx1", "shop", "nobody"):
+            time.sleep(LOOKED)
+            before = looks(client)
+            assert {web.ask(f"/v1/credentials/{account}/access_token", key=key).status for _ in "123"} == {403}
+            assert looks(client) - before == 1
 
 
 def test_what_is_not_kept_is_said_at_once(web: Web) -> None:
@@ -418,12 +487,22 @@ def test_a_token_that_was_replaced_brings_a_ticket_for_as_long_as_it_works(serve
         assert refusal(web.ask(path)) == 40001
 
 
-def test_made_up_tokens_do_not_keep_redis_busy(web: Web, client: redis.Redis) -> None:
-    def scans() -> int:
-        return int(client.info("commandstats").get("cmdstat_zscan", {}).get("calls", 0))
-
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/cgi-bin/ticket/getticket?type=jsapi&access_token=made-up-{}",
+        "/cgi-bin/token?grant_type=client_credential&appid=wx1&secret=made-up-{}",
+        "/cgi-bin/gettoken?corpid=made-up-{}&corpsecret=made-up",
+        "/v1/credentials/made-up-{}/access_token",
+        "/v1/status?account=made-up-{}",
+    ],
+)
+def test_what_is_made_up_does_not_keep_redis_busy(
+    server: RedisServer, client: redis.Redis, tmp_path: Path, path: str
+) -> None:
+    web, keys = with_clients(server, tmp_path, php='scopes = ["read", "status"]')
     with web:
-        before = scans()
+        before = looks(client)
         for number in range(50):
-            web.ask(f"/cgi-bin/ticket/getticket?type=jsapi&access_token=made-up-{number}")
-        assert scans() - before <= 3
+            web.ask(path.format(number), key=keys["php"])
+        assert looks(client) - before <= 3

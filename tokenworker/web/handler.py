@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, ClassVar
 
@@ -11,11 +12,13 @@ from tornado.httputil import HTTPServerRequest
 from tornado.web import Application, RequestHandler
 
 from tokenworker.credential import CredentialId
+from tokenworker.errors import StoreUnavailable
 from tokenworker.reading.arguments import identify
 from tokenworker.redaction import masked
 from tokenworker.web import neighbours
 from tokenworker.web.clients.client import Client, Scope
 from tokenworker.web.held import Held
+from tokenworker.web.kept import HASTE
 from tokenworker.web.problems import Problem, no_key, not_allowed, problem_of
 
 logger = logging.getLogger(__name__)
@@ -70,18 +73,31 @@ class Handler(RequestHandler):
             raise self._refusal(client, f"{scope}")
         return client
 
-    def meant(self, scope: Scope, account: str, credential: str) -> tuple[Client, CredentialId]:
+    async def meant(self, scope: Scope, account: str, credential: str) -> tuple[Client, CredentialId]:
         """Return who asks, and for what; raises the problem of one who may not do that with that account's.
 
-        The same is done for each, so that time does not tell what is wrong with a key.
+        An account may be new, or have another name since the last look: so there is one more before a refusal. The
+        same is done for each that is refused, so that time does not tell what is wrong with a key.
         """
         client, kept = self.held.clients.of(self.key), self.held.kept
         kept.check_known()
         id_ = identify(kept.account(account), credential)
-        name = kept.names.get(id_.account, "")
-        if all((client.may(scope), client.may_see(id_.account, name), client.may_have(credential))):
+        if not self._may(client, scope, id_):
+            with suppress(StoreUnavailable):
+                await kept.refresh(HASTE)
+        elif id_ in kept.ids or self.held.reader.known(id_.account, id_.name):
+            return client, id_
+        else:
+            await kept.refresh(HASTE)
+        id_ = identify(kept.account(account), credential)
+        if self._may(client, scope, id_):
             return client, id_
         raise self._refusal(client, f"{scope} {credential} of {account}")
+
+    def _may(self, client: Client, scope: Scope, id_: CredentialId) -> bool:
+        """Return whether a client may do that; all is compared for each."""
+        name = self.held.kept.names.get(id_.account, "")
+        return all((client.may(scope), client.may_see(id_.account, name), client.may_have(id_.name)))
 
     def _refusal(self, client: Client, what: str) -> Problem:
         self.held.tally.count(client.name, "refusals")

@@ -18,7 +18,7 @@ class One(Asking):
 
     async def get(self, account: str, name: str) -> None:
         """Hand it out, unless the client has it already."""
-        client, id_ = self.meant("read", account, name)
+        client, id_ = await self.meant("read", account, name)
         found = await self.read(id_)
         self.count(client, "reads")
         self.etag, text = _written(id_, found)
@@ -38,7 +38,7 @@ class Reject(Asking):
 
     async def post(self, account: str, name: str) -> None:
         """Take it: a worker tests the credential, and replaces it if it is dead."""
-        client, id_ = self.meant("report", account, name)
+        client, id_ = await self.meant("report", account, name)
         rejected = self._rejected()
         await self.report(client, id_, rejected)
         self.set_status(202)

@@ -15,7 +15,7 @@ class Signature(Asking):
         account, url = self.get_query_argument("account", ""), self.get_query_argument("url", "", strip=False)
         if not account or not url:
             raise Problem(400, "say which page is to be signed, and for which account: ?account=…&url=…")
-        client, id_ = self.meant("sign", account, ticket_name(self.get_query_argument("ticket", "jsapi")))
+        client, id_ = await self.meant("sign", account, ticket_name(self.get_query_argument("ticket", "jsapi")))
         self.write_json(await self.sign(id_, url))
         self.count(client, "signatures")
 

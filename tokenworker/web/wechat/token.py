@@ -16,7 +16,7 @@ class Token(Shaped):
         """Hand out the account's token; nothing is fetched."""
         given = {name: self.get_query_argument(name, "") for name in ("appid", "grant_type", "secret")}
         self.check(given, ("appid", 41002), ("grant_type", 40002), ("secret", 41004))
-        client, id_ = self.meant("read", given["appid"], ACCESS_TOKEN)
+        client, id_ = await self.meant("read", given["appid"], ACCESS_TOKEN)
         self.write_token(id_, await self.read(id_))
         self.count(client, "reads")
 
@@ -35,9 +35,9 @@ class StableToken(Shaped):
         """Hand out the account's token; a forced refresh is taken for a report of it, and no more."""
         given = {name: self._given(name) for name in ("appid", "grant_type", "secret")}
         self.check(given, ("appid", 41002), ("grant_type", 40002), ("secret", 41004))
-        client, id_ = self.meant("read", given["appid"], ACCESS_TOKEN)
+        client, id_ = await self.meant("read", given["appid"], ACCESS_TOKEN)
         if self._sent().get("force_refresh") is True:
-            client, id_ = self.meant("report", given["appid"], ACCESS_TOKEN)
+            client, id_ = await self.meant("report", given["appid"], ACCESS_TOKEN)
             await self.report(client, id_, (await self.read(id_)).fingerprint)
         self.write_token(id_, await self.read(id_))
         self.count(client, "reads")

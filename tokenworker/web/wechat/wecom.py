@@ -17,7 +17,7 @@ class WeComToken(Shaped):
         """Hand out the token of the application that the key opens."""
         given = {name: self.get_query_argument(name, "") for name in ("corpid", "corpsecret")}
         self.check(given, ("corpsecret", 41004), ("corpid", 41002))
-        client, id_ = self.meant("read", await self._application(given["corpid"]), ACCESS_TOKEN)
+        client, id_ = await self.meant("read", await self._application(given["corpid"]), ACCESS_TOKEN)
         self.write_token(id_, await self.read(id_))
         self.count(client, "reads")
 
