@@ -1080,6 +1080,57 @@ def test_a_reader_that_may_not_write_reports_through_the_task(
         assert sandbox.verdict(reader.get_token(DEMO_APPID).access_token).works
 
 
+@pytest.mark.parametrize(
+    ("command", "reason"),
+    [
+        ("config set maxmemory 1", "its memory is full: raise maxmemory, or find out what fills it"),
+        ("replicaof 127.0.0.1 1", "it is a replica, which takes no writes: name its master in REDIS_URL"),
+        ("config set min-replicas-to-write 1", "it has fewer replicas than min-replicas-to-write"),
+    ],
+)
+@pytest.mark.parametrize("through", ["our connections", "an app"])
+def test_a_report_that_redis_takes_in_no_way_says_once_why(
+    own_server: RedisServer, command: str, reason: str, through: str
+) -> None:
+    own_app = Celery("theirs", broker=own_server.url, set_as_current=False)
+    with (
+        own_server.client() as client,
+        TokenReader(own_server.url, celery=own_server.url if through == "our connections" else own_app) as reader,
+    ):
+        put(client)
+        client.execute_command(*command.split())
+        with pytest.raises(StoreUnavailable) as raised:
+            reader.reject(APPID, "token")
+
+    assert raised.value.reason.startswith(f"Redis refuses: {reason}")
+    assert raised.value.reason.count("Redis refuses") == 1
+
+
+@pytest.mark.parametrize(
+    ("broker", "said"),
+    [
+        ("redis://shop:a-password@{}", "Redis refuses: look at user and password in REDIS_URL (AuthenticationError: "),
+        ("redis://:a-password@127.0.0.1:1", "Redis does not answer (ConnectionError: Error 111 connecting to "),
+        ("amqp://shop:a-password@127.0.0.1:1//", "ConnectionRefusedError: Connection refused"),
+        ("nothing://shop:a-password@127.0.0.1", "KeyError"),
+    ],
+)
+def test_a_report_that_neither_redis_nor_the_broker_takes_says_why_of_both(
+    own_server: RedisServer, broker: str, said: str
+) -> None:
+    place = own_server.url.removeprefix("redis://")
+    with own_server.client() as client, TokenReader(own_server.url, celery=broker.format(place)) as reader:
+        put(client)
+        client.config_set("maxmemory", "1")
+        with pytest.raises(StoreUnavailable) as raised:
+            reader.reject(APPID, "token")
+
+    first, second = raised.value.reason.split("; and ")
+    assert first.startswith("Redis refuses: its memory is full: raise maxmemory")
+    assert second.startswith(f"the task tokenworker.refresh_token can't be sent: {said}")
+    assert "a-password" not in raised.value.reason
+
+
 def test_inside_a_task_it_works_too(stack: Stack, server: RedisServer, client: redis.Redis, app: Celery) -> None:
     (stack.folder / "theirs.py").write_text(
         "from celery import Celery\n"

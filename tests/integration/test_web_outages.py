@@ -250,3 +250,21 @@ def test_without_its_broker_it_reads_and_reports_and_says_why_it_can_have_nothin
     )
     print(f"said after {took:.2f} s; a worker is asked {back:.2f} s after the broker is back")
     assert back < 2
+
+
+@pytest.mark.parametrize(
+    ("command", "reason"),
+    [
+        ("config set maxmemory 1", "Redis refuses: its memory is full: raise maxmemory"),
+        ("replicaof 127.0.0.1 1", "Redis refuses: it is a replica, which takes no writes: name its master"),
+    ],
+)
+def test_a_report_that_redis_refuses_is_a_problem_that_says_why(filled: RedisServer, command: str, reason: str) -> None:
+    with Web(filled.url) as web:
+        assert web.ask(TOKEN).status == 200
+        with filled.client() as client:
+            client.execute_command(*command.split())
+        answer = web.ask(f"{TOKEN}/reject", body={"value": "the-token"})
+
+    assert answer.status == 503
+    assert answer.json["detail"].startswith(reason)

@@ -90,7 +90,8 @@ class TokenReader:
         try:
             self._questions.report(id_, rejected)
         except StoreUnavailable as error:
-            problem = self._tasks.send(id_, rejected) if self._tasks else error.reason
+            failure = self._tasks.send(id_, rejected) if self._tasks else error.reason
+            problem = failure and _both(error.reason, failure)
         # Forget it once more: a read that was under way may have brought it back.
         self.cache.bury(id_, rejected)
         if problem:
@@ -216,6 +217,13 @@ class TokenReader:
                 # So that no lock stays for an account that anybody asked for; a later one finds the cache fresh.
                 self._locks.pop(key, None)
                 lock.release()
+
+
+def _both(reason: str, failure: str) -> str:
+    """Return why Redis took no report, and why the broker took no task; where it is the same advice, it stands once."""
+    advice = reason.partition(" (")[0]
+    same = reason == failure or (advice.startswith("Redis refuses: ") and advice in failure)
+    return reason if same else f"{reason}; and {failure}"
 
 
 def signature(account: str, url: str, ticket: Credential) -> dict[str, Any]:

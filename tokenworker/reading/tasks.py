@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
 
+import redis
+
 from tokenworker.credential import CredentialId
 from tokenworker.messages import QUEUE, REFRESH_TOKEN
+from tokenworker.redaction import redacted
 from tokenworker.settings.broker import queue_settings
 from tokenworker.settings.urls import is_sentinel
+from tokenworker.store.refusals import refusal
 
 #: Seconds that a broker gets to take a message; one that takes longer hangs.
 _LONGEST = 2.0
+
+#: How sentences of ours begin that say what a broker refuses.
+_SAID = ("Redis refuses: ", "the Sentinels name no master ")
 
 #: The classes in which Celery reaches Redis, by the scheme of a URL.
 _TRANSPORTS = {"redis": "Transport", "rediss": "Transport", "sentinel": "SentinelTransport"}
@@ -43,10 +51,32 @@ class Tasks:
     def _send(self, arguments: dict[str, Any], outcome: list[str]) -> None:
         try:
             self._app.send_task(REFRESH_TOKEN, kwargs=arguments, queue=QUEUE, ignore_result=True)
-        except Exception as error:  # noqa: BLE001  whatever a broker's client raises; its text may hold a password
-            outcome.append(f"the task {REFRESH_TOKEN} can't be sent: {type(error).__name__}")
+        except Exception as error:  # noqa: BLE001  whatever a broker's client raises
+            outcome.append(f"the task {REFRESH_TOKEN} can't be sent: {_why(error)}")
         else:
             outcome.append("")
+
+
+def _why(error: Exception) -> str:
+    """Return why a broker's client failed: what Redis, or the system, says of it.
+
+    Of all else the kind alone, for its text may hold a password.
+    """
+    for cause in _causes(error):
+        if isinstance(cause, redis.RedisError):
+            said = redacted(str(cause))
+            # Our own connections of Celery's have said it already.
+            return said if said.startswith(_SAID) else refusal(cause)
+        if isinstance(cause, OSError) and cause.strerror:
+            return f"{type(cause).__name__}: {cause.strerror}"
+    return type(error.__cause__ or error).__name__
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and what it came of."""
+    while error:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def _app(broker: str) -> Any:
