@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,9 +13,11 @@ from support.chromium import Chromium, Page
 from support.processes import RedisServer
 from support.web import Web
 
+from tokenworker.demo import DEMO_AGENT, DEMO_APPID, DEMO_CORPID
+
 pytestmark = pytest.mark.xdist_group("chromium")
 
-DESK, PHONE = 1440, 390
+DESK, PHONE, SMALL_PHONE = 1440, 390, 320
 #: Of each element with text of its own: how far its colour is from what lies behind, and whether it is large.
 CONTRASTS = """
 (() => {
@@ -38,6 +41,22 @@ CONTRASTS = """
     const large = parseFloat(style.fontSize) >= 24 || parseFloat(style.fontSize) >= 18.66 && style.fontWeight >= 700;
     const contrast = (Math.max(one, other) + .05) / (Math.min(one, other) + .05);
     if (contrast < (large ? 3 : 4.5)) found.push([it.textContent.trim().slice(0, 30), contrast.toFixed(2)]);
+  }
+  return found;
+})()
+"""
+#: Words that are broken in the middle, or whose letters stand in several lines; ids and codes may be.
+BROKEN = """
+(() => {
+  const found = [], texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT), range = new Range();
+  for (let text; (text = texts.nextNode());) {
+    const it = text.parentElement, whole = it.closest(".word, button, .states a");
+    if (it.closest("script, style, code, pre, .id, .unseen, [hidden]") || !it.checkVisibility()) continue;
+    for (const word of text.data.matchAll(whole ? /\\S.*/g : /(?<![\\p{L}\\p{N}_])[a-z']+(?![\\p{L}\\p{N}_])/giu)) {
+      range.setStart(text, word.index);
+      range.setEnd(text, word.index + word[0].length);
+      if (new Set([...range.getClientRects()].map(it => Math.round(it.top))).size > 1) found.push(word[0]);
+    }
   }
   return found;
 })()
@@ -84,6 +103,28 @@ def test_it_can_be_read_everywhere(web: Web, open_page: Open, width: int, dark: 
     assert lived.IP in page.text
     shade = page.run("getComputedStyle(document.body).backgroundColor.match(/[0-9]+/)[0] < 128")
     assert shade is dark
+
+
+def made_up() -> list[lived.Lived]:
+    """Return credentials of the sandbox's accounts, one in each condition."""
+    agent = f"{DEMO_CORPID}/{DEMO_AGENT}"
+    return [
+        replace(lived.refused(), account=DEMO_APPID, name="", credential="jsapi_ticket"),
+        replace(lived.contested(), account=DEMO_APPID, name=""),
+        replace(lived.unanswered(), account=agent),
+        lived.healthy(agent, "Field service", 51, "agent_ticket"),
+    ]
+
+
+@pytest.mark.parametrize("language", ["en", "zh-CN"])
+@pytest.mark.parametrize("width", [SMALL_PHONE, PHONE, DESK])
+def test_no_word_is_broken(client: redis.Redis, open_page: Open, width: int, language: str) -> None:
+    lived.write(client, made_up())
+    page = open_page(width=width, language=language)
+
+    assert page.run("document.querySelectorAll('.condition .muted').length") == len(made_up())
+    assert page.run(BROKEN) == []
+    assert page.overflow <= 0
 
 
 def test_it_is_all_there_without_scripts(open_page: Open) -> None:
