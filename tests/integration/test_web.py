@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import signal
 import socket
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -20,7 +20,7 @@ from support.web import Web, ask, clients_file, with_clients
 from tokenworker.cli.commands import main
 from tokenworker.credential import CredentialId
 from tokenworker.store.store import Store
-from tokenworker.web import limits
+from tokenworker.web import intake, limits
 from tokenworker.web.clients.client import new_key
 from tokenworker.web.connections import listen
 
@@ -52,9 +52,73 @@ def test_a_path_that_nobody_knows_is_a_problem_with_a_sentence(server: RedisServ
 
 def test_a_method_that_a_path_does_not_take_is_told_which_it_takes(server: RedisServer) -> None:
     with Web(server.url) as web:
-        answer = web.ask(TOKEN, method="DELETE")
+        answer, head = web.ask(TOKEN, method="DELETE"), web.ask(f"{TOKEN}/reject", method="HEAD")
 
-    assert (answer.status, answer.headers["Allow"]) == (405, "GET")
+    assert (answer.status, answer.headers["Allow"]) == (405, "GET, HEAD")
+    assert (head.status, head.headers["Allow"]) == (405, "POST")
+
+
+#: One of each that takes GET.
+READ = (
+    *("/", "/metrics", "/healthz", "/readyz", "/v1/openapi.json", "/v1/status", TOKEN),
+    "/v1/credentials/wx2/access_token",
+    "/v1/jssdk-signature?account=wx1&url=https://shop.example.com/",
+    "/cgi-bin/token?grant_type=client_credential&appid=wx1&secret=any",
+    "/cgi-bin/gettoken?corpid=ww1&corpsecret=any",
+    *("/cgi-bin/ticket/getticket?type=jsapi&access_token=the-token", "/cgi-bin/get_jsapi_ticket?access_token=x"),
+    "/cgi-bin/ticket/get?type=agent_config&access_token=x",
+)
+
+
+@pytest.mark.parametrize("path", READ)
+def test_head_is_answered_as_get_without_the_body_and_is_no_read(server: RedisServer, kept: Store, path: str) -> None:
+    put(kept, "the-ticket", name="jsapi_ticket")
+    with Web(server.url) as web:
+        head, get = web.ask(path, method="HEAD"), web.ask(path)
+        told, asked = ({name: answer.headers[name] for name in ("Content-Type", "ETag")} for answer in (head, get))
+
+    assert (head.status, head.body, told) == (get.status, b"", asked)
+    assert int(head.headers["Content-Length"]) > 0
+    counts = kept.usage.counts().get("(anybody)", {"reads": 0, "signatures": 0})
+    assert counts["reads"] + counts["signatures"] <= 1
+
+
+def test_who_has_it_already_learns_so_by_head(server: RedisServer) -> None:
+    with Web(server.url) as web:
+        tag = web.ask(TOKEN, method="HEAD").headers["ETag"]
+        assert web.ask(TOKEN, method="HEAD", If_None_Match=tag).status == 304
+
+
+# As proxies ask
+
+
+@pytest.mark.parametrize(
+    ("target", "status"),
+    [
+        (f"http://127.0.0.1:8790{TOKEN}", 200),
+        (f"HTTPS://someone@localhost{TOKEN}?x=http://evil.example/", 200),
+        ("http://127.0.0.1", 200),
+        ("http://127.0.0.1?lang=en", 200),
+        ("http://127.0.0.1/v2", 404),
+        (f"http://evil.example{TOKEN}", 403),
+        (f"http:{TOKEN}", 404),
+        (f"ftp://127.0.0.1{TOKEN}", 404),
+        (f"http://a b{TOKEN}", 400),
+    ],
+)
+def test_a_whole_url_may_be_asked_for(server: RedisServer, target: str, status: int) -> None:
+    with Web(server.url) as web:
+        assert exchange(web, f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n").startswith(f"HTTP/1.1 {status} ")
+
+
+def exchange(web: Web, request: str) -> str:
+    """Send a request as it is, and return the beginning of the answer; nothing where it hangs up."""
+    with socket.create_connection(("127.0.0.1", web.port), 5) as raw:
+        raw.sendall(request.encode())
+        try:
+            return raw.recv(10_000).decode()
+        except ConnectionResetError:
+            return ""
 
 
 # Keys
@@ -193,19 +257,49 @@ def test_no_key_and_no_query_is_logged(server: RedisServer, tmp_path: Path, capl
 
 
 @pytest.mark.parametrize(
-    "request_",
+    ("request_", "beginning"),
     [
-        f"POST {TOKEN}/reject HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n",
-        f"GET {TOKEN} HTTP/1.1\r\nHost: localhost\r\nX: {'x' * 20_000}\r\n\r\n",
+        (f"POST {TOKEN}/reject HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n", "HTTP/1.1 400 "),
+        (f"GET {TOKEN} HTTP/1.1\r\nHost: localhost\r\nX: {'x' * 17_000}\r\n\r\n", "HTTP/1.1 431 "),
+        (f"GET {TOKEN}?{'x' * 17_000} HTTP/1.1\r\nHost: localhost\r\n\r\n", "HTTP/1.1 431 "),
+        (f"HEAD {TOKEN} HTTP/1.1\r\nHost: localhost\r\nX: {'x' * 17_000}\r\n\r\n", "HTTP/1.1 431 "),
+        (f"POST {TOKEN}/reject HTTP/1.1\r\nX: {'x' * 17_000}\r\nContent-Length: 9\r\n\r\n123456789", "HTTP/1.1 431 "),
+        (f"GET {TOKEN} HTTP/1.1\r\nHost: localhost\r\nX: {'x' * 70_000}\r\n\r\n", ""),
     ],
-    ids=["body", "head"],
+    ids=["body", "head", "URL", "HEAD", "head and body", "far too large"],
 )
-def test_what_is_too_large_is_not_read(server: RedisServer, request_: str) -> None:
-    with Web(server.url) as web, socket.create_connection(("127.0.0.1", web.port), 5) as raw:
-        raw.sendall(request_.encode())
-        with suppress(ConnectionResetError):
-            assert raw.recv(1000).split(b"\r\n")[0] in (b"HTTP/1.1 400 Bad Request", b"")
+def test_what_is_too_large_is_not_taken(
+    server: RedisServer, request_: str, beginning: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Web(server.url) as web:
+        answer = exchange(web, request_)
         assert web.ask(TOKEN).status == 200
+
+    assert answer.startswith(beginning)
+    assert bool(answer) is bool(beginning)
+    assert "Traceback" not in caplog.text
+    if " 431 " in beginning and request_[0] != "H":
+        assert json.loads(answer.split("\r\n\r\n")[1])["detail"].startswith("the head is larger than 16384 bytes")
+    if beginning:
+        assert answer.count("HTTP/1.1") == 1
+
+
+def test_a_body_that_is_slow_is_told_so(
+    server: RedisServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(intake, "BODY_TIME", 0.3)
+    with Web(server.url) as web, socket.create_connection(("127.0.0.1", web.port), 5) as raw:
+        raw.sendall(f"POST {TOKEN}/reject HTTP/1.1\r\nHost: localhost\r\nContent-Length: 20\r\n\r\n{{".encode())
+        answer = raw.recv(10_000).decode()
+        assert raw.recv(10_000) == b""
+        time.sleep(0.1)
+        assert web.ask(f"{TOKEN}/reject", body={"fingerprint": "0" * 16}).status == 202
+
+    head, body = answer.split("\r\n\r\n")
+    assert head.startswith("HTTP/1.1 408 Request Timeout\r\n")
+    assert json.loads(body)["detail"] == "the body did not come within 0.3 s: send it at once"
+    assert web.held.load.underway == 0
+    assert "Traceback" not in caplog.text
 
 
 def test_a_client_that_reports_too_much_is_told_when_to_go_on(

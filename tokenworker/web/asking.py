@@ -37,7 +37,7 @@ class Asking(Handler):
         self.held.reports.take(client.name)
         await self.held.kept.check(id_)
         await self.held.reader.report(id_.account, fingerprint, id_.name)
-        self.count(client, "reports")
+        self.count(client.name, "reports")
 
     async def sign(self, id_: CredentialId, url: str) -> dict[str, Any]:
         """Return what the page at a URL gives to `wx.config`, signed with that ticket."""
@@ -47,9 +47,10 @@ class Asking(Handler):
         """Return the whole seconds that one has left."""
         return max(0, int(self.held.reader.left(id_.account, credential, id_.name)))
 
-    def count(self, client: Client, action: Action) -> None:
-        """Count what a client did."""
-        self.held.tally.count(client.name, action)
+    def count(self, client: str, action: Action) -> None:
+        """Count what a client did; nothing for HEAD, which hands out nothing."""
+        if self.request.method != "HEAD":
+            self.held.tally.count(client, action)
 
     def body(self) -> dict[str, Any]:
         """Return the JSON object that was sent; raises the problem of one that can't be read."""

@@ -9,18 +9,20 @@ from errno import EINVAL
 from typing import Any
 
 from tornado.httpserver import HTTPServer
+from tornado.httputil import HTTPConnection, HTTPMessageDelegate
 from tornado.iostream import IOStream
 from tornado.web import Application
+
+from tokenworker.web.intake import BODY_TIME, MAX_READ, Intake
 
 #: Many callers may connect within milliseconds; a full backlog would cost them a second each.
 _BACKLOG = 2048
 #: Connections that may be open at once.
 _MOST = 4000
-#: The largest body and the largest head of a request, in bytes; both are small where nobody means ill.
+#: The largest body of a request, in bytes; it is small where nobody means ill.
 _MAX_BODY = 64 * 1024
-_MAX_HEAD = 16 * 1024
-#: Seconds for a body to come, and for a connection on which nobody asks anything.
-_BODY_TIME = 10
+#: Seconds for a body to come that nobody has said is slow, and for a connection on which nobody asks anything.
+_BODY_TIME = BODY_TIME + 2
 _IDLE = 75
 
 
@@ -47,6 +49,10 @@ class _Server(HTTPServer):
         else:
             stream.close()
 
+    def start_request(self, server_conn: object, request_conn: HTTPConnection) -> HTTPMessageDelegate:
+        """Take a request."""
+        return Intake(super().start_request(server_conn, request_conn), request_conn)
+
 
 def listen(address: str, port: int) -> socket.socket:
     """Take the port, any free one for 0; raises OSError."""
@@ -66,7 +72,7 @@ def serve_on(listener: socket.socket, app: Application) -> HTTPServer:
     server = _Server(
         app,
         max_body_size=_MAX_BODY,
-        max_header_size=_MAX_HEAD,
+        max_header_size=MAX_READ,
         body_timeout=_BODY_TIME,
         idle_connection_timeout=_IDLE,
     )

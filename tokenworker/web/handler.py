@@ -119,6 +119,12 @@ class Handler(RequestHandler):
         if self.bounded:
             self.held.load.check()
 
+    async def head(self, *args: str, **kwargs: str) -> None:
+        """Answer as to GET, of which Tornado leaves out the body."""
+        answering = self.get(*args, **kwargs)
+        if answering is not None:
+            await answering
+
     def on_finish(self) -> None:
         """Count it as done."""
         self.held.load.underway -= 1
@@ -162,7 +168,8 @@ class Handler(RequestHandler):
     def methods(cls) -> list[str]:
         """Return the methods that this path takes."""
         none = RequestHandler.get
-        return [method for method in cls.SUPPORTED_METHODS if getattr(cls, method.lower()) is not none]
+        methods = [method for method in cls.SUPPORTED_METHODS if getattr(cls, method.lower()) is not none]
+        return [method for method in methods if method != "HEAD" or "GET" in methods]
 
     def log_exception(self, typ: Any, value: BaseException | None, tb: Any) -> None:
         """Log what nobody expected; never the query or the headers, which may hold keys and credentials."""

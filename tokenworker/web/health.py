@@ -107,8 +107,6 @@ class Healthz(Handler):
         since = datetime.fromtimestamp(_SINCE, UTC).isoformat(timespec="seconds")
         self.write_json({"live": True, "since": since, "uptime": round(time.time() - _SINCE, 1)})
 
-    head = get
-
 
 class Readyz(Handler):
     """Whether every credential that is kept is there, and ticks come; 503 when not."""
@@ -121,8 +119,6 @@ class Readyz(Handler):
         verdict = await readiness.verdict()
         self.set_status(503 if verdict.faults else 200)
         self.write_json(self._told(verdict))
-
-    head = get
 
     def _told(self, verdict: Verdict) -> dict[str, Any]:
         told: dict[str, Any] = {"ready": not verdict.faults, "faults": verdict.faults}

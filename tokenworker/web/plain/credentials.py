@@ -20,7 +20,7 @@ class One(Asking):
         """Hand it out, unless the client has it already."""
         client, id_ = await self.meant("read", account, name)
         found = await self.read(id_)
-        self.count(client, "reads")
+        self.count(client.name, "reads")
         self.etag, text = _written(id_, found)
         self.write(f"{text}{self.left(id_, found)}}}")
 

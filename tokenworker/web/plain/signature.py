@@ -17,7 +17,7 @@ class Signature(Asking):
             raise Problem(400, "say which page is to be signed, and for which account: ?account=…&url=…")
         client, id_ = await self.meant("sign", account, ticket_name(self.get_query_argument("ticket", "jsapi")))
         self.write_json(await self.sign(id_, url))
-        self.count(client, "signatures")
+        self.count(client.name, "signatures")
 
     def options(self) -> None:
         """Tell a browser what its page may ask."""

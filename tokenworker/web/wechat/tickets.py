@@ -22,7 +22,7 @@ class _Ticket(Shaped):
         id_ = CredentialId(account, name)
         found = await self.read(id_)
         self.write_json({**OK, "ticket": found.value, "expires_in": self.left(id_, found)})
-        self.held.tally.count("(token)" if self.held.clients.need_keys else ANYBODY.name, "reads")
+        self.count("(token)" if self.held.clients.need_keys else ANYBODY.name, "reads")
 
     async def _owner(self, token: str) -> str:
         """Return the account whose token it is; raises the refusal of one that is nobody's, or not any more."""

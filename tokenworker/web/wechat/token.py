@@ -18,7 +18,7 @@ class Token(Shaped):
         self.check(given, ("appid", 41002), ("grant_type", 40002), ("secret", 41004))
         client, id_ = await self.meant("read", given["appid"], ACCESS_TOKEN)
         self.write_token(id_, await self.read(id_))
-        self.count(client, "reads")
+        self.count(client.name, "reads")
 
 
 class StableToken(Shaped):
@@ -40,7 +40,7 @@ class StableToken(Shaped):
             client, id_ = await self.meant("report", given["appid"], ACCESS_TOKEN)
             await self.report(client, id_, (await self.read(id_)).fingerprint)
         self.write_token(id_, await self.read(id_))
-        self.count(client, "reads")
+        self.count(client.name, "reads")
 
     def _given(self, name: str) -> str:
         found = self._sent().get(name)

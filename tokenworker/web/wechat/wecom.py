@@ -19,7 +19,7 @@ class WeComToken(Shaped):
         self.check(given, ("corpsecret", 41004), ("corpid", 41002))
         client, id_ = await self.meant("read", await self._application(given["corpid"]), ACCESS_TOKEN)
         self.write_token(id_, await self.read(id_))
-        self.count(client, "reads")
+        self.count(client.name, "reads")
 
     async def _application(self, corpid: str) -> str:
         """Return whose secret the key stands for: it tells the applications of a corp apart."""
