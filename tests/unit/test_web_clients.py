@@ -89,7 +89,7 @@ def test_all_faults_are_listed_at_once_and_none_shows_a_key(file: Path) -> None:
         "client 1: key_sha256 must be 64 hex digits, in small letters: `tokenworker web new-key` makes one",
         "client 1: there is no scope 'write'",
         "client 2 (shop): key_sha256 must be 64 hex digits, in small letters: `tokenworker web new-key` makes one",
-        'client 2 (shop): accounts must be a list of texts, such as ["wx*"]',
+        'client 2 (shop): accounts must be a list of one text or more, such as ["wx*"]',
         "client 2 (shop): key is not kept here: write key_sha256, as `tokenworker web new-key` prints it",
         "client 2 (shop): 'colour' is unknown here",
         "clients 3 and 4 have the same name: give each one of its own",

@@ -67,7 +67,7 @@ def _texts(given: dict[str, Any], field: str, place: str, faults: list[str]) -> 
         return None
     texts = given.pop(field)
     if not isinstance(texts, list) or not texts or not all(isinstance(text, str) and text for text in texts):
-        faults.append(f'{place}: {field} must be a list of texts, such as ["{_EXAMPLES[field]}"]')
+        faults.append(f'{place}: {field} must be a list of one text or more, such as ["{_EXAMPLES[field]}"]')
         return None
     return tuple(texts)
 
