@@ -14,6 +14,7 @@ from tokenworker.errors import ConfigError
 from tokenworker.messages import QUEUE
 from tokenworker.settings.broker import rewrite
 from tokenworker.settings.config import Config, Start, read_dotenv
+from tokenworker.settings.libraries import gaps
 from tokenworker.worker import redisbroker
 from tokenworker.worker.app import preflight
 from tokenworker.worker.app.settings import note, settings
@@ -25,6 +26,9 @@ from tokenworker.worker.monitoring.stats import hide_logins
 from tokenworker.worker.runtime import begin_with
 
 logger = logging.getLogger(__name__)
+
+#: Commands of Celery's that would end in a traceback without a library.
+_SERVICES = {"worker", "beat", "flower"}
 
 
 def _settings() -> dict[str, Any]:
@@ -63,6 +67,8 @@ app = Celery("tokenworker")
 app.config_from_object(_settings())
 if Config.from_env().log == "json":
     write_json(app)
+if not _SERVICES.isdisjoint(sys.argv[1:]):
+    _stop_for(gaps(app))
 _prepare_flower()
 
 

@@ -363,6 +363,17 @@ def test_refresh_without_a_worker_or_a_queue_says_so(
 # What came of a refresh, when it came to nothing.
 
 
+def test_a_refresh_whose_results_need_a_library_that_is_not_here_says_so(server: RedisServer, tmp_path: Path) -> None:
+    shell = {"PATH": os.environ["PATH"], "REDIS_URL": server.url, "CELERY_RESULT_BACKEND": "mongodb://127.0.0.1:1"}
+    environ = shell | {"WECHAT_APPID": "wx1", "WECHAT_SECRET": "canary-secret"}
+    command = [sys.executable, "-m", "tokenworker.cli", "refresh"]
+    run = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, env=environ)
+
+    assert run.returncode == 1
+    assert "results can't be kept: ImproperlyConfigured: You need to install the pymongo library" in run.stderr
+    assert "Traceback" not in run.stderr
+
+
 @pytest.mark.parametrize("command", ["refresh", "leak"])
 def test_what_keeps_an_account_from_being_refreshed_is_said(
     stack: Stack, sandbox: Sandbox, store: Store, command: str

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import redis
 from celery import Celery
-from support.doctor import examined, faults
+from support.doctor import about, examined, faults
 from support.processes import ROOT, RedisServer, Stack, free_port, wait_for, wait_for_beat
 
 from tokenworker.cli.doctor import server
@@ -209,6 +209,21 @@ def test_clocks_that_differ() -> None:
 )
 def test_a_broker_that_is_not_there(check: Check, environ: dict[str, str], sentence: str) -> None:
     assert sentence in faults(check(**environ))
+
+
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [
+        ("mongodb://127.0.0.1:1", "You need to install the pymongo library"),
+        ("cache+memcached://127.0.0.1:1", "The Memcached backend requires"),
+        ("shop.results", "No module named 'shop': pip install shop"),
+    ],
+)
+def test_results_that_need_a_library_that_is_not_here(check: Check, url: str, sentence: str) -> None:
+    (found,) = about(check(CELERY_RESULT_BACKEND=url), "results")
+
+    assert found["level"] == "fault"
+    assert sentence in found["sentence"]
 
 
 def test_nobody_works(check: Check, own_server: RedisServer) -> None:

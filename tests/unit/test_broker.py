@@ -44,6 +44,44 @@ def test_the_variables_of_celerys_command_line_win(environ: dict[str, str], brok
 
 
 @pytest.mark.parametrize(
+    "url",
+    [
+        "rpc://",
+        "rpc",
+        "disabled",
+        "db+sqlite:///results",
+        "cache+memory://",
+        "redis+socket:///run/redis.sock?virtual_host=0",
+        "sentinel://s1/0;sentinel://s2/0",
+        "shop.results:Backend",
+        "shop.results.Backend+redis://h/0",
+    ],
+)
+def test_results_may_be_wherever_celery_can_keep_them(url: str) -> None:
+    assert Config.from_env({"CELERY_RESULT_BACKEND": url}).result_backend == url
+
+
+@pytest.mark.parametrize("command", ["worker", "beat", "flower"])
+@pytest.mark.parametrize(
+    ("place", "sentence"),
+    [
+        ({"CELERY_RESULT_BACKEND": "mongodb://h"}, "results can't be kept: ImproperlyConfigured: You need to install"),
+        ({"CELERY_RESULT_BACKEND": "shop.results"}, "No module named 'shop': pip install shop"),
+        ({"CELERY_BROKER_URL": "nope://h"}, "the queue can't be used: KeyError: 'No such transport: nope'"),
+    ],
+)
+def test_a_library_that_is_not_here_ends_our_celery_app_with_a_sentence(
+    command: str, place: dict[str, str], sentence: str
+) -> None:
+    celery = [sys.executable, "-m", "celery", "--app=tokenworker", command]
+    run = subprocess.run(celery, capture_output=True, text=True, check=False, env=SHELL | place, timeout=60)
+
+    assert run.returncode == 1
+    assert sentence in run.stderr
+    assert "Traceback" not in run.stdout + run.stderr
+
+
+@pytest.mark.parametrize(
     "environ",
     [
         {"BROKER_URL": "redis://b/1"},

@@ -140,6 +140,12 @@ SETTINGS: list[tuple[dict[str, str], list[str]]] = [
         SINGLE | {"BROKER_URL": f"redis://:{CANARY}@a", "CELERY_BROKER_URL": "redis://b"},
         ["BROKER_URL and CELERY_BROKER"],
     ),
+    # Places of results.
+    (SINGLE | {"CELERY_RESULT_BACKEND": f"nope://:{CANARY}@h"}, ["CELERY_RESULT_BACKEND names no place that Celery"]),
+    (SINGLE | {"CELERY_RESULT_BACKEND": "memcached://h"}, ["CELERY_RESULT_BACKEND names no place that Celery knows"]),
+    (SINGLE | {"CELERY_RESULT_BACKEND": CANARY}, ["CELERY_RESULT_BACKEND names no place that Celery knows"]),
+    (SINGLE | {"CELERY_RESULT_BACKEND": "redis"}, ["CELERY_RESULT_BACKEND names no server: write for example redis:"]),
+    (SINGLE | {"RESULT_BACKEND": "nope://"}, ["RESULT_BACKEND names no place that Celery knows"]),
     # Prefixes.
     (SINGLE | {"TOKENWORKER_PREFIX": "{tokenworker}"}, ["TOKENWORKER_PREFIX is '{tokenworker}': use letters"]),
     (SINGLE | {"TOKENWORKER_PREFIX": "a\nb"}, ["TOKENWORKER_PREFIX is 'a\\nb': use letters"]),

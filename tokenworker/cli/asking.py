@@ -14,6 +14,7 @@ from tokenworker.credential import CredentialId
 from tokenworker.redaction import redacted
 from tokenworker.refresh.causes import Demand
 from tokenworker.refresh.outcomes import last_error, reason
+from tokenworker.settings.libraries import gaps
 from tokenworker.worker.tasks import refresh_token
 
 _UNANSWERED = (
@@ -29,6 +30,8 @@ class NotAsked(Exception):  # noqa: N818  it states a fact
 def refresh(held: Kept, id_: CredentialId, timeout: float, demand: Demand) -> tuple[dict[str, Any], str]:
     """Return what a worker says of a refresh, and why it made none; raises `NotAsked` after `timeout` seconds."""
     app.set_current()
+    if faults := gaps(app):
+        raise NotAsked("; ".join(faults))
     began = held.store.now()
     try:
         # Without this, Celery would try for a long time before it says that the queue can't be reached.

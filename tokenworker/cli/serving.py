@@ -7,7 +7,9 @@ import os
 from collections.abc import Callable
 from functools import partial
 
+from tokenworker.errors import ConfigError
 from tokenworker.settings.config import Config
+from tokenworker.settings.libraries import gaps
 from tokenworker.settings.variables import ACCOUNT
 from tokenworker.web import server
 from tokenworker.web.clients.registry import Clients
@@ -26,6 +28,8 @@ def serve(config: Config, address: str, port: int, say: Callable[[str], object])
     from tokenworker.celery import app  # noqa: PLC0415
     from tokenworker.worker.logs.form import begin  # noqa: PLC0415
 
+    if faults := gaps(app):
+        raise ConfigError(faults)
     begin(config.log)
     held = Held.from_config(config, app, clients)
     host = f"[{address}]" if ":" in address else address

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tokenworker.settings.libraries import backend_fault
 from tokenworker.settings.servers import Servers
 from tokenworker.settings.urls import (
     DEFAULT_REDIS_URL,
@@ -132,6 +133,8 @@ def _at(place: _Place, given: Mapping[str, str], beside: str, faults: list[str])
         found = place.at(check_redis(given[name], faults, name))
     else:
         found = Place(check_celery(given[name], name, faults))
+        if place is _RESULTS and (fault := backend_fault(given[name])):
+            faults.append(f"{name} {fault}")
     if found.url != given[name] and name != place.variables[1]:
         faults.append(f"{name} is read by Celery's command line alone, word for word: call it {place.variables[1]}")
     return found

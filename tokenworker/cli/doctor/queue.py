@@ -15,6 +15,7 @@ from tokenworker.cli.doctor.finding import Finding, fault, note, ok
 from tokenworker.errors import StoreUnavailable, TokenWorkerError
 from tokenworker.messages import QUEUE, STATUS, TASKS
 from tokenworker.redaction import redacted
+from tokenworker.settings.libraries import results_gap
 from tokenworker.worker import redisbroker
 from tokenworker.worker.app import preflight
 
@@ -34,6 +35,9 @@ def examine(app_name: str) -> Iterator[Finding]:
     except (Exception, SystemExit) as error:  # noqa: BLE001  whatever another app's module may raise
         yield fault(_SUBJECT, f"the app {app_name} can't be loaded: {type(error).__name__}: {error}")
         return
+    if gap := results_gap(app):
+        yield fault("results", gap)
+        return  # without results Celery shows nothing of its workers either
     yield from _app(app)
     try:
         waiting = _waiting(app)
