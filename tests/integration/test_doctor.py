@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import redis
 from celery import Celery
+from support.clock import WallClock
 from support.doctor import about, examined, faults
 from support.processes import ROOT, RedisServer, Stack, free_port, wait_for, wait_for_beat
 
@@ -259,6 +260,51 @@ def test_a_worker_on_another_queue_two_of_one_name_and_one_without_our_tasks(
     assert "2 nodes are named same@test" in found
     assert "lost@test takes from tokenworker and does not know tokenworker.get_token" in found
     assert "a task's result can't be read: NotRegistered" in found
+
+
+def test_any_number_of_beats_may_run_on_a_machine(
+    check: Check, own_server: RedisServer, make_stack: Callable[..., Stack], sandbox: Sandbox
+) -> None:
+    stack = make_stack(own_server, sandbox)
+    stack.worker()
+    stack.beat()
+    stack.beat()
+
+    def beats() -> bool:
+        with Celery("caller", broker=own_server.url, set_as_current=False) as app:
+            answers = app.control.ping(timeout=1) or []
+        return str(answers).count("celerybeat@") == 2
+
+    wait_for(beats, timeout=30)
+
+    assert faults(check()) == ""
+
+
+@pytest.mark.parametrize(
+    ("seconds", "sentence", "answered"),
+    [
+        (10_800, "is about 3 h 00 min ahead of this machine's: set both by NTP, and until then tasks that", False),
+        (-3600, "is about 1 h 00 min behind this machine's: set both by NTP", True),
+    ],
+)
+def test_a_worker_whose_clock_is_wrong(
+    check: Check,
+    own_server: RedisServer,
+    make_stack: Callable[..., Stack],
+    sandbox: Sandbox,
+    tmp_path: Path,
+    seconds: int,
+    sentence: str,
+    answered: bool,
+) -> None:
+    (tmp_path / "clock").mkdir()
+    clock = WallClock(tmp_path / "clock")
+    clock.go_ahead(seconds)
+    make_stack(own_server, sandbox).worker(**clock.environ)
+    found = about(check(), "clock", "results")
+
+    assert f"the clock of w0@test {sentence}" in faults(found)
+    assert len(found) == 1 + answered
 
 
 def test_a_worker_whose_results_go_elsewhere(

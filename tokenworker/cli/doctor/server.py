@@ -21,8 +21,8 @@ from tokenworker.store.store import Store
 
 _SUBJECT = "Redis"
 
-#: Seconds by which the clock of this machine may differ from Redis's without harm.
-_SKEW = 5.0
+#: Seconds by which the clock of this machine may differ from another without harm.
+SKEW = 5.0
 
 #: The oldest Redis on which credentials were seen to be kept.
 _OLDEST = 5
@@ -127,7 +127,7 @@ def _clock(store: Store) -> Iterator[Finding]:
 def _skew(now: float, before: float, after: float) -> Iterator[Finding]:
     """Compare clocks: SDKs judge a token's end by their own, and Celery's retries come late or early."""
     ahead = max(before - now, now - after, 0.0)
-    if ahead > _SKEW:
+    if ahead > SKEW:
         yield fault("clock", f"this machine's clock and Redis's differ by {ahead:.0f} s: set both by NTP")
 
 
