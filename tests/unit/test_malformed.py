@@ -265,7 +265,22 @@ FILES: list[tuple[str | bytes, list[str]]] = [
     (account(f'publish = ["wxjavaa:{CANARY}"]'), ["names 'wxjavaa:***'"]),
     (account(f'publish = ["silenceper:{CANARY}"]'), ["names 'silenceper:***', but the keys"]),
     # Twice.
-    (account(f'secret = "{CANARY}"', f'secret = "{CANARY}"'), ["is not TOML: look at line 4"]),
+    (
+        account(f'secret = "{CANARY}"', f'secret = "{CANARY}"'),
+        ["is not TOML: secret stands twice under one [[account]]: look at line 4"],
+    ),
+    (account() + 'appid = "wx2"', ["is not TOML: appid stands twice under one [[account]]: look at line 4"]),
+    (account() + 'appid = "wx2"\n\n' + account(), ["appid stands twice under one [[account]]: look at line 4"]),
+    (account(*["keep = [", '  "a=b",', "]"] * 2), ["keep stands twice under one [[account]]: look at line 7"]),
+    (account('name = "x"\r', 'name = "y"\r'), ["name stands twice under one [[account]]: look at line 5"]),
+    (account() + f"{CANARY} = 1\n{CANARY} = 1", ["*** stands twice under one [[account]]: look at line 5"]),
+    (account() + f"x = {{{CANARY} = 1, {CANARY} = 1}}", ["a key stands twice: look at line 4, column "]),
+    (account(*[f'secret = """\n{CANARY[:30]}=\n"""'] * 2), ["a key stands twice: look at line 8"]),
+    (account() + "[account]", ["[account] heads what stands above it already: look at line 4"]),
+    ("account = 1\n" + account(), ["[[account]] heads what stands above it already: look at line 2"]),
+    # The end, too early.
+    (account() + "appid", ["look for an open quote or bracket, and at its last line"]),
+    (account() + f'name = "{CANARY}', ["look for an open quote or bracket"]),
     (account() + account(f'appid = "{APPID}"'), ["stands twice"]),
     (account() + account(f'appid = " {APPID} "'), ["appid must be an appid"]),
     (account('name = "x"') + account('appid = "wx2"', 'name = "x"'), ["name x stands twice"]),
