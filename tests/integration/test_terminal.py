@@ -384,6 +384,23 @@ def test_a_terminal_shows_whole_accounts_and_errors(
     assert CHINESE in squeezed(text)
 
 
+@pytest.mark.parametrize(
+    "size", [{"COLUMNS": "0"}, {"COLUMNS": "0", "LINES": "0"}, {"COLUMNS": "00"}, {"COLUMNS": "1"}]
+)
+def test_a_size_that_is_none_hides_nothing(
+    size: dict[str, str], server: RedisServer, kept: list[str], tmp_path: Path
+) -> None:
+    env = environ(server, **size)
+    piped = subprocess.run(
+        [*COMMAND, "status"], capture_output=True, env=env, cwd=tmp_path, check=False
+    ).stdout.decode()
+    shown = COMMANDS.sub("", in_terminal([*COMMAND, "status"], env, 0, tmp_path))
+
+    assert len(piped.splitlines()) == len(kept) + 1
+    for text in (piped, shown):
+        assert all(word in squeezed(text) for word in (*kept, squeezed(CHINESE)))
+
+
 def test_without_colour_means_without_colour(server: RedisServer, kept: list[str], tmp_path: Path) -> None:
     colours = re.compile(r"\x1b\[[0-9;]*3[0-9]")
     assert colours.search(in_terminal([*COMMAND, "status"], environ(server), 80, tmp_path))

@@ -144,7 +144,8 @@ def wrapped(text: str, width: int, style: str = "") -> list[Text]:
     """Return the lines of a text, broken between words; what is longer than a line, such as Chinese, anywhere."""
     if not text:
         return []
-    lines = Text(text, style).wrap(_RULER, max(1, width), overflow="fold")
+    # A letter of Chinese takes two cells: it would be left out where there is one.
+    lines = Text(text, style).wrap(_RULER, max(2, width), overflow="fold")
     for line in lines:
         line.rstrip()
     return list(lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -31,7 +32,7 @@ class Terminal:
     def __init__(self, console: Console | None = None) -> None:
         # Colours may be forced on a pipe, but whoever reads from one wants a line an account.
         terminal = sys.stdout is not None and sys.stdout.isatty()
-        self._console = console or Console(highlight=False, force_terminal=terminal)
+        self._console = console or Console(highlight=False, force_terminal=terminal, _environ=_sized(os.environ))
 
     def say(self, sentence: str, style: str = "") -> None:
         """Write one sentence."""
@@ -143,6 +144,12 @@ class Terminal:
         """Return a text without what would break a line or command the terminal, or has no letters there."""
         line = "".join(letter if letter.isprintable() else " " for letter in text)
         return line.encode(self._console.encoding, "replace").decode(self._console.encoding)
+
+
+def _sized(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment without a size of 0, which is what terminals export that don't know theirs."""
+    unknown = [name for name in ("COLUMNS", "LINES") if environ.get(name, "").strip("0") == ""]
+    return {name: value for name, value in environ.items() if name not in unknown}
 
 
 def _key(row: Status) -> tuple[str, str]:
