@@ -11,7 +11,8 @@ from typing import Any
 from tokenworker.redaction import excerpt
 from tokenworker.textfile import reason, shown
 
-_KEY = re.compile(r"^[ \t]*([A-Za-z0-9_.-]+)[ \t]*=", re.MULTILINE)
+#: The first part of a key, if it is not in quotes.
+_KEY = re.compile(r"""^[ \t]*(?:([A-Za-z0-9_-]+)(?:[ \t.][^=\n]*)?|"[^"\n]*"[^=\n]*|'[^'\n]*'[^=\n]*)=""", re.MULTILINE)
 _HEADING = re.compile(r"^[ \t]*(\[\[?[^\[\]\n]*\]\]?)", re.MULTILINE)
 #: What tomllib says of a key, and of a heading, that stands there already.
 _TWICE = ("Cannot overwrite a value", "Cannot declare")
@@ -58,7 +59,7 @@ def _twice(text: str) -> str:
     if headings and headings[-1].end() > text.rfind("\n"):
         return f"{excerpt(headings[-1][1])} heads what stands above it already: look at line {number}"
     # What looks like a key in a text of several lines may be a part of a secret.
-    if not keys or any(quotes in text for quotes in ('"""', "'''")):
+    if not keys or not keys[-1][1] or any(quotes in text for quotes in ('"""', "'''")):
         return f"a key stands twice: look at line {number}"
     number = text.count("\n", 0, keys[-1].start(1)) + 1
     under = f" under one {excerpt(headings[-1][1])}" if headings else ""

@@ -279,7 +279,8 @@ def test_a_key_published_twice_by_one_account_counts_once(write: Callable[..., P
 def test_a_file_that_is_not_toml_says_where_but_not_what(line: str, write: Callable[..., Path]) -> None:
     (fault,) = faults(write(line))
 
-    assert fault.startswith(f"{write(line)}: is not TOML: look ")
+    assert fault.startswith(f"{write(line)}: is not TOML: ")
+    assert ": look " in fault
 
 
 def test_an_error_of_syntax_names_its_line(write: Callable[..., Path]) -> None:
