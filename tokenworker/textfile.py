@@ -44,6 +44,8 @@ def reason(path: str | Path, error: OSError) -> str:
     """Return why a file can't be read, and what to do where that is not plain, as a part of a sentence."""
     if str(path).startswith("~"):
         return "only a shell replaces the ~: write the whole path"
+    if isinstance(error, FileNotFoundError) and os.path.islink(path):  # noqa: PTH114  as above
+        return "it is a link to what is not there"
     if isinstance(error, PermissionError):
         return f"{error.strerror}: let the user that runs tokenworker (uid {os.geteuid()}) read it"
     return str(error.strerror)

@@ -142,7 +142,9 @@ def make_environment(path: Path) -> None:
     (path / "pyvenv.cfg").touch()
 
 
-@pytest.mark.parametrize("make", [lambda _: None, make_environment, Path.touch, lambda path: path.symlink_to("none")])
+@pytest.mark.parametrize(
+    "make", [lambda _: None, make_environment, Path.touch, lambda path: path.symlink_to(os.devnull)]
+)
 def test_without_such_a_file_nothing_changes(make: Callable[[Path], None], folder: Path) -> None:
     make(folder / ".env")
     before = dict(os.environ)
@@ -201,6 +203,31 @@ def test_a_value_that_means_something_else_elsewhere_is_refused(line: bytes, wor
 
     assert "line 2 " in fault
     assert words in fault
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (Path.mkdir, "it is a directory: there should be a file"),
+        (lambda path: path.symlink_to("/none"), "it is a link to what is not there"),
+        (lambda path: path.symlink_to(".env"), "Too many levels of symbolic links"),
+        (os.mkfifo, "it is not a regular file"),
+    ],
+)
+def test_what_stands_in_the_place_of_a_file_is_refused(make: Callable[[Path], None], words: str, folder: Path) -> None:
+    make(folder / ".env")
+    with pytest.raises(ConfigError) as caught:
+        read_dotenv()
+
+    assert caught.value.faults == [f".env (in {folder}): can't be read: {words}"]
+
+
+@pytest.mark.parametrize("line", ["REDIS_URL", "export REDIS_URL", "  REDIS_URL  # none"])
+def test_a_name_without_a_value_is_the_shells_or_refused(line: str) -> None:
+    (fault,) = faults(f"\n{line}\nOTHER\n")
+    assert "line 2 names REDIS_URL and gives it nothing: write NAME=value" in fault
+
+    assert read(line, {"REDIS_URL": "redis://h/0"}) == {}
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections.abc import Mapping
 from io import StringIO
 from pathlib import Path
@@ -23,6 +24,8 @@ _REFERENCE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}", re.ASCII)
 #: A line with its value in single quotes, where nothing is replaced.
 _LITERAL = re.compile(r"[^=]*=\s*'")
 _MAX = 1024 * 1024
+#: What stands in an environment of Python's, which may have the name of our file.
+_ENVIRONMENT = ("pyvenv.cfg", "conda-meta")
 
 
 def load(path: Path, environ: Mapping[str, str], faults: list[str]) -> dict[str, str]:
@@ -35,14 +38,13 @@ def load(path: Path, environ: Mapping[str, str], faults: list[str]) -> dict[str,
     for binding in parse_stream(StringIO(text, newline="")):
         if binding.value is not None and binding.key:
             found[binding.key] = _value(binding, found | dict(environ))
-        if fault := _fault(binding):
+        if fault := _fault(binding, environ):
             faults.append(f"{shown(path)}: line {_line(binding)} {fault}")
     return {name: value for name, value in found.items() if _NAME.fullmatch(name)}
 
 
 def _text(path: Path, faults: list[str]) -> str:
-    # A folder of that name is a virtual environment; a folder that we may not read holds nothing of ours.
-    if not os.path.isfile(path):  # noqa: PTH113  a Path raises for such a folder
+    if _is_absent(path):
         return ""
     try:
         found = content(path, _MAX)
@@ -56,6 +58,19 @@ def _text(path: Path, faults: list[str]) -> str:
     return found.decode("utf-8-sig", errors="surrogateescape")
 
 
+def _is_absent(path: Path) -> bool:
+    """Return whether there is no such file, and nothing that stands where one was meant to be."""
+    try:
+        status = path.stat()
+    except OSError:
+        # A folder that we may not read holds nothing of ours. A link was made by somebody, wherever it leads.
+        return not path.is_symlink()
+    if stat.S_ISDIR(status.st_mode):
+        # Docker makes an empty folder where the file to mount is missing.
+        return any(os.path.lexists(path / mark) for mark in _ENVIRONMENT)
+    return stat.S_ISCHR(status.st_mode) and status.st_rdev == Path(os.devnull).stat().st_rdev
+
+
 def _value(binding: Binding, known: Mapping[str, str]) -> str:
     value = binding.value or ""
     if _LITERAL.match(binding.original.string):
@@ -63,12 +78,15 @@ def _value(binding: Binding, known: Mapping[str, str]) -> str:
     return _REFERENCE.sub(lambda found: known.get(found[1]) or found[2] or "", value)
 
 
-def _fault(binding: Binding) -> str | None:
+def _fault(binding: Binding, environ: Mapping[str, str]) -> str | None:
     if binding.error:
         mentioned = _MENTION.search(binding.original.string)
         return "can't be understood: write NAME=value, and close every quote" if mentioned else None
-    if not _NAME.fullmatch(binding.key or "") or binding.value is None:
+    if not _NAME.fullmatch(binding.key or ""):
         return None
+    if binding.value is None:
+        # To docker compose it is the variable of the shell, where there is one.
+        return None if binding.key in environ else f"names {binding.key} and gives it nothing: write NAME=value"
     if not binding.value.isprintable():
         return f"gives {binding.key} what is not plain text on one line, in UTF-8: write it anew"
     if "$" in _REFERENCE.sub("", binding.value) and not _LITERAL.match(binding.original.string):
