@@ -429,7 +429,7 @@ def test_whoever_reads_but_the_first_line_gets_no_traceback(server: RedisServer,
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no /dev/full")
-@pytest.mark.parametrize("arguments", ["status", "status --json", "get wx1"])
+@pytest.mark.parametrize("arguments", ["status", "status --json", "get wx1", "--help", "--version", "check --help"])
 def test_where_the_output_cannot_go_is_one_sentence(
     server: RedisServer, kept: list[str], arguments: str, tmp_path: Path
 ) -> None:

@@ -132,6 +132,17 @@ def test_up_needs_no_settings_and_keeps_a_token_fresh(run: Run, tmp_path: Path, 
     assert [*(tmp_path / ".tokenworker" / "flower").iterdir()]
 
 
+@pytest.mark.parametrize("module", ["click", "kombu"])
+def test_ctrl_c_while_it_is_being_loaded_leaves_no_traceback(run: Run, tmp_path: Path, module: str) -> None:
+    (tmp_path / f"{module}.py").write_text("import time\nprint('loading', flush=True)\ntime.sleep(60)\n")
+    up = run("up", PYTHONPATH=str(tmp_path))
+    assert up.stdout
+    assert up.stdout.readline() == "loading\n"
+    up.send_signal(signal.SIGINT)
+
+    assert output_of(up) == (-signal.SIGINT, "")
+
+
 def test_the_data_outlives_a_restart(run: Run, tmp_path: Path) -> None:
     tokens = []
     for _ in range(2):

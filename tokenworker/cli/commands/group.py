@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import signal
 import sys
@@ -37,9 +36,12 @@ class _Commands(Group):
             fail(str(error))
         except click.BadParameter as error:
             fail(error.format_message(), code=2)
+
+    def main(self, *arguments: Any, **options: Any) -> Any:
+        # Here, since --help and --version write before a command is invoked. That nobody reads on, click takes itself.
+        try:
+            return super().main(*arguments, **options)
         except OSError as error:
-            if error.errno == errno.EPIPE:
-                raise  # click ends quietly when nobody reads on
             _fail_to_write(error)
 
 

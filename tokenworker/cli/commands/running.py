@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 
 from tokenworker.cli.commands.group import FILE, fail, main, told
+from tokenworker.cli.interruption import silent
 from tokenworker.cli.terminal import Terminal
 from tokenworker.demo import DEMO_AGENT, DEMO_AGENT_SECRET, DEMO_APPID, DEMO_CORPID, DEMO_SECRET
 from tokenworker.settings.config import Config
@@ -45,7 +46,8 @@ def up(redis_port: int | None, flower_port: int | None, sandbox_port: int | None
     """
     if os.name == "nt":
         fail("`tokenworker up` needs Linux or macOS: on Windows, use WSL or docker compose")
-    from tokenworker.cli import up as everything  # noqa: PLC0415  readers of tokens need none of it
+    with silent():
+        from tokenworker.cli import up as everything  # noqa: PLC0415  readers of tokens need none of it
 
     with told(everything.ChildFailed, everything.FolderUnusable, everything.NoServer, everything.PortTaken):
         everything.run(everything.Ports(redis_port, flower_port, sandbox_port, web_port), Terminal())
