@@ -205,9 +205,10 @@ def test_an_account_keeps_what_it_lists_and_what_that_is_made_from(
         (toml(f'type = "{CANARY}"'), "type must be wechat, mini_program or wecom"),
         (toml("type = 1"), "type must be wechat, mini_program or wecom"),
         (toml("type = []"), "type must be wechat, mini_program or wecom"),
-        (toml("keep = []"), "keep must be a list of credentials, for example "),
-        (toml('keep = "jsapi_ticket"'), "keep must be a list of credentials, for example "),
-        (toml("keep = [1]"), "keep must be a list of credentials, for example "),
+        (toml("keep = []"), 'keep must list credentials, at least one, for example ["access_token", '),
+        (toml('keep = [""]'), "keep must list credentials, at least one, for example "),
+        (toml('keep = "jsapi_ticket"'), "keep must list credentials, at least one, for example "),
+        (toml("keep = [1]"), "keep must list credentials, at least one, for example "),
         (
             toml('keep = ["jsapi_tickets"]'),
             "keep names what it can't: an account of the type wechat has no jsapi_tickets: use access_token, ",

@@ -692,7 +692,10 @@ def test_without_any_account_one_hears_how_to_name_one() -> None:
         ({**SINGLE, "WECHAT_ENDPOINT": "tokn"}, ["WECHAT_ENDPOINT must be stable_token or token"]),
         ({**SINGLE, "WECHAT_TOKEN_KEY": "wechatpy"}, ["WECHAT_TOKEN_KEY names 'wechatpy', an SDK's format"]),
         ({**SINGLE, "WECHAT_KEEP": "jsapi"}, ["WECHAT_APPID: keep names what it can't"]),
-        ({**SINGLE, "WECHAT_KEEP": ","}, ["WECHAT_APPID: keep names what it can't"]),
+        (
+            {**SINGLE, "WECHAT_KEEP": ","},
+            ["WECHAT_KEEP must list credentials, at least one, for example access_token,j"],
+        ),
         ({**SINGLE, "WECHAT_TOKEN_KEY": "a\nb"}, ["WECHAT_TOKEN_KEY must be"]),
         ({**SINGLE, "WECHAT_TOKEN_KEY": "tokenworker"}, ["WECHAT_TOKEN_KEY is one of tokenworker's own"]),
         ({**SINGLE, "WECHAT_TOKEN_KEY": "tokenworker:due"}, ["WECHAT_TOKEN_KEY is one of tokenworker's own"]),
@@ -721,7 +724,9 @@ def test_an_account_that_can_not_be_used_is_refused_by_its_variables(
         assert words in fault
 
 
-@pytest.mark.parametrize("text", ["jsapi_ticket", "access_token,jsapi_ticket", " jsapi_ticket , access_token"])
+@pytest.mark.parametrize(
+    "text", ["jsapi_ticket", "access_token,jsapi_ticket", " jsapi_ticket , access_token", ",jsapi_ticket, ,"]
+)
 def test_the_one_account_keeps_what_its_variable_lists(text: str) -> None:
     (account,) = accounts(**SINGLE, WECHAT_KEEP=text).values()
 

@@ -96,12 +96,13 @@ def _type(table: Mapping[str, Any], faults: list[Fault]) -> Type:
 
 
 def _keep(table: Mapping[str, Any], faults: list[Fault]) -> tuple[str, ...]:
-    names = table.get("keep", [ACCESS_TOKEN])
+    names, example = table.get("keep", [ACCESS_TOKEN]), '["access_token", "jsapi_ticket"]'
     if isinstance(names, Listed):
-        names = [name.strip() for name in names.split(",")]
-    if isinstance(names, list) and names and all(isinstance(name, str) for name in names):
+        names = [name.strip() for name in names.split(",") if name.strip()]
+        example = "access_token,jsapi_ticket"
+    if isinstance(names, list) and names and all(isinstance(name, str) and name for name in names):
         return _shared(tuple(dict.fromkeys(names)))
-    faults.append(("keep", 'must be a list of credentials, for example ["access_token", "jsapi_ticket"]'))
+    faults.append(("keep", f"must list credentials, at least one, for example {example}"))
     return (ACCESS_TOKEN,)
 
 
