@@ -373,6 +373,25 @@ def test_the_settings_of_an_app_that_our_tasks_are_in(
     assert sentence in faults(check("-A", "shop"))
 
 
+def test_eager_tasks_are_one_fault_and_no_warnings_of_pythons(
+    own_server: RedisServer, make_stack: Callable[..., Stack], sandbox: Sandbox
+) -> None:
+    stack = make_stack(own_server, sandbox)
+    stack.worker()
+    (stack.folder / "shop.py").write_text(
+        f"from celery import Celery\napp = Celery('shop', broker={own_server.url!r}, backend={own_server.url!r})\n"
+        "app.conf.task_always_eager = True\n"
+    )
+    command = [sys.executable, "-m", "tokenworker.cli", "check", "-A", "shop"]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, cwd=stack.folder, env=stack.environ, timeout=60
+    )
+
+    assert "FAULT queue    task_always_eager" in done.stdout
+    assert "results" not in done.stdout
+    assert done.stderr == ""
+
+
 # Accounts
 
 WECOM = """
