@@ -646,6 +646,27 @@ def test_a_child_that_died_without_a_word_is_a_sentence_too(tmp_path: Path) -> N
 # From the sandbox to an account of one's own.
 
 
+@pytest.mark.parametrize("count", [1, 2])
+def test_the_command_that_it_prints_reads_a_token(run: Run, tmp_path: Path, count: int) -> None:
+    accounts = {f"wx{number:016x}": f"{number:032x}" for number in range(1, count + 1)}
+    text = "".join(f'[[account]]\nappid = "{appid}"\nsecret = "{secret}"\n' for appid, secret in accounts.items())
+    (tmp_path / "accounts.toml").write_text(text)
+    with Sandbox(accounts=accounts) as wechat:
+        up = run("up", TOKENWORKER_ACCOUNTS="accounts.toml", WECHAT_API_URL=wechat.url)
+        assert up.stdout
+        line = next(line for line in up.stdout if line.startswith("read "))
+        command = re.search(r"read +(.*?)  +in another terminal, same folder", line)
+        assert command
+
+        def read() -> str | None:
+            done = subprocess.run(  # noqa: S602  as a person does
+                command[1], shell=True, capture_output=True, text=True, check=False, cwd=tmp_path, env=SHELL
+            )
+            return done.stdout.strip() or None
+
+        assert wechat.verdict(wait_for(read)).verdict == "current"
+
+
 def test_after_the_sandbox_ones_own_account_is_the_one_that_is_meant(run: Run, tmp_path: Path) -> None:
     run_file = tmp_path / ".tokenworker" / "up.json"
     up = run("up", **QUICK)

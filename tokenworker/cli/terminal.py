@@ -67,8 +67,8 @@ class Terminal:
             yield
         self.say(f"  {name:8} ready after {time.monotonic() - began:.1f} s")
 
-    def show_places(self, redis_url: str, urls: Mapping[str, str], folder: Path, *, embedded: bool) -> None:
-        """Write where everything is."""
+    def show_places(self, redis_url: str, urls: Mapping[str, str], folder: Path, read: str, *, embedded: bool) -> None:
+        """Write where everything is, and the command `read` that prints a token."""
         if "sandbox" in urls:
             self.say("SANDBOX: no account is configured, so these tokens are made up.", "bold yellow")
             self.say("Set WECHAT_APPID and WECHAT_SECRET for the real WeChat.")
@@ -76,7 +76,7 @@ class Terminal:
         for name, url in urls.items():
             self.say(f"{name:8} {url}")
         self.say(f"logs     {folder}/*.log")
-        self.say("read     .venv/bin/tokenworker get        in another terminal, same folder")
+        self.say(f"read     {read}        in another terminal, same folder")
         self.say("stop     Ctrl-C")
 
     @contextmanager

@@ -45,7 +45,7 @@ def run(ports: Ports, view: Terminal) -> None:
             redisbroker.use()
             plan = make_plan(os.environ, folder.resolve(), ports, lock)
             _start_all(plan, view, stack)
-            view.show_places(plan.redis_url, plan.urls, folder, embedded=plan.embedded)
+            view.show_places(plan.redis_url, plan.urls, folder, plan.read, embedded=plan.embedded)
             _watch(plan, view)
         except _Ended:
             with suppress(OSError):  # the terminal may be gone

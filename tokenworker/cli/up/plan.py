@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import sys
 import urllib.request
@@ -19,7 +20,7 @@ from tokenworker.cli.up.folder import writing
 from tokenworker.cli.up.ports import Ports, choose, moved
 from tokenworker.cli.up.pulse import Pulse
 from tokenworker.errors import ConfigError, StoreUnavailable
-from tokenworker.settings.config import Config, startup_faults
+from tokenworker.settings.config import Config, Start
 from tokenworker.settings.variables import ACCOUNT
 from tokenworker.store.connect import connect
 from tokenworker.store.exchange import Patience
@@ -46,6 +47,8 @@ class Plan:
     sandbox_url: str | None
     embedded: bool
     config: Config
+    #: The command that prints a token.
+    read: str
     time_scale: str
     #: A sentence for each service that is not where one expects it.
     moved: list[str]
@@ -68,9 +71,10 @@ def make_plan(environ: Mapping[str, str], folder: Path, asked: Ports, lock: int)
     runs = {"redis": embedded, "flower": True, "web": True, "sandbox": sandbox}
     ports = choose(asked, [service for service in runs if runs[service]])
     env = _environment(environ, ports)
-    if faults := startup_faults(env):
-        raise ConfigError(faults)
-    config = Config.from_env(env)
+    start = Start.from_env(env)
+    if start.faults:
+        raise ConfigError(start.faults)
+    config = start.config
     if not embedded:
         Inspection(connect(config.redis_url), config.prefix).ping()
     make = partial(_child, env, folder, lock)
@@ -83,9 +87,18 @@ def make_plan(environ: Mapping[str, str], folder: Path, asked: Ports, lock: int)
         sandbox_url=env["TOKENWORKER_SANDBOX"] if sandbox else None,
         embedded=embedded,
         config=config,
+        read=_read([*start.loaded.accounts]),
         time_scale=env.get("TOKENWORKER_TIME_SCALE", "").strip() or "1",
         moved=moved(asked, ports),
     )
+
+
+def _read(ids: list[str]) -> str:
+    """Return a command that prints a token, for another terminal; of several accounts, the first one's."""
+    script, here = Path(sys.executable).with_name("tokenworker"), Path.cwd()
+    path = script.relative_to(here) if script.is_relative_to(here) else script
+    command = str(path) if script.exists() else "tokenworker"
+    return shlex.join([command, "get", *(ids[:1] if len(ids) > 1 else [])])
 
 
 def _environment(environ: Mapping[str, str], ports: Mapping[str, int]) -> dict[str, str]:
