@@ -161,6 +161,8 @@ def test_a_setting_that_is_unset_or_blank_has_its_default(name: str, expected: o
         ("TOKENWORKER_TICK", "86400", "durations", Durations(tick=86400)),
         ("TOKENWORKER_FETCH_TIMEOUT", " 2.5 ", "durations", Durations(fetch_timeout=2.5)),
         ("TOKENWORKER_TIME_SCALE", "1", "durations", Durations()),
+        ("TOKENWORKER_TIME_SCALE", "0.001", "durations", Durations().scaled(0.001)),
+        ("TOKENWORKER_FETCH_TIMEOUT", "0.05", "durations", Durations(fetch_timeout=0.05)),
         ("TOKENWORKER_FETCH_RATE", "0.5", "fetch_rate", 0.5),
         ("TOKENWORKER_FETCH_CONCURRENCY", "1", "fetch_concurrency", 1),
         ("TOKENWORKER_REPLICAS", "2", "replicas", 2),
@@ -339,16 +341,19 @@ SCHEMES = "redis://, rediss://, unix://, sentinel://, sentinels://, cluster://, 
             for prefix in ["a b", "{a}", "a{b", "a*", "店", "a\nb", "a/b", "x" * 50 + "!"]
         ],
         *[
-            (variable, value, "write a number, more than 0 and at most 86400, such as 5 or 0.5")
-            for variable in [
-                "TOKENWORKER_TICK",
-                "TOKENWORKER_LEEWAY",
-                "TOKENWORKER_FETCH_TIMEOUT",
-                "TOKENWORKER_TIME_SCALE",
-                "TOKENWORKER_FETCH_RATE",
+            (variable, value, f"write a number, {least} and at most 86400, such as 5 or 0.5")
+            for variable, least in [
+                ("TOKENWORKER_TICK", "at least 0.05"),
+                ("TOKENWORKER_LEEWAY", "more than 0"),
+                ("TOKENWORKER_FETCH_TIMEOUT", "at least 0.05"),
+                ("TOKENWORKER_TIME_SCALE", "at least 0.001"),
+                ("TOKENWORKER_FETCH_RATE", "more than 0"),
             ]
             for value in ["0", "-1", "nan", "inf", "-inf", "5s", "5,5", "True", "1e400", "86400.1", "0x10", "½"]
         ],
+        ("TOKENWORKER_TICK", "0.0499", "at least 0.05"),
+        ("TOKENWORKER_FETCH_TIMEOUT", "1e-300", "at least 0.05"),
+        ("TOKENWORKER_TIME_SCALE", "0.0009", "at least 0.001"),
         *[
             ("TOKENWORKER_FETCH_CONCURRENCY", value, "write a whole number, 1 or more")
             for value in ["0", "-1", "1.5", "nan", "x", "٣", "1_0", "9" * 5000]

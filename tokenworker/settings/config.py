@@ -44,6 +44,10 @@ ENV_FILE = Path(".env")
 #: The longest duration that is no mistake, in seconds.
 _LONGEST = int(DAY)
 
+#: The least that is no mistake: with shorter ticks beat does nothing else than to send them, and no call to WeChat is
+#: over so soon.
+_LEAST = {"TOKENWORKER_TICK": 0.05, "TOKENWORKER_FETCH_TIMEOUT": 0.05, "TOKENWORKER_TIME_SCALE": 0.001}
+
 #: For people, or for machines: one JSON object a line.
 LogFormat = Literal["text", "json"]
 
@@ -245,11 +249,11 @@ def _number(environ: Mapping[str, str], variable: str, faults: list[str]) -> flo
         value = float(text) if text.isascii() and "_" not in text else math.nan
     except ValueError:
         value = math.nan
-    if 0 < value <= _LONGEST:
+    least = _LEAST.get(variable, 0)
+    if 0 < value <= _LONGEST and value >= least:
         return value
-    faults.append(
-        f"{variable} is {excerpt(text)!r}: write a number, more than 0 and at most {_LONGEST}, such as 5 or 0.5"
-    )
+    span = f"at least {least:g}" if least else "more than 0"
+    faults.append(f"{variable} is {excerpt(text)!r}: write a number, {span} and at most {_LONGEST}, such as 5 or 0.5")
     return None
 
 
