@@ -32,12 +32,15 @@ def shown(path: str | Path) -> str:
     """Return a file's name for people; a relative one with the working folder, which they may not think of."""
     name = discreet(str(path))
     name = name if len(name) <= _LONGEST else f"{name[:_LONGEST]}…"
-    if os.path.isabs(path):  # noqa: PTH117  as above
-        return name
+    return name if os.path.isabs(path) else f"{name} {here()}"  # noqa: PTH117  as above
+
+
+def here() -> str:
+    """Return the working folder, from which relative names count, in brackets."""
     try:
-        return f"{name} (in {os.getcwd()})"  # noqa: PTH109  Path.cwd is the same
+        return f"(in {os.getcwd()})"  # noqa: PTH109  Path.cwd is the same
     except OSError:
-        return f"{name} (in a folder that is gone)"
+        return "(in a folder that is gone)"
 
 
 def reason(path: str | Path, error: OSError) -> str:

@@ -483,7 +483,9 @@ def test_what_is_not_under_double_brackets_is_refused(text: str, named: str, fil
         (["secret_file = 5"], "secret_file must be a text"),
         (["secret_env = []"], "secret_env must be a text"),
         # The secret itself, where its place should be named.
-        ([f'secret_file = "{CANARY}"'], "secret_file can't be read: No such file"),
+        ([f'secret_file = "{CANARY}"'], "secret_file can't be read: No such file or directory (in /"),
+        ([f'secret_file = "{CANARY[:16]}"'], "secret_file can't be read: No such file or directory (in /"),
+        (['secret_file = "nope"'], "secret_file nope (in /"),
         ([f'secret_file = "{CANARY}\\u0000"'], "secret_file can't be read"),
         ([f'secret_env = "{CANARY}"'], "secret_env names a variable that is not set"),
         ([f'secret_env = "{CANARY}_"'], "secret_env names a variable that is not set"),

@@ -13,7 +13,7 @@ from tokenworker.credential import ACCESS_TOKEN
 from tokenworker.publish import formats
 from tokenworker.redaction import excerpt
 from tokenworker.secret import Secret
-from tokenworker.textfile import reason, shown
+from tokenworker.textfile import here, reason, shown
 
 #: Seconds that credentials live ("getAccessToken", "getTicket"); with a leeway as long, none would ever be fresh.
 _LIFE = 7200
@@ -41,6 +41,8 @@ _EXAMPLES = {
 }
 _SECRETS = ("secret", "secret_file", "secret_env")
 _MAX_SECRET_FILE = 4096
+#: Letters; WeChat's have 32.
+_SHORTEST_SECRET = 16
 #: The largest quota that is no mistake.
 _MOST = 1_000_000_000
 
@@ -153,15 +155,20 @@ def _secret_text(kind: str, source: str, environ: Mapping[str, str], files: File
         return source
     if kind == "secret_env":
         return _from_environ(source, environ, faults)
-    # What was given is shown only if it has a slash, as paths do: it may be the secret itself.
-    named = f"{shown(source)} " if "/" in source else ""
+    # What was given is not shown if it may be the secret itself.
+    named, where = ("", f" {here()}") if _is_like_secret(source) else (f"{shown(source)} ", "")
     try:
         return files.read(source, _MAX_SECRET_FILE).decode("utf-8-sig")
     except OSError as error:
-        faults.append((kind, f"{named}can't be read: {reason(source, error)}"))
+        faults.append((kind, f"{named}can't be read: {reason(source, error)}{where}"))
     except ValueError:
         faults.append((kind, f"{named}can't be read: it must be the path of a text file"))
     return None
+
+
+def _is_like_secret(path: str) -> bool:
+    """Return whether a path is none, as paths go: it has no slash, and is as long as a secret, or of several lines."""
+    return "/" not in path and (len(path) >= _SHORTEST_SECRET or not path.isprintable())
 
 
 def _from_environ(variable: str, environ: Mapping[str, str], faults: list[Fault]) -> str | None:
