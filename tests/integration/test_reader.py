@@ -29,6 +29,8 @@ from tokenworker import Credential, Durations, StoreUnavailable, TokenReader, To
 from tokenworker.credential import CredentialId, fingerprint
 from tokenworker.reading.questions import glance_at
 from tokenworker.sandbox import DEMO_APPID, Sandbox
+from tokenworker.store.connect import connect, exchange as exchange_of
+from tokenworker.store.exchange import Patience
 from tokenworker.store.keys import Keys
 from tokenworker.store.store import Store
 
@@ -140,6 +142,16 @@ def test_a_token_that_changes_between_the_commands_gets_no_longer_life_than_it_h
     commands = [command[0] for command in glance_at(Keys(), ID)]
 
     assert commands.index("PTTL") < commands.index("GET")
+
+
+def test_what_was_packed_before_goes_out_as_all_else(store: Store, server: RedisServer) -> None:
+    put(store, "ключ 密钥")
+    commands, exchange = glance_at(Keys("Präfix"), ID), exchange_of(connect(server.url), Patience())
+
+    assert exchange.ask(commands) == exchange.ask(list(commands)) == [-2, None, None]
+    commands = glance_at(Keys(), ID)
+    assert exchange.ask(commands)[1:] == exchange.ask(list(commands))[1:] == ["ключ 密钥".encode(), None]
+    exchange.close()
 
 
 def test_it_reads_through_a_socket_file(store: Store, server: RedisServer) -> None:

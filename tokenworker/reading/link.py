@@ -9,10 +9,8 @@ import redis
 
 from tokenworker.errors import StoreUnavailable
 from tokenworker.store.connect import connect, exchange
-from tokenworker.store.exchange import Patience
+from tokenworker.store.exchange import Patience, Words
 from tokenworker.store.refusals import refusal
-
-Command = tuple[str | int, ...]
 
 
 class Link:
@@ -33,7 +31,7 @@ class Link:
         """Whether Redis did not answer when it was asked last."""
         return self._broken is not None
 
-    def ask(self, commands: Sequence[Command]) -> list[Any]:
+    def ask(self, commands: Sequence[Words]) -> list[Any]:
         """Return the answer to each command, a `redis.ResponseError` for one that Redis refuses.
 
         Raises `StoreUnavailable`.

@@ -12,7 +12,8 @@ import redis
 
 from tokenworker.credential import Credential, CredentialId, fingerprint, looks_issued, sure_for
 from tokenworker.errors import StoreUnavailable, TokenUnavailable
-from tokenworker.reading.link import Command, Link
+from tokenworker.reading.link import Link
+from tokenworker.store.exchange import Prepared, Words
 from tokenworker.store.keys import Keys
 from tokenworker.store.refusals import refusal
 from tokenworker.store.scripts import source
@@ -164,22 +165,22 @@ class Questions:
         value, state = self._keys.value(id_), self._keys.state(id_)
         self._link.ask([("EVAL", source("doubt"), 2, value, state, 1, 0), self._due(id_)])
 
-    def _due(self, id_: CredentialId) -> Command:
+    def _due(self, id_: CredentialId) -> Words:
         return "ZADD", self._keys.due, 0, str(id_)
 
 
 @lru_cache(maxsize=1024)
-def glance_at(keys: Keys, id_: CredentialId) -> tuple[Command, ...]:
+def glance_at(keys: Keys, id_: CredentialId) -> Prepared:
     """Return the commands for a value, its remaining life and any doubt.
 
     The life comes first, so that no transaction is needed: when the value changes in between, the newer one
     is thought to have no more life than the older.
     """
     value = keys.value(id_)
-    return ("PTTL", value), ("GET", value), ("HGET", keys.state(id_), "in_doubt_since")
+    return Prepared([("PTTL", value), ("GET", value), ("HGET", keys.state(id_), "in_doubt_since")])
 
 
-def look_at(keys: Keys, id_: CredentialId) -> list[Command]:
+def look_at(keys: Keys, id_: CredentialId) -> list[Words]:
     """Return the commands for a value, its remaining life, the time, and what the state says."""
     value = keys.value(id_)
     return [("PTTL", value), ("GET", value), ("TIME",), ("HMGET", keys.state(id_), *_FIELDS)]

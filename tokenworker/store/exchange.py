@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import redis
 from redis.exceptions import ClusterDownError, MasterDownError, MovedError, ReadOnlyError, TryAgainError
@@ -29,6 +29,18 @@ class Patience:
     one: float = 2.0
     all: float = 6.0
     tries: int = 3
+
+
+class Prepared(tuple[Words, ...]):  # noqa: SLOT001  no tuple takes slots with a name
+    """Commands that are sent again and again, packed once: that takes a fifth of the time of an exchange."""
+
+    packed: Sequence[bytes]
+
+    def __new__(cls, commands: Iterable[Words]) -> Self:
+        """Pack them as every connection would."""
+        prepared = super().__new__(cls, commands)
+        prepared.packed = redis.Connection().pack_commands(prepared)  # type: ignore[no-untyped-call]
+        return prepared
 
 
 class Exchange:
@@ -95,7 +107,8 @@ def over(pool: redis.ConnectionPool, commands: Sequence[Words]) -> list[Any]:
     """Send all commands over one connection, as a pipeline does, but in half the time that it adds."""
     connection: Any = pool.get_connection()
     try:
-        connection.send_packed_command(connection.pack_commands(commands))
+        packed = commands.packed if isinstance(commands, Prepared) else connection.pack_commands(commands)
+        connection.send_packed_command(packed)
         return [_answer(connection) for _ in commands]
     except BaseException:
         # Answers that are still to come would be taken for those to the next question.
