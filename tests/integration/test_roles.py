@@ -19,7 +19,8 @@ from typing import Any
 import pytest
 import redis
 from support.clusters import ClusterNode, ClusterSet
-from support.processes import RedisServer, Stack, free_port, is_open, wait_for, wait_for_beat
+from support.ports import is_open
+from support.processes import RedisServer, Stack, free_port, wait_for, wait_for_beat
 from support.roles import FOLDER, NOBODYS, GuardedServer, text, users, with_passwords
 from support.usage import by_async_reader, by_reader, command, faults
 

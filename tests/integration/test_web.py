@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from support.credentials import put
-from support.processes import RedisServer, Stack, free_port, is_open, wait_for
+from support.ports import is_open
+from support.processes import RedisServer, Stack, free_port, wait_for
 from support.web import Web, ask, clients_file, with_clients
 
 from tokenworker.cli.commands import main

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from support.processes import RedisServer, free_port, is_open, wait_for
+from support.ports import is_open
+from support.processes import RedisServer, free_port, wait_for
 
 PROXY = Path(__file__).with_name("old_proxy.py")
 

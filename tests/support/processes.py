@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -16,7 +17,7 @@ from typing import TypeVar
 import pytest
 import redis
 
-from support.ports import lend_port
+from support.ports import is_open, lend_port
 from tokenworker.cli.up.embedded import server_command
 from tokenworker.store.connect import connect
 
@@ -29,12 +30,6 @@ TICKED = "tokenworker:ticked"
 
 #: Not one of the kernel's choice: those it gives to whoever connects, before somebody listens there.
 free_port = lend_port
-
-
-def is_open(port: int) -> bool:
-    """Return whether somebody listens on a port of this machine."""
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def wait_for(what: Callable[[], T | None], timeout: float = 10.0, pause: float = 0.02) -> T:
@@ -83,7 +78,11 @@ class RedisServer:
         return client
 
     def _answers(self) -> bool:
-        return is_open(self.port)
+        """Return whether it answers, whatever that is, but not while it reads its data."""
+        with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1) as asking:
+            asking.sendall(b"PING\r\n")
+            return not asking.recv(64).startswith(b"-LOADING")
+        return False
 
 
 @dataclass

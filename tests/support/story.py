@@ -23,7 +23,8 @@ import redis
 from celery import Celery
 
 from support.canaries import Canaries
-from support.processes import RedisServer, Stack, free_port, is_open, wait_for
+from support.ports import is_open
+from support.processes import RedisServer, Stack, free_port, wait_for
 from support.usage import command
 from support.web import Answer, ask
 from tokenworker.credential import fingerprint
