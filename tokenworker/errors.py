@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from typing import Any, Self
 
 from tokenworker.redaction import discreet, masked
@@ -209,3 +210,10 @@ class DayLimit(FetchError):  # noqa: N818
 
 class OperatorError(FetchError):
     """A person must act: wrong secret, IP not on the whitelist, account frozen."""
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and what it came of."""
+    while error:
+        yield error
+        error = error.__cause__ or error.__context__

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
 
 import redis
 
 from tokenworker.credential import CredentialId
+from tokenworker.errors import causes
 from tokenworker.messages import QUEUE, REFRESH_TOKEN
 from tokenworker.redaction import redacted
 from tokenworker.settings.broker import queue_settings
@@ -62,7 +62,7 @@ def _why(error: Exception) -> str:
 
     Of all else the kind alone, for its text may hold a password.
     """
-    for cause in _causes(error):
+    for cause in causes(error):
         if isinstance(cause, redis.RedisError):
             said = redacted(str(cause))
             # Our own connections of Celery's have said it already.
@@ -70,13 +70,6 @@ def _why(error: Exception) -> str:
         if isinstance(cause, OSError) and cause.strerror:
             return f"{type(cause).__name__}: {cause.strerror}"
     return type(error.__cause__ or error).__name__
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield an error and what it came of."""
-    while error:
-        yield error
-        error = error.__cause__ or error.__context__
 
 
 def _app(broker: str) -> Any:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,8 +18,6 @@ from tokenworker.cli.interruption import silent
 from tokenworker.cli.terminal import Terminal
 from tokenworker.demo import DEMO_AGENT, DEMO_AGENT_SECRET, DEMO_APPID, DEMO_CORPID, DEMO_SECRET
 from tokenworker.settings.config import Config
-
-TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from tokenworker.sandbox.platform import Platform

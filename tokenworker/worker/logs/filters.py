@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator
 from typing import Any
 
 from kombu.exceptions import OperationalError
@@ -54,7 +53,7 @@ class _Joined(logging.Filter):
     """Makes one line of those that Celery writes of a broker or a result backend that it can't reach."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if record.exc_info and any(isinstance(error, _GONE) for error in _causes(record.exc_info[1])):
+        if record.exc_info and any(isinstance(error, _GONE) for error in errors.causes(record.exc_info[1])):
             record.exc_info = record.exc_text = None
             # The consumer has told of it; what its parts say of that looks like a fault of ours.
             if record.name == "celery.bootsteps":
@@ -65,13 +64,6 @@ class _Joined(logging.Filter):
             kept = message.partition("\n")[0] if record.name == "celery.beat" else message
             record.msg, record.args = " ".join(kept.split()), ()
         return True
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield an error and what it came of."""
-    while error:
-        yield error
-        error = error.__cause__ or error.__context__
 
 
 _elsewhere, _joined = _Elsewhere(), _Joined()
